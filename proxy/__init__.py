@@ -1,0 +1,1 @@
+"""The egress proxy: one request from the client's bytes to a recorded answer."""

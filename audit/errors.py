@@ -1,0 +1,45 @@
+"""Errors of the evidence layer, by who is at fault.
+
+AuditError
+├── MalformedError        bytes that are not what their specification says (whoever sent them)
+├── VerificationError     well formed, and not true: a signature, a hash, a proof
+├── EvidenceUnavailable   the store cannot make a record durable now (us; the request gets 503)
+└── HistoryError          the log on disk is missing, or contradicts what was signed (the operator must act)
+
+Each has a permanent kebab-case ``code``. Messages are one line, lower case, no full stop, with expected and got.
+"""
+
+
+class AuditError(Exception):
+    """Base of this package's errors."""
+
+    code = "audit-error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code
+
+
+class MalformedError(AuditError):
+    """Bytes that do not follow their specification."""
+
+    code = "malformed"
+
+
+class VerificationError(AuditError):
+    """Evidence that is well formed and does not hold."""
+
+    code = "verification-failed"
+
+
+class EvidenceUnavailable(AuditError):
+    """No record can be made durable now; nothing may be sent upstream."""
+
+    code = "evidence-unavailable"
+
+
+class HistoryError(AuditError):
+    """The log's history is missing or contradicts a signed checkpoint; refuse to go on."""
+
+    code = "history-broken"

@@ -1,0 +1,121 @@
+"""The aggregation protocol: a replayable loop over values.
+
+``next_step(composition, replies)`` is a pure function. The driver calls it with the replies of every leg settled so far and
+does what it says: it either asks for more legs (all at once, in parallel) or gives the final answer with its basis. Replaying
+the replies of a record therefore gives the recorded answer. Nothing here can add a deployment: legs are named, and every leg
+was admitted before the first call.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from audit.vocabulary import Role
+from proxy.core.replies import Reply
+from proxy.core.request import JsonObject, TaskClass
+
+
+class AggregatorName(StrEnum):
+    """Aggregators by their permanent name in configuration and records."""
+
+    SINGLE = "single"
+    AGREEMENT_GATE = "agreement-gate"
+    MAJORITY = "majority"
+    WEIGHTED_VOTE = "weighted-vote"
+    JUDGE_AUTHOR = "judge-author"
+    SELF_FUSION = "self-fusion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """One leg that a composition may ask, and how much its vote counts.
+
+    ``reliability``: share of right answers in this task class, millionths (prior-shrunken by the planner).
+    ``make``: developer of the weights, so that two seats of one make are not counted as independent.
+    """
+
+    leg: str
+    role: Role
+    model: str
+    make: str
+    reliability: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """Everything an aggregator may know. The plan was fixed and decided before any call.
+
+    ``first`` are asked at once; ``rest`` only when the gate opens, best first. ``order_seed`` and ``nonce`` come from the
+    edge (randomness is an argument): they shuffle candidates and mark their limits in a judge's prompt.
+    ``threshold``: confidence in millionths below which the gate opens.
+    """
+
+    aggregator: AggregatorName
+    task: TaskClass
+    messages: tuple[JsonObject, ...]
+    first: tuple[Seat, ...]
+    rest: tuple[Seat, ...] = ()
+    judge: Seat | None = None
+    author: Seat | None = None
+    threshold: int = 0
+    order_seed: int = 0
+    nonce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """Start this leg. ``messages`` None means the client's own; ``sample`` varies repeated sampling of one deployment."""
+
+    leg: str
+    messages: tuple[JsonObject, ...] | None = None
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calls:
+    """Start these legs in parallel and come back when all have settled."""
+
+    asks: tuple[Ask, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """How one reply counted. ``group``: index of its canonical answer among the distinct ones; None: no answer found."""
+
+    leg: str
+    group: int | None
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Basis:
+    """Why this answer: goes into the record. ``gate`` is the reason the confidence gate opened, or None.
+
+    ``confidence`` in millionths with its ``method``; ``flags``: e.g. ``injection-suspected``, ``no-majority``.
+    """
+
+    aggregator: AggregatorName
+    method: str
+    confidence: int
+    votes: tuple[Vote, ...] = ()
+    gate: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Final:
+    """The answer is the reply of ``leg``, as it stands; None: every leg failed and there is no answer."""
+
+    leg: str | None
+    basis: Basis
+
+
+Step = Calls | Final
+
+
+class Aggregator(Protocol):
+    """One way of composing; implementations hold no state."""
+
+    def __call__(self, composition: Composition, replies: tuple[Reply, ...]) -> Step:
+        """Next step after these replies, in the order in which legs were asked."""
+        ...

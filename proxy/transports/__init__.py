@@ -1,0 +1,1 @@
+"""Edges to providers. A transport accepts an ``AdmittedCall`` and nothing else."""
