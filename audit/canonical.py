@@ -54,21 +54,22 @@ def _keys_are_ascii(root: object) -> bool:
     stack: list[Any] = [root]
     while stack:
         value = stack.pop()
-        if value is None or isinstance(value, str | bool):
+        kind = type(value)
+        if kind is str or kind is bool or value is None or isinstance(value, str):
             continue
-        if isinstance(value, int):
+        if kind is int or isinstance(value, int):
             if not -MAX_INTEGER <= value <= MAX_INTEGER:
                 raise MalformedError("expected an integer of at most 53 bits, got more", code="not-canonical")
+        elif kind is list or kind is tuple or isinstance(value, list | tuple):
+            stack.extend(value)
         elif isinstance(value, Mapping):
             for key in value:
                 if not isinstance(key, str):
                     raise MalformedError("expected string keys only", code="not-canonical")
                 ascii_keys = ascii_keys and key.isascii()
             stack.extend(value.values())
-        elif isinstance(value, list | tuple):
-            stack.extend(value)
         else:
-            raise MalformedError(f"expected a JSON value, got {type(value).__name__}", code="not-canonical")
+            raise MalformedError(f"expected a JSON value, got {kind.__name__}", code="not-canonical")
     return ascii_keys
 
 

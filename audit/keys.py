@@ -1,8 +1,8 @@
 """Keys, signatures and certificates; the only module that touches ``cryptography``.
 
 Three kinds of key: a *record key* (P-256, one per instance and start, in memory), the *log key* (Ed25519, signs
-checkpoints) and the *organisation root* (P-256, certifies record keys). A key id is the hexadecimal SHA-256 of the public
-key's SPKI DER: a hint for look-up, never a decision. Refuses other curves, and any chain but root -> record key.
+checkpoints) and the *organisation root* (P-256, certifies record keys). A key id is the hexadecimal SHA-256 of the
+public key's SPKI DER: a hint for look-up, never a decision. Refuses other curves, and any chain but root -> record key.
 Specs: FIPS 186-5 (ECDSA), RFC 8032 (Ed25519), FIPS 204 (ML-DSA), RFC 5280 (certificates).
 """
 

@@ -1,27 +1,67 @@
-"""in-toto Statement v1 and the predicates of a request's two records.
+"""in-toto Statement v1 around our predicates: render to the bytes that are signed, parse them back.
 
-A *decision* record is durable before the first byte goes to a provider, a *result* record before the answer is complete.
-They hold identifiers, digests, counts and salted commitments, never content. Specified in ``docs/spec/predicates.md``.
-Spec: in-toto Attestation Framework v1 (Statement), its guidelines for new predicates (monotonic principle).
+The values of a request's two records come from ``audit.records`` and are named here too, since whoever reads or writes
+statements needs both. Refuses another ``_type``, a predicate type we do not know, unknown top-level fields, and
+statements without a subject. Spec: in-toto Attestation Framework v1 (Statement); ``docs/spec/predicates.md``.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audit.vocabulary import (
-    DecisionOutcome,
-    LegStatus,
-    RecordKind,
-    RequestId,
-    ResultOutcome,
-    Role,
-    Sha256Hex,
+from audit import canonical, predicate_reading, predicates
+from audit.errors import MalformedError
+from audit.records import (
+    AdmittedLeg,
+    Aggregation,
+    Anchor,
+    Contribution,
+    DecisionRecord,
+    Exclusion,
+    Position,
+    Refusal,
+    ResultRecord,
+    SignalRecord,
+    Substitution,
 )
+from audit.vocabulary import RecordKind, Sha256Hex
+
+__all__ = [
+    "PAYLOAD_TYPE",
+    "PREDICATE_BASE",
+    "STATEMENT_TYPE",
+    "AdmittedLeg",
+    "Aggregation",
+    "Anchor",
+    "Contribution",
+    "DecisionRecord",
+    "Exclusion",
+    "Position",
+    "Refusal",
+    "ResultRecord",
+    "SignalRecord",
+    "Statement",
+    "Substitution",
+    "decision_of",
+    "parse",
+    "predicate_type",
+    "render",
+    "render_decision",
+    "render_result",
+    "result_of",
+]
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 PREDICATE_BASE = "https://apostille.example/llm-provenance/"
+
+PROMPT = "prompt"
+"""Name of a decision's subject: the commitment to the messages as received."""
+ANSWER = "answer"
+"""Name of a result's subject: the commitment to the bytes sent to the client."""
+
+MAX_SUBJECTS = 256
+MAX_NAME = 1024
 
 
 def predicate_type(kind: RecordKind) -> str:
@@ -29,180 +69,8 @@ def predicate_type(kind: RecordKind) -> str:
     return f"{PREDICATE_BASE}{kind.value}/v1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Place of a record in its writer's own sequence, so that an omission leaves a gap."""
-
-    instance: str
-    epoch: str
-    seq: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
-    """Newest checkpoint that the writer had seen: the record is younger than it."""
-
-    origin: str
-    size: int
-    root: Sha256Hex
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exclusion:
-    """A deployment that would have been called and was not, with the rules that forbade it.
-
-    ``errors`` and ``unknown`` as in ``policies.decision.Decision``. ``legal_basis`` is one text per rule, same order.
-    """
-
-    deployment: str
-    model: str
-    role: Role
-    rules: tuple[str, ...]
-    legal_basis: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    unknown: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Substitution:
-    """What stands in for an excluded deployment, and why it was chosen (``declared-alternate``, ``capability-match``)."""
-
-    excluded: str
-    substitute: str
-    role: Role
-    rules: tuple[str, ...]
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmittedLeg:
-    """A leg of the plan with every deployment it may reach, first choice first."""
-
-    leg: str
-    role: Role
-    deployments: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignalRecord:
-    """A statement about where a request belongs, and whether it counted. ``used`` False: ignored, with ``why``."""
-
-    source: str
-    code: str
-    used: bool
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why nothing was sent: permanent code, the rules that decided, one plain sentence."""
-
-    code: str
-    rules: tuple[str, ...]
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionRecord:
-    """Predicate of a decision statement. ``at``: RFC 3339 UTC with microseconds, the writer's own clock (a claim).
-
-    ``policy``, ``facts``, ``catalogue``: digests of what decided. ``prompt_commitment`` is the statement's subject.
-    ``parameters_digest``: SHA-256 of the canonical JSON of the request parameters without messages.
-    """
-
-    request_id: RequestId
-    position: Position
-    at: str
-    anchor: Anchor | None
-    tenant: str
-    api: str
-    model_requested: str
-    stream: bool
-    task: str
-    task_confidence: int
-    router: str
-    policy: Sha256Hex
-    facts: Sha256Hex
-    catalogue: Sha256Hex
-    jurisdictions: tuple[str, ...]
-    signals: tuple[SignalRecord, ...]
-    conflict: bool
-    data_classes: tuple[str, ...]
-    purpose: str
-    outcome: DecisionOutcome
-    aggregator: str
-    legs: tuple[AdmittedLeg, ...]
-    excluded: tuple[Exclusion, ...]
-    substituted: tuple[Substitution, ...]
-    obligations: tuple[str, ...]
-    parameters_digest: Sha256Hex
-    prompt_commitment: Sha256Hex
-    max_cost_micro_usd: int | None = None
-    refusal: Refusal | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contribution:
-    """One attempt on one deployment. Times: microseconds; ``started_us`` counts from the decision record's ``at``.
-
-    ``used``: its text is in the answer, or its vote counted for it. ``weight``: millionths. Commitments are salted;
-    empty where nothing was sent or received. ``region_observed``: what the provider reported, or "" (not evidenced).
-    """
-
-    leg: str
-    role: Role
-    attempt: int
-    deployment: str
-    model: str
-    provider: str
-    regions: tuple[str, ...]
-    status: LegStatus
-    used: bool
-    weight: int
-    request_commitment: str
-    response_commitment: str
-    tokens_in: int
-    tokens_out: int
-    tokens_estimated: bool
-    cost_micro_usd: int
-    started_us: int
-    duration_us: int
-    error: str = ""
-    region_observed: str = ""
-    model_observed: str = ""
-    upstream_id: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aggregation:
-    """How the answer came about; mirrors ``proxy.core.aggregation.steps.Basis``."""
-
-    aggregator: str
-    method: str
-    confidence: int
-    answer_leg: str
-    gate: str = ""
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRecord:
-    """Predicate of a result statement. ``decision``: SHA-256 of the decision envelope's PAE.
-
-    ``answer_commitment`` is the statement's subject: it covers the bytes actually sent to the client.
-    """
-
-    request_id: RequestId
-    position: Position
-    at: str
-    decision: Sha256Hex
-    outcome: ResultOutcome
-    http_status: int
-    contributions: tuple[Contribution, ...]
-    aggregation: Aggregation | None
-    answer_commitment: Sha256Hex
-    answer_bytes: int
-    error: str = ""
+_TYPES = {kind: predicate_type(kind) for kind in RecordKind}
+_KINDS = {uri: kind for kind, uri in _TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,3 +80,79 @@ class Statement:
     kind: RecordKind
     subjects: Mapping[str, Sha256Hex]
     predicate: Mapping[str, Any]
+
+
+def render(kind: RecordKind, subjects: Mapping[str, Sha256Hex], predicate: Mapping[str, Any]) -> bytes:
+    """Canonical bytes of a statement.
+
+    Raises ``MalformedError`` without a subject, or for a value that canonical JSON has no form for (floats, integers
+    beyond 53 bits).
+    """
+    if not 1 <= len(subjects) <= MAX_SUBJECTS:
+        raise MalformedError(f"expected 1 to {MAX_SUBJECTS} subjects, got {len(subjects)}", code="statement")
+    return canonical.encode(
+        {
+            "_type": STATEMENT_TYPE,
+            "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects.items()],
+            "predicateType": _TYPES[kind],
+            "predicate": predicate,
+        }
+    )
+
+
+def render_decision(record: DecisionRecord) -> bytes:
+    """Canonical bytes of a decision statement; raises as ``render``."""
+    return render(RecordKind.DECISION, {PROMPT: record.prompt_commitment}, predicates.decision_object(record))
+
+
+def render_result(record: ResultRecord) -> bytes:
+    """Canonical bytes of a result statement; raises as ``render``."""
+    return render(RecordKind.RESULT, {ANSWER: record.answer_commitment}, predicates.result_object(record))
+
+
+def parse(payload: bytes) -> Statement:
+    """Statement of a payload; raises ``MalformedError`` (code ``statement``)."""
+    value = canonical.decode(payload)
+    if not isinstance(value, dict) or value.keys() != {"_type", "subject", "predicateType", "predicate"}:
+        raise MalformedError("expected `_type`, `subject`, `predicateType` and `predicate` only", code="statement")
+    if value["_type"] != STATEMENT_TYPE:
+        raise MalformedError(f"expected a statement of type `{STATEMENT_TYPE}`", code="statement")
+    uri, predicate = value["predicateType"], value["predicate"]
+    kind = _KINDS.get(uri) if isinstance(uri, str) else None
+    if kind is None:
+        raise MalformedError(f"expected a predicate type below `{PREDICATE_BASE}`", code="statement")
+    if not isinstance(predicate, dict):
+        raise MalformedError("expected an object as `predicate`", code="statement")
+    return Statement(kind=kind, subjects=_subjects(value["subject"]), predicate=predicate)
+
+
+def _subjects(value: object) -> dict[str, Sha256Hex]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_SUBJECTS:
+        raise MalformedError(f"expected 1 to {MAX_SUBJECTS} subjects", code="statement")
+    found: dict[str, Sha256Hex] = {}
+    for item in value:
+        if not isinstance(item, dict) or item.keys() != {"name", "digest"}:
+            raise MalformedError("expected subjects of `name` and `digest`", code="statement")
+        name, digests = item["name"], item["digest"]
+        if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME or name in found:
+            raise MalformedError("expected every subject to have its own name", code="statement")
+        if not isinstance(digests, dict) or digests.keys() != {"sha256"}:
+            raise MalformedError("expected a `sha256` digest for every subject", code="statement")
+        found[name] = predicate_reading.digest_of(digests["sha256"])
+    return found
+
+
+def decision_of(statement: Statement) -> DecisionRecord:
+    """The decision record of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
+    return predicate_reading.decision_from(statement.predicate, _only_subject(statement, RecordKind.DECISION, PROMPT))
+
+
+def result_of(statement: Statement) -> ResultRecord:
+    """The result record of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
+    return predicate_reading.result_from(statement.predicate, _only_subject(statement, RecordKind.RESULT, ANSWER))
+
+
+def _only_subject(statement: Statement, kind: RecordKind, name: str) -> Sha256Hex:
+    if statement.kind is not kind or statement.subjects.keys() != {name}:
+        raise MalformedError(f"expected a {kind.value} statement whose subject is `{name}`", code="statement")
+    return statement.subjects[name]

@@ -1,0 +1,186 @@
+"""What a request's two records say, as values: the predicates of a *decision* and of a *result*.
+
+A decision record is durable before the first byte goes to a provider, a result record before the answer is complete.
+They hold identifiers, digests, counts and salted commitments, never content. Import these from ``audit.statement``,
+which adds the wire form. Spec: in-toto Attestation v1, guidelines for new predicates (monotonic principle).
+"""
+
+from dataclasses import dataclass
+
+from audit.vocabulary import DecisionOutcome, LegStatus, RequestId, ResultOutcome, Role, Sha256Hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Place of a record in its writer's own sequence, so that an omission leaves a gap."""
+
+    instance: str
+    epoch: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchor:
+    """Newest checkpoint that the writer had seen: the record is younger than it."""
+
+    origin: str
+    size: int
+    root: Sha256Hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """A deployment that would have been called and was not, with the rules that forbade it.
+
+    ``errors`` and ``unknown`` as in ``policies.decision.Decision``. ``legal_basis`` is one text per rule, same order.
+    """
+
+    deployment: str
+    model: str
+    role: Role
+    rules: tuple[str, ...]
+    legal_basis: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Substitution:
+    """What stands in for an excluded deployment, and why: ``declared-alternate``, ``capability-match``."""
+
+    excluded: str
+    substitute: str
+    role: Role
+    rules: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedLeg:
+    """A leg of the plan with every deployment it may reach, first choice first."""
+
+    leg: str
+    role: Role
+    deployments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalRecord:
+    """A statement about where a request belongs, and whether it counted. ``used`` False: ignored, with ``why``."""
+
+    source: str
+    code: str
+    used: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why nothing was sent: permanent code, the rules that decided, one plain sentence."""
+
+    code: str
+    rules: tuple[str, ...]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionRecord:
+    """Predicate of a decision statement. ``at``: RFC 3339 UTC with microseconds, the writer's own clock (a claim).
+
+    ``policy``, ``facts``, ``catalogue``: digests of what decided. ``prompt_commitment`` is the statement's subject.
+    ``parameters_digest``: SHA-256 of the canonical JSON of the request parameters without messages.
+    """
+
+    request_id: RequestId
+    position: Position
+    at: str
+    anchor: Anchor | None
+    tenant: str
+    api: str
+    model_requested: str
+    stream: bool
+    task: str
+    task_confidence: int
+    router: str
+    policy: Sha256Hex
+    facts: Sha256Hex
+    catalogue: Sha256Hex
+    jurisdictions: tuple[str, ...]
+    signals: tuple[SignalRecord, ...]
+    conflict: bool
+    data_classes: tuple[str, ...]
+    purpose: str
+    outcome: DecisionOutcome
+    aggregator: str
+    legs: tuple[AdmittedLeg, ...]
+    excluded: tuple[Exclusion, ...]
+    substituted: tuple[Substitution, ...]
+    obligations: tuple[str, ...]
+    parameters_digest: Sha256Hex
+    prompt_commitment: Sha256Hex
+    max_cost_micro_usd: int | None = None
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contribution:
+    """One attempt on one deployment. Times: microseconds; ``started_us`` counts from the decision record's ``at``.
+
+    ``used``: its text is in the answer, or its vote counted for it. ``weight``: millionths. Commitments are salted;
+    empty where nothing was sent or received. ``region_observed``: what the provider reported, or "" (not evidenced).
+    """
+
+    leg: str
+    role: Role
+    attempt: int
+    deployment: str
+    model: str
+    provider: str
+    regions: tuple[str, ...]
+    status: LegStatus
+    used: bool
+    weight: int
+    request_commitment: str
+    response_commitment: str
+    tokens_in: int
+    tokens_out: int
+    tokens_estimated: bool
+    cost_micro_usd: int
+    started_us: int
+    duration_us: int
+    error: str = ""
+    region_observed: str = ""
+    model_observed: str = ""
+    upstream_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregation:
+    """How the answer came about; mirrors ``proxy.core.aggregation.steps.Basis``."""
+
+    aggregator: str
+    method: str
+    confidence: int
+    answer_leg: str
+    gate: str = ""
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultRecord:
+    """Predicate of a result statement. ``decision``: SHA-256 of the decision envelope's PAE.
+
+    ``answer_commitment`` is the statement's subject: it covers the bytes actually sent to the client.
+    """
+
+    request_id: RequestId
+    position: Position
+    at: str
+    decision: Sha256Hex
+    outcome: ResultOutcome
+    http_status: int
+    contributions: tuple[Contribution, ...]
+    aggregation: Aggregation | None
+    answer_commitment: Sha256Hex
+    answer_bytes: int
+    error: str = ""
