@@ -8,7 +8,7 @@ refused, because two readers may print them differently, and larger integers, be
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from audit.errors import MalformedError
@@ -49,27 +49,27 @@ def encode(value: object) -> bytes:
 
 
 def _keys_are_ascii(root: object) -> bool:
-    """Refuse what JSON could express and we do not; tell whether code point order of keys is UTF-16 order already."""
+    """Refuse what JSON could express and we do not; tell whether code point order of keys is UTF-16 order already.
+
+    Exact types come first and keys are checked in one ``join``: this runs over every value of every record.
+    """
     ascii_keys = True
-    stack: list[Any] = [root]
+    stack: list[Iterable[Any]] = [(root,)]
     while stack:
-        value = stack.pop()
-        kind = type(value)
-        if kind is str or kind is bool or value is None or isinstance(value, str):
-            continue
-        if kind is int or isinstance(value, int):
-            if not -MAX_INTEGER <= value <= MAX_INTEGER:
-                raise MalformedError("expected an integer of at most 53 bits, got more", code="not-canonical")
-        elif kind is list or kind is tuple or isinstance(value, list | tuple):
-            stack.extend(value)
-        elif isinstance(value, Mapping):
-            for key in value:
-                if not isinstance(key, str):
-                    raise MalformedError("expected string keys only", code="not-canonical")
-                ascii_keys = ascii_keys and key.isascii()
-            stack.extend(value.values())
-        else:
-            raise MalformedError(f"expected a JSON value, got {kind.__name__}", code="not-canonical")
+        for value in stack.pop():
+            kind = type(value)
+            if kind is str or kind is bool or value is None or isinstance(value, str):
+                continue
+            if kind is int or isinstance(value, int):
+                if not -MAX_INTEGER <= value <= MAX_INTEGER:
+                    raise MalformedError("expected an integer of at most 53 bits, got more", code="not-canonical")
+            elif kind is tuple or kind is list or isinstance(value, (list, tuple)):
+                stack.append(value)
+            elif kind is dict or isinstance(value, Mapping):
+                ascii_keys = "".join(value).isascii() and ascii_keys  # raises TypeError for a key that is no string
+                stack.append(value.values())
+            else:
+                raise MalformedError(f"expected a JSON value, got {kind.__name__}", code="not-canonical")
     return ascii_keys
 
 
