@@ -261,9 +261,23 @@ def verify_certificate(der: bytes, roots: tuple[bytes, ...], at: datetime) -> Ce
     """Check a record key's certificate against trusted roots (DER) at a time; give what it says.
 
     Obligations (RFC 5280, 6.1, for a path of length one): 1 a trusted root has the issuer's name and signed it;
-    2 that root may certify; 3 both are valid at ``at``; 4 the record key itself may sign and may not certify.
+    2 that root may certify; 3 the record key may sign and may not certify; 4 both are valid at ``at``.
     Raises ``VerificationError`` (code ``certificate``) or ``MalformedError``.
     """
+    said, root_from, root_until = _certified(der, roots)  # 1 to 3
+    if not root_from <= at <= root_until:  # 4
+        raise VerificationError(f"expected a root that is valid at {at.isoformat()}", code="certificate")
+    if not said.not_before <= at <= said.not_after:  # 4
+        raise VerificationError(
+            f"expected a time from {said.not_before.isoformat()} to {said.not_after.isoformat()}, got {at.isoformat()}",
+            code="certificate",
+        )
+    return said
+
+
+@lru_cache(maxsize=256)
+def _certified(der: bytes, roots: tuple[bytes, ...]) -> tuple[Certified, datetime, datetime]:
+    """What does not depend on the time: obligations 1 to 3, and the root's validity."""
     said = read_certificate(der)
     leaf = _load_certificate(der)
     root = _issuer(leaf, tuple(_load_certificate(each) for each in roots))  # 1
@@ -272,21 +286,14 @@ def verify_certificate(der: bytes, roots: tuple[bytes, ...], at: datetime) -> Ce
         root_usage = root.extensions.get_extension_for_class(x509.KeyUsage).value
         leaf_constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         leaf_usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-        valid = (root.not_valid_before_utc, root.not_valid_after_utc)
+        validity = (root.not_valid_before_utc, root.not_valid_after_utc)
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
         raise VerificationError("expected constraints and key usage in both", code="certificate") from cause
     if not (constraints.ca and root_usage.key_cert_sign):  # 2
         raise VerificationError("expected a root that may certify keys", code="certificate")
-    if not valid[0] <= at <= valid[1]:  # 3
-        raise VerificationError(f"expected a root that is valid at {at.isoformat()}", code="certificate")
-    if not said.not_before <= at <= said.not_after:  # 3
-        raise VerificationError(
-            f"expected a time from {said.not_before.isoformat()} to {said.not_after.isoformat()}, got {at.isoformat()}",
-            code="certificate",
-        )
-    if leaf_constraints.ca or not leaf_usage.digital_signature or leaf_usage.key_cert_sign:  # 4
+    if leaf_constraints.ca or not leaf_usage.digital_signature or leaf_usage.key_cert_sign:  # 3
         raise VerificationError("expected a certificate for signing only", code="certificate")
-    return said
+    return said, *validity
 
 
 def _issuer(leaf: x509.Certificate, roots: tuple[x509.Certificate, ...]) -> x509.Certificate:

@@ -9,11 +9,12 @@ Examples of the specification: hash tile 1,234,067 of level 0 is ``tile/0/x001/x
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit import merkle
 from audit.errors import MalformedError, VerificationError
+from audit.files import Read
 from audit.merkle import HASH_BYTES
 
 WIDTH = 256
@@ -27,9 +28,6 @@ MAX_LEVEL = 7
 """A log of 2**63 entries has levels 0 to 7; the specification allows paths up to 63."""
 
 CHECKPOINT_PATH = "checkpoint"
-
-Read = Callable[[str], bytes]
-"""Reads a file of the log by its path; raises ``FileNotFoundError`` where there is none."""
 
 _PATH = re.compile(r"tile/(entries|0|[1-9][0-9]?)/((?:x[0-9]{3}/)*[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?", re.ASCII)
 

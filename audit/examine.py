@@ -1,0 +1,189 @@
+"""Checks of one record, of a request's pair of records, and of the sequence that records form.
+
+Pure; the building blocks of ``audit.verify``. A check raises ``MalformedError`` or ``VerificationError`` with a reason.
+Nothing here looks at content: there is none in a record.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from audit import dsse, entry, keys, statement
+from audit.checkpoint import VerifierKey
+from audit.dsse import Envelope
+from audit.errors import MalformedError, VerificationError
+from audit.keys import Certified
+from audit.predicate_reading import position_from
+from audit.statement import PAYLOAD_TYPE, DecisionRecord, Position, ResultRecord, Statement
+from audit.vocabulary import DecisionOutcome, RequestId, Role, Sha256Hex
+
+FIRST_SEQ = 0
+"""Every epoch of an instance counts its records from here."""
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """What the verifier knows from elsewhere: nothing in here may come from the evidence itself.
+
+    ``roots``: certificates of organisation roots (DER). ``quorum``: how many of ``witnesses`` must have cosigned.
+    """
+
+    roots: tuple[bytes, ...]
+    log_keys: tuple[VerifierKey, ...]
+    witnesses: tuple[VerifierKey, ...] = ()
+    quorum: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRecord:
+    """A record taken apart: not verified yet. ``at`` and ``position`` are what every kind of record states."""
+
+    envelope: Envelope
+    statement: Statement
+    digest: Sha256Hex
+    position: Position
+    at: datetime
+
+
+def take_apart(content: bytes) -> SignedRecord:
+    """A record's envelope as the statement in it; raises ``MalformedError``."""
+    envelope = dsse.parse(content)
+    if envelope.payload_type != PAYLOAD_TYPE:
+        raise MalformedError(f"expected payload type `{PAYLOAD_TYPE}`", code="envelope")
+    said = statement.parse(envelope.payload)
+    return SignedRecord(
+        envelope=envelope,
+        statement=said,
+        digest=dsse.pae_digest(envelope),
+        position=position_from(said.predicate),
+        at=instant(said.predicate.get("at")),
+    )
+
+
+def instant(text: object) -> datetime:
+    """Time of its RFC 3339 form in UTC with microseconds; raises ``MalformedError`` for any other form."""
+    if not isinstance(text, str) or not _INSTANT.fullmatch(text):
+        raise MalformedError("expected `at` as RFC 3339 in UTC with microseconds", code="instant")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise MalformedError("expected `at` as a time that exists", code="instant") from cause
+
+
+def certified(record: SignedRecord, certificates: Mapping[str, bytes], trust: Trust) -> Certified:
+    """The certificate of the key that a record names, checked.
+
+    Obligations: 1 there is one for that key id; 2 a trusted root signed it and it is valid at the record's own time;
+    3 it is of the key with that id; 4 it names the instance that the record says wrote it.
+    """
+    keyid = record.envelope.keyid
+    der = certificates.get(keyid)
+    if der is None:  # 1
+        raise VerificationError(f"expected the certificate of key `{keyid[:64]}`, got none", code="certificate")
+    said = keys.verify_certificate(der, trust.roots, record.at)  # 2
+    if keys.keyid(said.public_der) != keyid:  # 3
+        raise VerificationError("expected a certificate of the key that the record names", code="certificate")
+    if said.instance != record.position.instance:  # 4: a stolen key must not speak for another instance
+        raise VerificationError(
+            f"expected a record of instance `{said.instance}`, it says `{record.position.instance}`",
+            code="certificate",
+        )
+    return said
+
+
+def check_entry(content: bytes, record: SignedRecord, public_der: bytes) -> None:
+    """Check that a log entry is the one of this record and key; raises ``VerificationError``."""
+    if entry.encode(record.envelope, public_der) != content:
+        raise VerificationError("expected the log entry of this record, got another one", code="entry-mismatch")
+
+
+# --- pairs ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What a decision allows, in the shape in which results are held against it. ``index``: of its log entry, or -1."""
+
+    request_id: RequestId
+    index: int
+    position: Position
+    refused: bool
+    admitted: frozenset[tuple[str, Role, str]]
+    excluded: frozenset[tuple[Role, str]]
+
+
+def admission(decision: DecisionRecord, index: int = -1) -> Admission:
+    """What a decision allows."""
+    return Admission(
+        request_id=decision.request_id,
+        index=index,
+        position=decision.position,
+        refused=decision.outcome is DecisionOutcome.REFUSED,
+        admitted=frozenset((leg.leg, leg.role, each) for leg in decision.legs for each in leg.deployments),
+        excluded=frozenset((each.role, each.deployment) for each in decision.excluded),
+    )
+
+
+def check_admitted(decided: Admission, result: ResultRecord) -> None:
+    """Check that every attempt went to a deployment that the decision admits for that leg.
+
+    Raises ``VerificationError``. A refused request has no attempt at all.
+    """
+    if decided.refused and result.contributions:
+        raise VerificationError("expected no contribution to a refused request", code="not-admitted")
+    for each in result.contributions:
+        if (each.leg, each.role, each.deployment) not in decided.admitted:
+            raise VerificationError(
+                f"`{each.deployment}` contributed as {each.role.value} in leg `{each.leg}` and was not admitted there",
+                code="not-admitted",
+            )
+
+
+def check_excluded(decided: Admission, result: ResultRecord) -> None:
+    """Check that no deployment contributed in a role for which it was excluded; raises ``VerificationError``."""
+    for each in result.contributions:
+        if (each.role, each.deployment) in decided.excluded:
+            raise VerificationError(
+                f"`{each.deployment}` contributed as {each.role.value} and was excluded from it", code="excluded"
+            )
+
+
+# --- sequences --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Run:
+    """Numbers seen of one epoch: all below ``complete``, and the ones in ``ahead``."""
+
+    complete: int = FIRST_SEQ
+    ahead: set[int] = field(default_factory=set)
+
+
+class Sequences:
+    """Watches positions for gaps and repetitions; remembers one number an epoch as long as records come in order."""
+
+    def __init__(self) -> None:
+        self._runs: dict[tuple[str, str], _Run] = {}
+
+    def add(self, position: Position) -> None:
+        """Take one more record's position; raises ``VerificationError`` if it was seen before."""
+        run = self._runs.setdefault((position.instance, position.epoch), _Run())
+        if position.seq < run.complete or position.seq in run.ahead:
+            raise VerificationError(
+                f"sequence number {position.seq} of epoch `{position.epoch}` comes twice", code="sequence-repeated"
+            )
+        run.ahead.add(position.seq)
+        while run.complete in run.ahead:
+            run.ahead.remove(run.complete)
+            run.complete += 1
+
+    def finish(self) -> None:
+        """Raise ``VerificationError`` if any epoch has a gap."""
+        for (_, epoch), run in self._runs.items():
+            if run.ahead:
+                raise VerificationError(
+                    f"sequence number {run.complete} of epoch `{epoch}` is missing", code="sequence-gap"
+                )

@@ -1,0 +1,213 @@
+"""Verification of a whole log: every file, every entry, every record (RFC 9162, 8.3; C2SP tlog-tiles).
+
+Pure: files come through ``read``. One pass in the order of the entries; memory holds a bundle, the decisions that wait
+for their result, and a number for each epoch.
+"""
+
+from collections.abc import Callable, Mapping
+
+from audit import checkpoint, entry, examine, keys, merkle, statement
+from audit.checkpoint import Checkpoint, SignedNote
+from audit.entry import Entry
+from audit.errors import MalformedError, VerificationError
+from audit.examine import Admission, Sequences, SignedRecord, Trust
+from audit.files import Files, Read
+from audit.obligations import (
+    ADMITTED,
+    CERTIFICATE,
+    CHECKPOINT,
+    ENTRIES,
+    EXCLUDED,
+    EXTENDS,
+    OF_A_LOG,
+    PAIRS,
+    RECORDS,
+    SEQUENCE,
+    TILES,
+    WITNESSES,
+    Report,
+    Sheet,
+)
+from audit.recompute import Recomputation
+from audit.tiles import CHECKPOINT_PATH, TileReader
+from audit.vocabulary import RecordKind
+
+Records = Callable[[int], bytes | None]
+"""Envelope of the record at an index, if it is at hand."""
+
+Progress = Callable[[int, int], None]
+"""Called with the number of entries done and of all."""
+
+
+def verify_log(
+    log: Files,
+    trust: Trust,
+    *,
+    certificates: Mapping[str, bytes],
+    records: Records | None = None,
+    earlier: bytes | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
+
+    ``certificates``: DER by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
+    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
+    """
+    sheet = Sheet("log", OF_A_LOG)
+    tree = signed_tree(log, trust, sheet)
+    if tree is None:
+        return sheet.report()
+    _check_extends(log, tree, earlier, trust, sheet)
+    walk = _Walk(trust, certificates, records, sheet)
+    again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
+    for first, entries in again:
+        for offset, each in enumerate(entries):
+            walk.entry(first + offset, each)
+        if progress is not None:
+            progress(first + len(entries), tree.size)
+    check_root(again, tree, sheet)
+    walk.finish(complete=again.complete)
+    return sheet.report({"entries": tree.size, **walk.counts()})
+
+
+def signed_tree(log: Files, trust: Trust, sheet: Sheet) -> Checkpoint | None:
+    """Settle ``checkpoint`` and ``witnesses`` from the log's files; the checkpoint if it holds."""
+    with sheet.checking(CHECKPOINT):
+        return check_note(read_checkpoint(log.read), trust, sheet)
+    return None
+
+
+def read_checkpoint(read: Read) -> SignedNote:
+    """The log's ``checkpoint`` file; raises ``VerificationError`` if there is none, ``MalformedError``."""
+    try:
+        content = read(CHECKPOINT_PATH)
+    except FileNotFoundError as cause:
+        raise VerificationError("expected the file `checkpoint`, got none", code="checkpoint-missing") from cause
+    return checkpoint.parse_bytes(content)
+
+
+def check_note(note: SignedNote, trust: Trust, sheet: Sheet) -> Checkpoint:
+    """Settle ``witnesses`` and give the checkpoint; raises what makes ``checkpoint`` fail."""
+    tree = checkpoint.verify(note, trust.log_keys)
+    if trust.quorum == 0:
+        sheet.not_checked(WITNESSES, "no quorum of witnesses is asked for")
+        return tree
+    with sheet.checking(WITNESSES):
+        cosigned = len(checkpoint.cosigners(note, trust.witnesses))
+        if cosigned < trust.quorum:
+            raise VerificationError(f"expected {trust.quorum} witnesses, got {cosigned}")
+    return tree
+
+
+def check_root(again: Recomputation, tree: Checkpoint, sheet: Sheet) -> None:
+    """Settle ``tiles`` after a recomputation."""
+    if not again.complete:
+        return
+    root = again.edge.root()
+    if root != tree.root:
+        sheet.fail(TILES, f"the entries lead to root {root.hex()}, the checkpoint says {tree.root.hex()}")
+    sheet.ok(TILES)
+
+
+def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
+    """Obligation ``extends``: this log signed the earlier checkpoint, and the tree of now begins with its tree."""
+    if earlier is None:
+        sheet.not_checked(EXTENDS, "no earlier checkpoint was given")
+        return
+    with sheet.checking(EXTENDS):
+        before = checkpoint.verify(checkpoint.parse_bytes(earlier), trust.log_keys)
+        if before.origin != tree.origin:
+            raise VerificationError(f"expected an earlier checkpoint of `{tree.origin}`, got one of `{before.origin}`")
+        if before.size > tree.size:
+            raise VerificationError(f"the log had {before.size} entries before and has {tree.size} now")
+        proof = TileReader(log.read, tree.size).consistency_proof(before.size)
+        merkle.verify_consistency(before.size, tree.size, before.root, tree.root, proof)
+
+
+class _Walk:
+    """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
+
+    def __init__(self, trust: Trust, certificates: Mapping[str, bytes], records: Records | None, sheet: Sheet) -> None:
+        self._trust = trust
+        self._certificates = certificates
+        self._records = records
+        self._sheet = sheet
+        self._sequences = Sequences()
+        self._open: dict[str, Admission] = {}
+        self._kinds: dict[str, int] = {}
+
+    def counts(self) -> dict[str, int]:
+        """Records seen by kind, and decisions that have no result yet."""
+        if self._records is None:
+            return {}
+        return {**self._kinds, "decisions without a result": len(self._open)}
+
+    def entry(self, index: int, content: bytes) -> None:
+        """Take one more entry and its record."""
+        where = f"entry {index}"
+        try:
+            found = entry.parse(content)
+            entry.verify(found)
+            self._check_key(found)
+        except (MalformedError, VerificationError) as error:
+            self._sheet.fail(ENTRIES, f"{where}: {error}")
+            return
+        if self._records is None:
+            return
+        try:
+            envelope = self._records(index)
+            if envelope is None:
+                raise VerificationError("expected its record, got none", code="record-missing")
+            record = examine.take_apart(envelope)
+            examine.check_entry(content, record, found.public_der)
+        except (MalformedError, VerificationError) as error:
+            self._sheet.fail(RECORDS, f"{where}: {error}")
+            return
+        self._record(index, where, record)
+
+    def _check_key(self, found: Entry) -> None:
+        """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
+        der = self._certificates.get(keys.keyid(found.public_der))
+        if der is None:
+            raise VerificationError("expected an entry by a key that has a certificate", code="certificate")
+        keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
+
+    def _record(self, index: int, where: str, record: SignedRecord) -> None:
+        with self._sheet.checking(CERTIFICATE, where):
+            examine.certified(record, self._certificates, self._trust)
+        with self._sheet.checking(SEQUENCE, where):
+            self._sequences.add(record.position)
+        kind = record.statement.kind
+        self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
+        with self._sheet.checking(RECORDS, where):
+            if kind is RecordKind.DECISION:
+                self._open[record.digest] = examine.admission(statement.decision_of(record.statement), index)
+            elif kind is RecordKind.RESULT:
+                self._result(where, record)
+
+    def _result(self, where: str, record: SignedRecord) -> None:
+        result = statement.result_of(record.statement)
+        decided = self._open.pop(result.decision, None)
+        if decided is None or decided.request_id != result.request_id:
+            self._sheet.fail(PAIRS, f"{where}: expected a result of an earlier decision that has none yet")
+            return
+        with self._sheet.checking(ADMITTED, where):
+            examine.check_admitted(decided, result)
+        with self._sheet.checking(EXCLUDED, where):
+            examine.check_excluded(decided, result)
+
+    def finish(self, *, complete: bool) -> None:
+        """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
+        of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
+        if self._records is None:
+            for obligation in (*of_records, SEQUENCE):
+                self._sheet.not_checked(obligation, "the records are not part of this evidence")
+        if not complete:
+            return
+        self._sheet.ok(ENTRIES)
+        if self._records is None:
+            return
+        with self._sheet.checking(SEQUENCE):
+            self._sequences.finish()
+        for obligation in of_records:
+            self._sheet.ok(obligation)

@@ -1,0 +1,198 @@
+"""What a verification has to show, item by item, and what it found: the values that ``audit.verify`` returns.
+
+An obligation has a permanent id and a plain name. Nothing is ever skipped silently: an obligation that was not looked
+at says so, and one that could not be decided makes the whole undecided.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from audit.errors import MalformedError, VerificationError
+
+
+class Outcome(StrEnum):
+    """What was found about one obligation."""
+
+    OK = "ok"
+    FAILED = "failed"
+    UNDECIDED = "undecided"
+    """It matters, and what is needed to decide it is not there."""
+    NOT_CHECKED = "not-checked"
+    """Nobody asked for it: for example no witness quorum is set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obligation:
+    """Something that must hold. ``id`` is permanent; ``name`` is a sentence for people."""
+
+    id: str
+    name: str
+
+
+ENVELOPE = Obligation(id="envelope", name="the request has one decision and one result, each a signed statement")
+CERTIFICATE = Obligation(id="certificate", name="each key was certified, for the instance named, at the time stated")
+SIGNATURE = Obligation(id="signature", name="each record's signature holds")
+CHECKPOINT = Obligation(id="checkpoint", name="the log signed the checkpoint")
+WITNESSES = Obligation(id="witnesses", name="enough witnesses cosigned the checkpoint")
+INCLUSION = Obligation(id="inclusion", name="each record's entry is in the log, below that checkpoint")
+TILES = Obligation(id="tiles", name="the log's files lead from its entries to the root in the checkpoint")
+LINK = Obligation(id="link", name="the result answers this decision, and comes after it")
+ADMITTED = Obligation(id="admitted", name="only deployments that the decision admits contributed")
+EXCLUDED = Obligation(id="excluded", name="no excluded deployment contributed")
+EXTENDS = Obligation(id="extends", name="the log extends the checkpoint that was kept from before")
+ENTRIES = Obligation(id="entries", name="every entry is a signature that holds, by a certified key")
+RECORDS = Obligation(id="records", name="every entry has its record, a signed statement")
+SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
+PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
+MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
+POLICIES = Obligation(id="policies", name="every policy text has the digest that names it")
+
+OF_A_REQUEST = (
+    ENVELOPE,
+    CERTIFICATE,
+    SIGNATURE,
+    CHECKPOINT,
+    WITNESSES,
+    INCLUSION,
+    TILES,
+    LINK,
+    ADMITTED,
+    EXCLUDED,
+)
+OF_A_LOG = (
+    CHECKPOINT,
+    WITNESSES,
+    TILES,
+    EXTENDS,
+    ENTRIES,
+    RECORDS,
+    CERTIFICATE,
+    SEQUENCE,
+    PAIRS,
+    ADMITTED,
+    EXCLUDED,
+)
+OF_A_BUNDLE = (MANIFEST, POLICIES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """An obligation and what was found. ``failures``: how often it failed; ``reason``: of the first time."""
+
+    obligation: Obligation
+    outcome: Outcome
+    reason: str = ""
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Result of a verification. ``counts``: what was looked at, by name."""
+
+    subject: str
+    findings: tuple[Finding, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def outcome(self) -> Outcome:
+        """``ok`` when all that was asked for holds; ``failed`` if anything fails; else ``undecided``."""
+        found = {finding.outcome for finding in self.findings}
+        for outcome in (Outcome.FAILED, Outcome.UNDECIDED):
+            if outcome in found:
+                return outcome
+        return Outcome.OK
+
+
+class Sheet:
+    """Collects findings while a verification runs; the only mutable thing in it.
+
+    An obligation that nobody settled is undecided in the report.
+    """
+
+    def __init__(self, subject: str, obligations: tuple[Obligation, ...]) -> None:
+        self._subject = subject
+        self._found: dict[Obligation, Finding | None] = dict.fromkeys(obligations)
+
+    def ok(self, obligation: Obligation) -> None:
+        """It holds, unless it was found not to before."""
+        if self._found[obligation] is None:
+            self._found[obligation] = Finding(obligation=obligation, outcome=Outcome.OK)
+
+    def fail(self, obligation: Obligation, reason: str) -> None:
+        """It does not hold; the first reason is kept, the others are counted."""
+        before = self._found[obligation]
+        if before is not None and before.outcome is Outcome.FAILED:
+            reason, failures = before.reason, before.failures + 1
+        else:
+            failures = 1
+        self._found[obligation] = Finding(
+            obligation=obligation, outcome=Outcome.FAILED, reason=reason, failures=failures
+        )
+
+    def undecided(self, obligation: Obligation, reason: str) -> None:
+        """It cannot be decided from what was given."""
+        self._settle(obligation, Outcome.UNDECIDED, reason)
+
+    def not_checked(self, obligation: Obligation, reason: str) -> None:
+        """It was not asked for."""
+        self._settle(obligation, Outcome.NOT_CHECKED, reason)
+
+    def _settle(self, obligation: Obligation, outcome: Outcome, reason: str) -> None:
+        before = self._found[obligation]
+        if before is None or before.outcome in (Outcome.OK, Outcome.NOT_CHECKED):
+            self._found[obligation] = Finding(obligation=obligation, outcome=outcome, reason=reason)
+
+    @contextmanager
+    def checking(self, obligation: Obligation, where: str = "") -> Iterator[None]:
+        """Run a check: what it raises becomes a failure of ``obligation`` that says ``where``."""
+        try:
+            yield
+        except (MalformedError, VerificationError) as error:
+            self.fail(obligation, f"{where}: {error}" if where else str(error))
+        else:
+            self.ok(obligation)
+
+    def report(self, counts: Mapping[str, int] | None = None) -> Report:
+        """Everything found, in the order in which the obligations were stated."""
+        findings = tuple(
+            found or Finding(obligation=obligation, outcome=Outcome.UNDECIDED, reason="not reached")
+            for obligation, found in self._found.items()
+        )
+        return Report(subject=self._subject, findings=findings, counts=counts or {})
+
+
+def merge(subject: str, reports: tuple[Report, ...]) -> Report:
+    """One report over several of the same obligations: an obligation holds when it holds in each.
+
+    Reasons name the report they come from.
+    """
+    found: dict[Obligation, Finding] = {}
+    counts: dict[str, int] = {}
+    for report in reports:
+        for name, count in report.counts.items():
+            counts[name] = counts.get(name, 0) + count
+        for finding in report.findings:
+            named = _named(finding, report.subject) if len(reports) > 1 else finding
+            before = found.get(finding.obligation)
+            found[finding.obligation] = named if before is None else _worse(before, named)
+    return Report(subject=subject, findings=tuple(found.values()), counts=counts)
+
+
+_SEVERITY = {Outcome.FAILED: 3, Outcome.UNDECIDED: 2, Outcome.OK: 1, Outcome.NOT_CHECKED: 0}
+
+
+def _worse(left: Finding, right: Finding) -> Finding:
+    worse = left if _SEVERITY[left.outcome] >= _SEVERITY[right.outcome] else right
+    return Finding(
+        obligation=worse.obligation,
+        outcome=worse.outcome,
+        reason=worse.reason,
+        failures=left.failures + right.failures,
+    )
+
+
+def _named(finding: Finding, subject: str) -> Finding:
+    reason = f"{subject}: {finding.reason}" if finding.reason else ""
+    return Finding(obligation=finding.obligation, outcome=finding.outcome, reason=reason, failures=finding.failures)

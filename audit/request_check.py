@@ -1,0 +1,201 @@
+"""Verification of the records of one request: signatures, inclusion, their link, and enforcement as decided.
+
+Pure. A record comes with the proof that was handed out with it, or with its index and the log's files, from which the
+proof is made. Whoever has only the proof needs no file of the log: the entry is rebuilt from the record.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audit import checkpoint, entry, examine, merkle, proofs, statement
+from audit.checkpoint import Checkpoint, SignedNote
+from audit.errors import MalformedError, VerificationError
+from audit.examine import SignedRecord, Trust
+from audit.files import Files
+from audit.log_check import check_note, check_root, signed_tree
+from audit.obligations import (
+    ADMITTED,
+    CERTIFICATE,
+    CHECKPOINT,
+    ENVELOPE,
+    EXCLUDED,
+    INCLUSION,
+    LINK,
+    OF_A_REQUEST,
+    SIGNATURE,
+    TILES,
+    Report,
+    Sheet,
+)
+from audit.recompute import Recomputation
+from audit.tiles import WIDTH, TileReader
+from audit.vocabulary import RecordKind
+
+RECOMPUTE_LIMIT = 65_536
+"""Up to this size a record's verification recomputes the whole log; above it, only the tiles on the way to the root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proven:
+    """A record with the bytes of its ``.tlog-proof``."""
+
+    envelope: bytes
+    proof: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Indexed:
+    """A record with the index of its entry in the log at hand; None: it has none yet."""
+
+    envelope: bytes
+    index: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """A record that was taken apart, its entry rebuilt (None if its key is not certified), and its stated index."""
+
+    record: SignedRecord
+    entry: bytes | None
+    index: int | None
+
+    @property
+    def label(self) -> str:
+        return self.record.statement.kind.value
+
+
+def verify_record(
+    request_id: str,
+    exhibits: Sequence[Proven | Indexed],
+    trust: Trust,
+    *,
+    certificates: Mapping[str, bytes],
+    log: Files | None = None,
+) -> Report:
+    """Verify the records of one request.
+
+    ``certificates``: DER by key id. ``log``: the log's files, needed for indexed records; without it ``tiles`` is not
+    checked. While there is no result, ``link`` and what follows from it are undecided.
+    """
+    sheet = Sheet(request_id, OF_A_REQUEST)
+    tree = None if log is None else signed_tree(log, trust, sheet)
+    opened = []
+    for exhibit in exhibits:
+        found = _open(exhibit, request_id, trust, certificates, sheet)
+        if found is None:
+            continue
+        if isinstance(exhibit, Proven):
+            found = _check_proof(exhibit.proof, found, trust, sheet)
+        elif log is not None and tree is not None:
+            _check_index(log, tree, found, sheet)
+        opened.append(found)
+    if log is None:
+        sheet.not_checked(TILES, "the log's files are not part of this evidence; the proofs stand on their own")
+    elif tree is not None:
+        _check_tiles(log, tree, opened, sheet)
+    _check_together(opened, sheet)
+    return sheet.report({"records": len(exhibits)})
+
+
+def _open(
+    exhibit: Proven | Indexed, request_id: str, trust: Trust, certificates: Mapping[str, bytes], sheet: Sheet
+) -> _Opened | None:
+    """Obligations of one record by itself: envelope, certificate, signature."""
+    try:
+        record = examine.take_apart(exhibit.envelope)
+        if record.statement.predicate.get("requestId") != request_id:
+            raise VerificationError("expected a record of this request, got one of another")
+    except (MalformedError, VerificationError) as error:
+        sheet.fail(ENVELOPE, str(error))
+        return None
+    index = exhibit.index if isinstance(exhibit, Indexed) else None
+    found = _Opened(record=record, entry=None, index=index)
+    with sheet.checking(CERTIFICATE, found.label):
+        public_der = examine.certified(record, certificates, trust).public_der
+        content = entry.encode(record.envelope, public_der)
+        with sheet.checking(SIGNATURE, found.label):
+            entry.verify(entry.parse(content))
+        return _Opened(record=record, entry=content, index=index)
+    return found
+
+
+def _check_proof(content: bytes, found: _Opened, trust: Trust, sheet: Sheet) -> _Opened:
+    """Obligations ``inclusion`` and ``checkpoint`` from a proof; the record with the index that the proof states."""
+    try:
+        proof = proofs.parse(content)
+    except MalformedError as error:
+        sheet.fail(INCLUSION, f"{found.label}: {error}")
+        return found
+    with sheet.checking(CHECKPOINT, found.label):
+        check_note(proof.note, trust, sheet)
+    if found.entry is None:
+        return found
+    with sheet.checking(INCLUSION, found.label):
+        proofs.verify(proof, found.entry)
+    return _Opened(record=found.record, entry=found.entry, index=proof.index)
+
+
+def _check_index(log: Files, tree: Checkpoint, found: _Opened, sheet: Sheet) -> None:
+    """Obligation ``inclusion`` from the log's own tiles."""
+    if found.index is None or found.index >= tree.size:
+        sheet.undecided(INCLUSION, f"the {found.label} is not in the published log yet")
+        return
+    if found.entry is None:
+        return
+    with sheet.checking(INCLUSION, found.label):
+        proof = TileReader(log.read, tree.size).inclusion_proof(found.index)
+        merkle.verify_inclusion(found.index, tree.size, merkle.leaf_hash(found.entry), proof, tree.root)
+
+
+def _check_tiles(log: Files, tree: Checkpoint, opened: Sequence[_Opened], sheet: Sheet) -> None:
+    """Obligation ``tiles``: all of a small log, the records' own bundles and the way to the root in a large one."""
+    if tree.size <= RECOMPUTE_LIMIT:
+        again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
+        for _ in again:
+            continue
+        check_root(again, tree, sheet)
+        return
+    with sheet.checking(TILES):
+        reader = TileReader(log.read, tree.size)
+        if reader.root() != tree.root:
+            raise VerificationError("the tiles do not lead to the root in the checkpoint")
+        for index in sorted({each.index // WIDTH for each in opened if each.index is not None}):
+            found = tuple(merkle.leaf_hash(each) for each in reader.entries(index))
+            if found != reader.tile(0, index):
+                raise VerificationError(f"bundle {index} of entries does not have the hashes of its tile")
+
+
+def _check_together(opened: Sequence[_Opened], sheet: Sheet) -> None:
+    """Obligations of the records together: one decision and one result, linked, and enforcement as decided."""
+    decisions = [each for each in opened if each.record.statement.kind is RecordKind.DECISION]
+    results = [each for each in opened if each.record.statement.kind is RecordKind.RESULT]
+    if len(decisions) != 1 or len(results) > 1:
+        sheet.fail(ENVELOPE, f"expected one decision and one result, got {len(decisions)} and {len(results)}")
+        return
+    if not results:
+        for obligation in (ENVELOPE, LINK, ADMITTED, EXCLUDED):
+            sheet.undecided(obligation, "there is no result record yet")
+        return
+    with sheet.checking(ENVELOPE):
+        _check_pair(decisions[0], results[0], sheet)
+
+
+def _check_pair(decision: _Opened, result: _Opened, sheet: Sheet) -> None:
+    admission = examine.admission(statement.decision_of(decision.record.statement))
+    answered = statement.result_of(result.record.statement)
+    with sheet.checking(LINK):
+        if answered.decision != decision.record.digest:
+            raise VerificationError("the result names another decision")
+        if decision.index is not None and result.index is not None and decision.index >= result.index:
+            raise VerificationError("the result comes before its decision in the log")
+    with sheet.checking(ADMITTED):
+        examine.check_admitted(admission, answered)
+    with sheet.checking(EXCLUDED):
+        examine.check_excluded(admission, answered)
+
+
+def proof_of(log: Files, note: SignedNote, index: int) -> bytes:
+    """The ``.tlog-proof`` of an entry, made from the log's tiles; raises ``VerificationError``, ``MalformedError``."""
+    tree = checkpoint.parse_text(note.text)
+    hashes = TileReader(log.read, tree.size).inclusion_proof(index)
+    return proofs.format_proof(proofs.InclusionProof(index=index, hashes=hashes, note=note))
