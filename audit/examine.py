@@ -74,16 +74,16 @@ def instant(text: object) -> datetime:
 
 
 def certified(record: SignedRecord, certificates: Mapping[str, bytes], trust: Trust) -> Certified:
-    """The certificate of the key that a record names, checked.
+    """The certificate of the key that a record names, checked. ``certificates``: PEM by key id.
 
     Obligations: 1 there is one for that key id; 2 a trusted root signed it and it is valid at the record's own time;
     3 it is of the key with that id; 4 it names the instance that the record says wrote it.
     """
     keyid = record.envelope.keyid
-    der = certificates.get(keyid)
-    if der is None:  # 1
+    pem = certificates.get(keyid)
+    if pem is None:  # 1
         raise VerificationError(f"expected the certificate of key `{keyid[:64]}`, got none", code="certificate")
-    said = keys.verify_certificate(der, trust.roots, record.at)  # 2
+    said = keys.verify_certificate(keys.certificate_der(pem), trust.roots, record.at)  # 2
     if keys.keyid(said.public_der) != keyid:  # 3
         raise VerificationError("expected a certificate of the key that the record names", code="certificate")
     if said.instance != record.position.instance:  # 4: a stolen key must not speak for another instance

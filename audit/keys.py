@@ -314,6 +314,7 @@ def certificate_pem(der: bytes) -> bytes:
     return _load_certificate(der).public_bytes(serialization.Encoding.PEM)
 
 
+@lru_cache(maxsize=256)
 def certificate_der(pem: bytes) -> bytes:
     """DER form of the single certificate in a PEM text; raises ``MalformedError``."""
     if len(pem) > 2 * MAX_CERTIFICATE_BYTES:

@@ -50,7 +50,7 @@ def verify_log(
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
-    ``certificates``: DER by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
+    ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
     """
     sheet = Sheet("log", OF_A_LOG)
@@ -167,9 +167,10 @@ class _Walk:
 
     def _check_key(self, found: Entry) -> None:
         """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
-        der = self._certificates.get(keys.keyid(found.public_der))
-        if der is None:
+        pem = self._certificates.get(keys.keyid(found.public_der))
+        if pem is None:
             raise VerificationError("expected an entry by a key that has a certificate", code="certificate")
+        der = keys.certificate_der(pem)
         keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
 
     def _record(self, index: int, where: str, record: SignedRecord) -> None:

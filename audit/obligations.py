@@ -47,6 +47,8 @@ RECORDS = Obligation(id="records", name="every entry has its record, a signed st
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
+KEYS = Obligation(id="keys", name="the trusted keys can be read")
+PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
 POLICIES = Obligation(id="policies", name="every policy text has the digest that names it")
 
 OF_A_REQUEST = (
@@ -74,7 +76,7 @@ OF_A_LOG = (
     ADMITTED,
     EXCLUDED,
 )
-OF_A_BUNDLE = (MANIFEST, POLICIES)
+OF_A_BUNDLE = (MANIFEST, KEYS, POLICIES, PROOFS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,7 @@ def verify_record(
 ) -> Report:
     """Verify the records of one request.
 
-    ``certificates``: DER by key id. ``log``: the log's files, needed for indexed records; without it ``tiles`` is not
+    ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records; without it ``tiles`` is not
     checked. While there is no result, ``link`` and what follows from it are undecided.
     """
     sheet = Sheet(request_id, OF_A_REQUEST)

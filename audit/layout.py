@@ -1,0 +1,144 @@
+"""Names of files in a data directory and in an evidence bundle, and the readers of those that hold keys or lists.
+
+Pure. Both layouts share ``keys/`` and ``log/``; a bundle adds ``MANIFEST.sha256``, ``records/``, ``proofs/``. A path that is
+not relative, or that climbs, is refused before anything is read.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from audit import canonical, checkpoint, keys
+from audit.errors import MalformedError
+from audit.examine import Trust
+from audit.files import Files
+from audit.vocabulary import RecordKind, Sha256Hex
+
+ROOT_CERTIFICATE = "root.pem"
+LOG_VKEY = "log.vkey"
+CERTIFICATES = "instances/"
+
+KEYS = "keys/"
+LOG = "log/"
+POLICIES = "policies/"
+RECORDS = "records/"
+PROOFS = "proofs/"
+TRACES = "traces/"
+MANIFEST = "MANIFEST.sha256"
+RECORD_INDEX = "records/index.txt"
+README = "README.txt"
+
+_WITNESS = re.compile(r"witness[A-Za-z0-9._-]*\.vkey", re.ASCII)
+_CERTIFICATE = re.compile(r"instances/([0-9a-f]{64})\.pem", re.ASCII)
+_SAFE_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", re.ASCII)
+_MANIFEST_LINE = re.compile(r"([0-9a-f]{64})  (.{1,400})")
+_INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1,128}) (records/[A-Za-z0-9._-]{1,200})")
+
+
+def safe_path(path: str) -> str:
+    """``path`` if it stays below its place; raises ``MalformedError``."""
+    if len(path) > 400 or not _SAFE_PATH.fullmatch(path):
+        raise MalformedError("expected a relative path of letters, digits, `.`, `_`, `-`", code="path")
+    return path
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def trust_of(folder: Files, quorum: int = 0) -> Trust:
+    """Trust of a folder of keys: ``root.pem``, ``log.vkey`` (one key a line), any number of ``witness*.vkey``.
+
+    Raises ``FileNotFoundError`` or ``MalformedError``.
+    """
+    witnesses = tuple(
+        checkpoint.parse_vkey(_line(folder.read(path))) for path in sorted(folder.listing()) if _WITNESS.fullmatch(path)
+    )
+    if quorum > len(witnesses):
+        raise MalformedError(f"expected at least {quorum} witness keys for the quorum, got {len(witnesses)}")
+    return Trust(
+        roots=(keys.certificate_der(folder.read(ROOT_CERTIFICATE)),),
+        log_keys=tuple(checkpoint.parse_vkey(line) for line in _line(folder.read(LOG_VKEY)).split("\n")),
+        witnesses=witnesses,
+        quorum=quorum,
+    )
+
+
+def _line(content: bytes) -> str:
+    try:
+        return content.decode().rstrip("\n")
+    except UnicodeDecodeError as cause:
+        raise MalformedError("expected a verifier key as text", code="vkey") from cause
+
+
+def certificates_of(folder: Files) -> Mapping[str, bytes]:
+    """PEM of each record key's certificate by the key id in its file name; whoever uses one checks it."""
+    found = {}
+    for path in folder.listing():
+        match = _CERTIFICATE.fullmatch(path)
+        if match is not None:
+            found[match[1]] = folder.read(path)
+    return found
+
+
+# --- lists of a bundle ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexedRecord:
+    """A line of ``records/index.txt``: where a record's entry is in the log, and where the record is in the bundle."""
+
+    index: int
+    kind: RecordKind
+    request_id: str
+    path: str
+
+
+def format_index(records: Iterable[IndexedRecord]) -> bytes:
+    """The list of a bundle's records."""
+    return "".join(f"{each.index} {each.kind.value} {each.request_id} {each.path}\n" for each in records).encode()
+
+
+def parse_index(content: bytes) -> tuple[IndexedRecord, ...]:
+    """The list of a bundle's records; raises ``MalformedError``. Nothing in it is believed: each record is checked."""
+    found = []
+    for line in _lines(content):
+        match = _INDEX_LINE.fullmatch(line)
+        kind = _KINDS.get(match[2]) if match else None
+        if match is None or kind is None:
+            raise MalformedError("expected lines of index, kind, request id and path", code="record-index")
+        found.append(IndexedRecord(index=int(match[1]), kind=kind, request_id=match[3], path=safe_path(match[4])))
+    return tuple(found)
+
+
+_KINDS = {kind.value: kind for kind in RecordKind}
+
+
+def format_manifest(digests: Mapping[str, Sha256Hex]) -> bytes:
+    """The manifest, as ``sha256sum -c`` reads it."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(digests.items())).encode()
+
+
+def parse_manifest(content: bytes) -> Mapping[str, Sha256Hex]:
+    """Digests by path; raises ``MalformedError``."""
+    found: dict[str, Sha256Hex] = {}
+    for line in _lines(content):
+        match = _MANIFEST_LINE.fullmatch(line)
+        if match is None or safe_path(match[2]) in found:
+            raise MalformedError("expected lines of digest, two spaces and path, each path once", code="manifest")
+        found[match[2]] = Sha256Hex(match[1])
+    return found
+
+
+def _lines(content: bytes) -> list[str]:
+    try:
+        text = content.decode("ascii")
+    except UnicodeDecodeError as cause:
+        raise MalformedError("expected ASCII text", code="list") from cause
+    if text and not text.endswith("\n"):
+        raise MalformedError("expected a text that ends its last line", code="list")
+    return text.split("\n")[:-1]
+
+
+def policy_path(text: bytes) -> str:
+    """Path of a policy text in both layouts."""
+    return f"{POLICIES}{canonical.digest(text)}.cedar"
