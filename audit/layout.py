@@ -51,7 +51,7 @@ def trust_of(folder: Files, quorum: int = 0) -> Trust:
     Raises ``FileNotFoundError`` or ``MalformedError``.
     """
     witnesses = tuple(
-        checkpoint.parse_vkey(_line(folder.read(path))) for path in sorted(folder.listing()) if _WITNESS.fullmatch(path)
+        checkpoint.parse_vkey(_line(folder.read(path))) for path in sorted(folder.listing()) if is_witness_key(path)
     )
     if quorum > len(witnesses):
         raise MalformedError(f"expected at least {quorum} witness keys for the quorum, got {len(witnesses)}")
@@ -68,6 +68,11 @@ def _line(content: bytes) -> str:
         return content.decode().rstrip("\n")
     except UnicodeDecodeError as cause:
         raise MalformedError("expected a verifier key as text", code="vkey") from cause
+
+
+def is_witness_key(path: str) -> bool:
+    """Whether a file in a folder of keys holds a witness's verifier key."""
+    return _WITNESS.fullmatch(path) is not None
 
 
 def certificates_of(folder: Files) -> Mapping[str, bytes]:

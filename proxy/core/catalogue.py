@@ -5,7 +5,7 @@ The catalogue is a value: loaded once, digested, swapped whole.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -79,8 +79,8 @@ class Deployment:
     api_key_env: str | None
     price: Price
     capabilities: Capabilities
-    measured: Mapping[TaskClass, int] = MappingProxyType({})
-    defaults: JsonObject = MappingProxyType({})
+    measured: Mapping[TaskClass, int] = field(default_factory=lambda: MappingProxyType({}))
+    defaults: JsonObject = field(default_factory=lambda: MappingProxyType({}))
     alternates: tuple[str, ...] = ()
     timeout_ms: int = 60_000
     latency_ms: int = 1_000

@@ -1,0 +1,1 @@
+"""Wire forms: one module per API family, bytes to values and back. No I/O."""

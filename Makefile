@@ -1,0 +1,33 @@
+# Everything a fresh machine needs: Python 3.11 to 3.13, make, and the package registries.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+VENV := .venv
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: setup test check fmt clean
+setup: $(VENV)/.stamp
+
+.tools/.stamp: Makefile
+	$(PYTHON) -m venv .tools || { echo "python venv is missing: on Debian, apt-get install python3-venv" >&2; exit 1; }
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
+
+$(VENV)/.stamp: .tools/.stamp pyproject.toml uv.lock
+	$(UV) sync --frozen --all-extras --quiet --python $(PYTHON)
+	touch $@
+
+check: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+test: check
+	$(VENV)/bin/pytest -n 2
+
+fmt: setup
+	$(VENV)/bin/ruff check --fix-only --quiet .
+	$(VENV)/bin/ruff format .
+
+clean:
+	rm -rf .tools $(VENV) .mypy_cache .ruff_cache

@@ -1,0 +1,57 @@
+"""The ``README.txt`` of an evidence bundle: how to verify it with public tools that we did not write."""
+
+_HEAD = """\
+Evidence bundle of an Apostille log
+===================================
+
+Every file here is in a public format. Nothing in this bundle has to be believed: get root.pem and log.vkey (or their
+fingerprints) from the operator by another way, and compare them with keys/ before you rely on anything below.
+
+What is here
+------------
+MANIFEST.sha256            digests of all files (transport integrity only, not evidence)
+keys/root.pem              certificate of the organisation that certifies record keys
+keys/instances/<id>.pem    certificates of the record keys; <id> is SHA-256 of the public key (SPKI DER)
+keys/log.vkey              verifier key of the log (C2SP signed-note)
+records/<request>.<kind>.dsse.json   signed records: DSSE envelopes of in-toto statements
+records/index.txt          index in the log, kind, request, file
+proofs/<index>.tlog-proof  inclusion proofs with the log's signed checkpoint (C2SP tlog-proof)
+policies/<sha256>.cedar    policy texts that were in force, named by digest
+"""
+
+_LOG = """\
+log/checkpoint             the log's signed size and root (C2SP tlog-checkpoint)
+log/tile/...               the whole log: entries and hashes (C2SP tlog-tiles)
+traces/otlp.jsonl          OpenTelemetry spans computed from the records, if exported (derived, not evidence)
+"""
+
+_HOW = """
+With apostille (needs Python and `cryptography` only)
+-----------------------------------------------------
+  apostille verify --trust FOLDER_WITH_YOUR_ROOT_AND_VKEY .
+
+With sha256sum, jq and openssl
+------------------------------
+  sha256sum --check --strict MANIFEST.sha256
+
+One record, here R=records/<request>.<kind>.dsse.json:
+  K=$(jq -r '.signatures[0].keyid' $R)
+  openssl verify -CAfile keys/root.pem -no_check_time keys/instances/$K.pem
+  jq -j .payload $R | base64 -d > statement.json
+  { printf 'DSSEv1 28 application/vnd.in-toto+json %d ' $(wc -c < statement.json); cat statement.json; } > pae
+  jq -j '.signatures[0].sig' $R | base64 -d > sig
+  openssl pkeyutl -verify -pubin -inkey keys/instances/$K.pub.pem -rawin -digest sha256 -in pae -sigfile sig
+
+A result names its decision by the SHA-256 of the decision's pae:
+  sha256sum pae        # of the decision; equals .predicate.decision of the result
+  jq .predicate statement.json
+
+The record's entry in the log holds the base64 of that same SHA-256, the signature and the public key; its hash is the
+leaf that the proof leads to the root in the checkpoint (RFC 9162, 2.1.3). Any tool that reads C2SP tlog-tiles or tlog-proof
+can check it.
+"""
+
+
+def readme(*, requests: bool) -> bytes:
+    """Text for a bundle of chosen requests, or else of the whole log."""
+    return (_HEAD + ("" if requests else _LOG) + _HOW).encode()

@@ -1,0 +1,255 @@
+"""``apostille verify`` and ``apostille bundle``: the edge between evidence on disk and the pure checks.
+
+Results go to standard output, everything else to standard error. Exit: 0 it holds, 1 it does not, 2 usage, 3 could not tell.
+Needs the standard library and ``cryptography`` only.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from audit import bundle, canonical, keys, layout
+from audit.checkpoint import format_vkey
+from audit.datadir import DATABASE, DataDirectory, UnreadableError, directory_files, open_directory
+from audit.errors import AuditError
+from audit.examine import Trust
+from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
+
+EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
+CANNOT_TELL = 3
+
+_MARKS = {Outcome.OK: "✓", Outcome.FAILED: "✗", Outcome.UNDECIDED: "?", Outcome.NOT_CHECKED: "-"}
+_VERDICTS = {
+    Outcome.OK: "verified: everything above holds",
+    Outcome.FAILED: "NOT verified: what is marked ✗ does not hold",
+    Outcome.UNDECIDED: "could not tell: what is marked ? is not decided",
+}
+
+
+def _data_directory(argument: str | None) -> Path:
+    return Path(argument or os.environ.get("APOSTILLE_DATA") or "var")
+
+
+# --- verify -----------------------------------------------------------------------------------------------------------
+
+
+def verify_main(argv: Sequence[str]) -> int:
+    """Verify a record, a log or a bundle; gives the exit code."""
+    arguments = _verify_parser().parse_args(argv)
+    try:
+        report, trust = _verified(arguments)
+    except (AuditError, OSError) as error:
+        print(f"could not tell: {error}", file=sys.stderr)
+        return CANNOT_TELL
+    if arguments.json:
+        print(json.dumps(_as_json(report, trust), ensure_ascii=False, indent=2))
+    else:
+        _print_report(report, trust, given=arguments.trust is not None)
+    return EXIT[report.outcome]
+
+
+def _verify_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="apostille verify",
+        description="Verify a record, a whole log or an evidence bundle.",
+        epilog="exit: 0 it holds, 1 it does not hold, 2 usage, 3 could not tell",
+    )
+    parser.add_argument(
+        "target",
+        nargs="?",
+        default="log",
+        help="a record id, the folder of a bundle or of a log, or `log` (default): the log of the data directory",
+    )
+    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var)")
+    parser.add_argument(
+        "--trust",
+        metavar="DIR",
+        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own)",
+    )
+    parser.add_argument("--quorum", type=int, default=0, metavar="N", help="how many witnesses must have cosigned")
+    parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    return parser
+
+
+def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
+    trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), arguments.quorum)
+    earlier = None if arguments.earlier is None else Path(arguments.earlier).read_bytes()
+    progress = _Progress()
+    target = Path(arguments.target)
+    if (target / layout.MANIFEST).is_file():
+        report = verify_bundle(
+            directory_files(target), trust, quorum=arguments.quorum, earlier=earlier, progress=progress
+        )
+        return report, trust
+    if (target / "checkpoint").is_file():
+        return _verify_public_log(target, trust, arguments.quorum, earlier, progress)
+    if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
+        raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
+    data = target if (target / DATABASE).is_file() else _data_directory(arguments.data)
+    with closing(open_directory(data)) as source:
+        own = trust or _trust(source.files.below(layout.KEYS), arguments.quorum)
+        if arguments.target == "log" or data == target:
+            return _verify_data_log(source, own, earlier, progress), own
+        return _verify_data_record(source, arguments.target, own), own
+
+
+def _trust(folder: Files, quorum: int) -> Trust:
+    try:
+        return layout.trust_of(folder, quorum)
+    except FileNotFoundError as cause:
+        raise UnreadableError(f"expected `{cause.args[0]}` among the trusted keys, got none") from cause
+
+
+def _verify_public_log(
+    place: Path, trust: Trust | None, quorum: int, earlier: bytes | None, progress: "_Progress"
+) -> tuple[Report, Trust]:
+    """A log's folder by itself; its keys are beside it when it is in a data directory."""
+    beside = directory_files(place.resolve().parent / "keys")
+    own = trust or _trust(beside, quorum)
+    certificates = layout.certificates_of(beside)
+    report = verify_log(directory_files(place), own, certificates=certificates, earlier=earlier, progress=progress)
+    return report, own
+
+
+def _verify_data_log(source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress") -> Report:
+    return verify_log(
+        source.files.below(layout.LOG),
+        trust,
+        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
+        records=source.record,
+        earlier=earlier,
+        progress=progress,
+    )
+
+
+def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust) -> Report:
+    stored = source.of_request(request_id)
+    if not stored:
+        raise UnreadableError(f"expected a record `{request_id[:128]}` in `{source.root}`, got none")
+    return verify_record(
+        request_id,
+        [Indexed(envelope=each.envelope, index=each.index) for each in stored],
+        trust,
+        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
+        log=source.files.below(layout.LOG),
+    )
+
+
+class _Progress:
+    """A bar on standard error, when a person is looking and the log is long enough to wait for."""
+
+    SHOWN_FROM = 2_000
+    WIDTH = 40
+
+    def __init__(self) -> None:
+        self._shown = -1
+
+    def __call__(self, done: int, of: int) -> None:
+        """Redraw the bar if it has moved."""
+        if of < self.SHOWN_FROM or not sys.stderr.isatty():
+            return
+        filled = done * self.WIDTH // of
+        if filled != self._shown or done == of:
+            self._shown = filled
+            bar = "█" * filled + "░" * (self.WIDTH - filled)
+            end = "\n" if done == of else ""
+            print(f"\r{bar} {done:,} of {of:,}", end=end, file=sys.stderr, flush=True)
+
+
+def _print_report(report: Report, trust: Trust | None, *, given: bool) -> None:
+    for number, finding in enumerate(report.findings, start=1):
+        print(f"{_MARKS[finding.outcome]} {number:2}  {finding.obligation.name}  [{finding.obligation.id}]")
+        if finding.reason:
+            print(f"       {finding.outcome.value}: {finding.reason}{_more(finding)}")
+    if report.counts:
+        print("  looked at: " + ", ".join(f"{count:,} {name}" for name, count in report.counts.items()))
+    if not given:
+        print("  the keys came with the evidence: compare these with what its operator gave you another way")
+    for line in _fingerprints(trust):
+        print(f"    {line}")
+    print(f"{_MARKS[report.outcome]} {report.subject}: {_VERDICTS[report.outcome]}")
+
+
+def _more(finding: Finding) -> str:
+    return f" (and {finding.failures - 1:,} more)" if finding.failures > 1 else ""
+
+
+def _fingerprints(trust: Trust | None) -> Iterable[str]:
+    if trust is None:
+        return
+    for root in trust.roots:
+        yield f"root certificate, SHA-256: {canonical.digest(root)}"
+    for key in trust.log_keys:
+        yield f"log key: {format_vkey(key)}"
+
+
+def _as_json(report: Report, trust: Trust | None) -> Mapping[str, object]:
+    return {
+        "subject": report.subject,
+        "outcome": report.outcome.value,
+        "obligations": [
+            {
+                "number": number,
+                "id": finding.obligation.id,
+                "name": finding.obligation.name,
+                "outcome": finding.outcome.value,
+                "reason": finding.reason,
+                "failures": finding.failures,
+            }
+            for number, finding in enumerate(report.findings, start=1)
+        ],
+        "counts": dict(report.counts),
+        "trusted": list(_fingerprints(trust)),
+    }
+
+
+# --- bundle -----------------------------------------------------------------------------------------------------------
+
+
+def bundle_main(argv: Sequence[str]) -> int:
+    """Write an evidence bundle; gives the exit code."""
+    arguments = _bundle_parser().parse_args(argv)
+    out = Path(arguments.out)
+    if out.exists() and any(out.iterdir()):
+        print(f"expected a new or empty folder, got `{out}`", file=sys.stderr)
+        return 2
+    try:
+        with closing(open_directory(_data_directory(arguments.data))) as source:
+            parts = bundle.of_requests(source, arguments.record) if arguments.record else bundle.whole(source)
+            count = _write(out, parts)
+    except (AuditError, OSError) as error:
+        print(f"could not write the bundle: {error}", file=sys.stderr)
+        return CANNOT_TELL
+    print(f"{count} files in {out}; check them with: apostille verify {out}")
+    return 0
+
+
+def _bundle_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="apostille bundle",
+        description="Write an evidence bundle: records, proofs, keys and policies that a stranger can verify.",
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="a new or empty folder")
+    parser.add_argument(
+        "--record", action="append", metavar="ID", help="only this request, may be repeated (default: the whole log)"
+    )
+    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var)")
+    return parser
+
+
+def _write(out: Path, parts: Iterable[bundle.Part]) -> int:
+    """Write files one by one; the manifest comes last, so that a bundle cut short has none."""
+    count = 0
+    for path, chunks in parts:
+        place = out / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        count += 1
+    return count

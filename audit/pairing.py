@@ -1,0 +1,117 @@
+"""Requests as the log tells them: a decision and the result that names it, found in one pass over the entries.
+
+Projections (traces, reports) start here. Envelopes are read quickly and type-checked; whether they *hold* (signatures,
+strict JSON, inclusion) is the business of ``audit.verify``, which refuses more. A result belongs to the decision whose
+PAE digest it carries (``docs/spec/predicates.md``), never merely to one with the same request id.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from audit import dsse, statement
+from audit.errors import MalformedError
+from audit.statement import DecisionRecord, ResultRecord, Statement
+from audit.vocabulary import RecordKind, Sha256Hex
+
+R = TypeVar("R", DecisionRecord, ResultRecord)
+
+_KINDS = {statement.predicate_type(kind): kind for kind in (RecordKind.DECISION, RecordKind.RESULT)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed(Generic[R]):
+    """A record with its place: ``index`` in the log, ``digest`` of its PAE, ``keyid`` of the key that signed it."""
+
+    index: int
+    digest: Sha256Hex
+    keyid: str
+    record: R
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The two records of one request. ``result`` None: the log has none (yet)."""
+
+    decision: Signed[DecisionRecord]
+    result: Signed[ResultRecord] | None
+
+
+def read(index: int, content: bytes) -> Signed[DecisionRecord] | Signed[ResultRecord] | None:
+    """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
+    if len(content) > dsse.MAX_ENVELOPE_BYTES:
+        raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
+    try:
+        outer = orjson.loads(content)
+        payload = base64.b64decode(outer["payload"], validate=True)
+        payload_type, keyid = str(outer["payloadType"]), str(outer["signatures"][0]["keyid"])
+        inner = orjson.loads(payload)
+        kind = _KINDS.get(inner["predicateType"])
+        if kind is None:
+            return None
+        found = _statement(kind, inner)
+    except (ValueError, TypeError, KeyError, IndexError) as cause:
+        raise MalformedError("expected a signed statement", code="envelope") from cause
+    digest = Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest())
+    if kind is RecordKind.DECISION:
+        return Signed(index=index, digest=digest, keyid=keyid, record=statement.decision_of(found))
+    return Signed(index=index, digest=digest, keyid=keyid, record=statement.result_of(found))
+
+
+def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
+    subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
+    return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
+
+
+class Pairing:
+    """One pass over a log, fed in index order. Holds only the decisions whose result has not come by yet."""
+
+    def __init__(self) -> None:
+        self._open: dict[Sha256Hex, Signed[DecisionRecord]] = {}
+        self.unmatched = 0
+        """Results whose decision was not seen: the pass began after it, or the record is wrong."""
+        self.unreadable = 0
+        """Envelopes that are not what they should be; ``audit.verify`` names them."""
+
+    def take(self, index: int, content: bytes) -> Request | None:
+        """Feed one entry; gives the request that it completes, if it does."""
+        try:
+            found = read(index, content)
+        except MalformedError:
+            self.unreadable += 1
+            return None
+        if found is None:
+            return None
+        if isinstance(found.record, DecisionRecord):
+            self._open[found.digest] = found
+            return None
+        return self._complete(found)
+
+    def _complete(self, result: Signed[ResultRecord]) -> Request | None:
+        decision = self._open.get(result.record.decision)
+        if decision is None or decision.record.request_id != result.record.request_id:
+            self.unmatched += 1
+            return None
+        del self._open[result.record.decision]
+        return Request(decision=decision, result=result)
+
+    def open(self) -> tuple[Request, ...]:
+        """Requests whose result was not seen, oldest first."""
+        return tuple(Request(decision=each, result=None) for each in self._open.values())
+
+    def lowest_open(self) -> int | None:
+        """Index of the oldest decision without a result: where another pass must begin to lose nothing."""
+        return next((each.index for each in self._open.values()), None)
+
+
+def requests(entries: Iterable[tuple[int, bytes]], pairing: Pairing) -> Iterator[Request]:
+    """Every request of a log: the complete ones in the order of their results, then those without."""
+    for index, content in entries:
+        found = pairing.take(index, content)
+        if found is not None:
+            yield found
+    yield from pairing.open()

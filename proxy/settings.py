@@ -1,0 +1,228 @@
+"""The configuration file: one YAML document in, one frozen value out, once.
+
+Every key is documented in ``docs/reference/configuration.md`` and a test holds the two together. Unknown keys refuse to start.
+Secrets are not in the file: provider credentials come from environment variables (named per deployment in a catalogue) or from
+files, and client keys are stored as SHA-256 digests of keys that have 256 bits of entropy.
+"""
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from proxy.core.aggregation.steps import AggregatorName
+from proxy.core.request import OnRestricted
+from proxy.errors import ConfigurationError
+
+DEFAULTS = Path(__file__).parent / "defaults"
+BUILTIN = "builtin:"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+
+def _network(value: str) -> str:
+    ipaddress.ip_network(value)
+    return value
+
+
+Network = Annotated[str, AfterValidator(_network)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")]
+
+
+class Server(_Strict):
+    """Where the proxy listens and what it takes."""
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="TCP port; the environment variable PORT overrides it")
+    max_body_bytes: int = Field(20_971_520, ge=1024, description="largest request body; larger is 413")
+    max_messages: int = Field(4096, ge=1, description="most messages in one request; more is 413")
+    drain_seconds: float = Field(20.0, ge=0, description="how long a stopping server lets requests finish")
+    trusted_hops: tuple[Network, ...] = Field(
+        (), description="networks whose `apostille-jurisdiction` header counts; from anyone else it is ignored"
+    )
+
+
+class LogSettings(_Strict):
+    """The transparency log."""
+
+    origin: str = Field(
+        "localhost/apostille", pattern=r"^[^\s+]{1,200}$", description="name of the log (C2SP origin); fixed by `init`"
+    )
+    publish_interval_ms: int = Field(500, ge=50, le=60_000, description="time between checkpoints")
+    append_deadline_ms: int = Field(2_000, ge=50, description="longest wait for a durable record; then 503")
+    queue_limit: int = Field(4096, ge=1, description="most records waiting to be made durable; more is 503")
+
+
+class Key(_Strict):
+    """One client key, stored as a digest."""
+
+    id: Name = Field(..., description="name of the key, for people and logs")
+    sha256: Digest = Field(..., description="SHA-256 of the bearer key, hexadecimal (`apostille key new` prints both)")
+
+
+class Tenant(_Strict):
+    """One customer of the proxy: who may call, under which jurisdictions and packs."""
+
+    keys: tuple[Key, ...] = Field((), description="bearer keys of this tenant")
+    jurisdictions: tuple[str, ...] = Field(
+        (), description="ISO 3166 codes or groups that always apply to this tenant's requests"
+    )
+    default_jurisdictions: tuple[str, ...] = Field(
+        (), description="what applies when no signal establishes any; empty means 403 `jurisdiction-unknown`"
+    )
+    packs: tuple[str, ...] = Field(..., min_length=1, description="policy packs in force for this tenant")
+    on_restricted: OnRestricted = Field(
+        OnRestricted.SUBSTITUTE, description="a named model is forbidden: `substitute` or `refuse`"
+    )
+    purpose: str = Field("general", pattern=r"^[a-z][a-z0-9-]{0,63}$", description="declared purpose of processing")
+    data_classes: tuple[str, ...] = Field((), description="data classes that every request of this tenant carries")
+    human_oversight: bool = Field(False, description="a person reviews each answer before it has effect")
+    user_us_person: bool | None = Field(
+        None, description="attestation that every user is a US person: true, false, or null for unknown"
+    )
+    flowdown: tuple[str, ...] = Field((), description="contract clauses that bind this tenant, such as `dod`")
+    audience: Literal["internal", "public"] = Field("internal", description="who sees the answers")
+    models: tuple[str, ...] = Field(("*",), description="model names this tenant may ask for; `*` is all")
+    max_cost_usd_per_request: float | None = Field(None, gt=0, description="cap on the cost of one request")
+
+
+class JwtIssuer(_Strict):
+    """A pinned token issuer. The token's jurisdiction claim is a signal; it names its tenant by claim."""
+
+    issuer: str = Field(..., description="expected `iss`")
+    audience: str = Field(..., description="expected `aud`")
+    algorithms: tuple[Literal["RS256", "ES256", "EdDSA", "PS256"], ...] = Field(
+        ("RS256", "ES256"), description="accepted signature algorithms; symmetric ones are not offered"
+    )
+    public_key_file: Path = Field(..., description="PEM file with the issuer's public key")
+    tenant_claim: str = Field("tenant", description="claim that names the tenant")
+    jurisdiction_claim: str = Field("jurisdiction", description="claim with a code or a list of codes")
+
+
+class Traces(_Strict):
+    """Where traces go. They are built from the log, so nothing here can lose evidence."""
+
+    file: bool = Field(True, description="write `traces/otlp.jsonl` in the data directory")
+    otlp_endpoint: str | None = Field(
+        None, pattern=r"^https?://", description="OTLP/HTTP traces endpoint, e.g. http://127.0.0.1:4318/v1/traces"
+    )
+
+
+class Fusion(_Strict):
+    """Defaults of composite answers; a request may ask for stricter ones."""
+
+    deadline_ms: int = Field(120_000, ge=100, le=3_600_000, description="longest time for one request")
+    straggler_ms: int | None = Field(
+        None, ge=10, description="cut slower panel members this long after a quorum has answered"
+    )
+    min_panel: int = Field(2, ge=1, le=16, description="fewer permitted panel members than this: self-fusion")
+    threshold: float = Field(0.6, ge=0, le=1, description="confidence below which the gate asks more models")
+    standard_cost_ratio: float = Field(0.64, gt=0, description="standard mode: most of the best model's cost")
+    high_cost_ratio: float = Field(1.36, gt=0, description="high-precision mode: most of the best model's cost")
+
+
+class Pipeline(_Strict):
+    """A declared composition: full control without code."""
+
+    aggregator: AggregatorName = Field(..., description="how the answers are put together")
+    first: tuple[str, ...] = Field(..., min_length=1, max_length=16, description="deployments or models asked at once")
+    rest: tuple[str, ...] = Field((), max_length=16, description="asked when the confidence gate opens, best first")
+    judge: str | None = Field(None, description="deployment that compares candidates (judge-author)")
+    author: str | None = Field(None, description="deployment that writes the answer (judge-author)")
+    threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
+
+
+class Settings(_Strict):
+    """The whole configuration."""
+
+    version: Literal[1] = Field(..., description="version of this format")
+    data_dir: Path = Field(Path("var"), description="directory of the log, keys, traces; relative to this file")
+    server: Server = Field(Server(), description="listening and limits")
+    log: LogSettings = Field(LogSettings(), description="the transparency log")
+    catalogue: tuple[str, ...] = Field(
+        ("builtin:local",), min_length=1, description="catalogue files, or `builtin:local`, `builtin:providers`"
+    )
+    pack_dirs: tuple[Path, ...] = Field((), description="directories with further policy packs; searched first")
+    tenants: Mapping[Name, Tenant] = Field(..., min_length=1, description="tenants by id")
+    jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
+    traces: Traces = Field(Traces(), description="OpenTelemetry export")
+    fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
+    pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
+
+    def catalogue_files(self) -> tuple[Path, ...]:
+        """Paths of the catalogue files, built-in names resolved."""
+        return tuple(
+            DEFAULTS / f"{name.removeprefix(BUILTIN)}.yaml" if name.startswith(BUILTIN) else Path(name)
+            for name in self.catalogue
+        )
+
+
+def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
+    """Read and check the configuration. Relative paths in it count from the file's folder.
+
+    Raises ``ConfigurationError`` with the path of every wrong key, what was expected and what was found.
+    """
+    raw = read_yaml(path)
+    if not isinstance(raw, dict):
+        raise ConfigurationError(f"`{path}`: expected a mapping at the top, got {type(raw).__name__}")
+    try:
+        settings = Settings.model_validate(raw)
+    except ValidationError as error:
+        raise ConfigurationError(f"`{path}`: {_explain(error)}") from None
+    return _anchored(_overridden(settings, environ), path.resolve().parent)
+
+
+def read_yaml(path: Path) -> Any:
+    """Parse one YAML file of at most 16 MiB. Raises ``ConfigurationError`` with line and column."""
+    try:
+        size = path.stat().st_size
+        if size > 16 * 1024 * 1024:
+            raise ConfigurationError(f"`{path}`: expected at most 16 MiB, got {size} bytes")
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"`{path}`: cannot be read ({os.strerror(error.errno or 0)})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""
+        raise ConfigurationError(f"`{path}`: not valid YAML{place}") from None
+
+
+def _overridden(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    port = environ.get("PORT")
+    if port is None:
+        return settings
+    if not port.isdigit() or int(port) > 65535:
+        raise ConfigurationError(f"environment variable PORT: expected a port number, got `{port[:20]}`")
+    return settings.model_copy(update={"server": settings.server.model_copy(update={"port": int(port)})})
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    return settings.model_copy(
+        update={
+            "data_dir": base / settings.data_dir,
+            "pack_dirs": tuple(base / p for p in settings.pack_dirs),
+            "catalogue": tuple(c if c.startswith(BUILTIN) else str(base / c) for c in settings.catalogue),
+            "jwt": tuple(j.model_copy(update={"public_key_file": base / j.public_key_file}) for j in settings.jwt),
+        }
+    )
+
+
+def _explain(error: ValidationError) -> str:
+    """Every problem on one line: where, what was expected, what was found. Values of secrets are not in this file."""
+    parts = []
+    for item in error.errors()[:10]:
+        where = ".".join(str(p) for p in item["loc"]) or "top level"
+        if item["type"] == "extra_forbidden":
+            parts.append(f"unknown key `{where}`")
+        else:
+            found = str(item.get("input"))[:60] if item["type"] != "missing" else "nothing"
+            parts.append(f"`{where}`: {item['msg'].lower()}, got `{found}`")
+    return "; ".join(parts)

@@ -1,0 +1,216 @@
+"""OpenAI chat completions: request bytes to ``InferenceRequest``; answers, stream events and errors back to bytes.
+
+Source: the OpenAI API reference, "Chat" (create, streaming, errors). What the pipeline does not use is passed through.
+A body is checked for what the pipeline relies on, and refused with the path of the first wrong value; content is never
+quoted.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from proxy.core.request import Family, InferenceRequest, JsonObject, Needs
+from proxy.errors import ClientError, ProxyError, TooLarge
+from proxy.wire import options
+
+ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+CHARACTERS_PER_TOKEN = 3
+"""Low on purpose: an estimate that errs high keeps requests away from a context that is too small."""
+IMAGE_TOKENS = 1_500
+DONE = b"data: [DONE]\n\n"
+_OURS = frozenset({"model", "messages", "stream", "stream_options", "apostille"})
+
+
+def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
+    """Checked request. Raises ``ClientError`` (400) or ``TooLarge`` (413)."""
+    raw = _document(body)
+    model = raw.get("model")
+    if not isinstance(model, str) or not 0 < len(model) <= 256 or not model.isprintable():
+        raise _wrong("model", "a printable string of 1 to 256 characters", model)
+    messages = _messages(raw.get("messages"), max_messages)
+    stream = _boolean(raw.get("stream"), "stream")
+    chosen = options.parse(raw.get("apostille"))
+    parameters = {k: v for k, v in raw.items() if k not in _OURS}
+    if parameters.get("n") not in (None, 1):
+        raise ClientError("`n`: expected 1, got another number", code="unsupported-value", param="n")
+    return InferenceRequest(
+        family=Family.OPENAI_CHAT,
+        model=model,
+        messages=messages,
+        parameters=parameters,
+        stream=stream,
+        include_usage=_include_usage(raw.get("stream_options")),
+        options=chosen,
+        needs=_needs(messages, parameters, len(body)),
+        prompt=_last_user_text(messages),
+        commitment_input=body,
+    )
+
+
+def _document(body: bytes) -> dict[str, Any]:
+    try:
+        raw = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise ClientError(
+            f"the body is not JSON at line {error.lineno}, column {error.colno}: expected a UTF-8 JSON object",
+            code="invalid-json",
+        ) from None
+    if not isinstance(raw, dict):
+        raise ClientError("expected a JSON object as the body, got another JSON value", code="invalid-json")
+    return raw
+
+
+def _kind(value: object) -> str:
+    """JSON name of a value's type; the value itself is never quoted."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, Mapping):
+        return "an object"
+    if isinstance(value, list):
+        return "an array"
+    return "a string" if isinstance(value, str) else "a number"
+
+
+def _wrong(where: str, expected: str, got: object) -> ClientError:
+    return ClientError(f"`{where}`: expected {expected}, got {_kind(got)}", code="invalid-type", param=where)
+
+
+def _boolean(value: object, where: str) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise _wrong(where, "a boolean", value)
+    return value
+
+
+def _include_usage(value: object) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, Mapping):
+        raise _wrong("stream_options", "an object", value)
+    return _boolean(value.get("include_usage"), "stream_options.include_usage")
+
+
+def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
+    if not isinstance(value, list) or not value:
+        raise _wrong("messages", "an array of at least one message", value)
+    if len(value) > most:
+        raise TooLarge(
+            f"`messages`: expected at most {most} messages, got {len(value)}",
+            code="too-many-messages",
+            param="messages",
+        )
+    for i, message in enumerate(value):
+        if not isinstance(message, dict):
+            raise _wrong(f"messages[{i}]", "an object", message)
+        if message.get("role") not in ROLES:
+            raise ClientError(
+                f"`messages[{i}].role`: expected one of {', '.join(sorted(ROLES))}, got something else",
+                code="invalid-type",
+                param=f"messages[{i}].role",
+            )
+        content = message.get("content")
+        if content is not None and not isinstance(content, str | list):
+            raise _wrong(f"messages[{i}].content", "a string or an array of parts", content)
+        for j, part in enumerate(content if isinstance(content, list) else ()):
+            if not isinstance(part, dict):
+                raise _wrong(f"messages[{i}].content[{j}]", "an object", part)
+    return tuple(value)
+
+
+def _last_user_text(messages: tuple[JsonObject, ...]) -> str:
+    for message in reversed(messages):
+        if message.get("role") == "user":
+            return text_of(message.get("content"))
+    return ""
+
+
+def text_of(content: object) -> str:
+    """Text of a message's content: the string, or its text parts joined by newlines."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = (p.get("text") for p in content if isinstance(p, Mapping))
+    return "\n".join(p for p in parts if isinstance(p, str))
+
+
+def _needs(messages: tuple[JsonObject, ...], parameters: JsonObject, body_bytes: int) -> Needs:
+    images = sum(
+        1
+        for m in messages
+        if isinstance(m.get("content"), list)
+        for p in m["content"]
+        if p.get("type") in ("image_url", "input_image")
+    )
+    form = parameters.get("response_format")
+    kind = form.get("type") if isinstance(form, Mapping) else None
+    limit = parameters.get("max_completion_tokens", parameters.get("max_tokens"))
+    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+        raise _wrong("max_tokens", "a positive integer", limit)
+    prompt_bytes = body_bytes if not images else sum(len(text_of(m.get("content"))) for m in messages)
+    return Needs(
+        tools=bool(parameters.get("tools") or parameters.get("functions")),
+        vision=images > 0,
+        json_mode=kind in ("json_object", "json_schema"),
+        prompt_tokens_estimate=prompt_bytes // CHARACTERS_PER_TOKEN + images * IMAGE_TOKENS,
+        max_output_tokens=limit,
+    )
+
+
+def render_error(error: ProxyError) -> bytes:
+    """Error body in OpenAI's shape, with our permanent code and the policy's reasons."""
+    content: dict[str, Any] = {
+        "message": error.message,
+        "type": error.kind,
+        "param": error.param,
+        "code": error.code,
+    }
+    if error.details:
+        content["apostille"] = dict(error.details)
+    return orjson.dumps({"error": content})
+
+
+def render_event(payload: Mapping[str, Any]) -> bytes:
+    """One server-sent event."""
+    return b"data: " + orjson.dumps(payload) + b"\n\n"
+
+
+def render_completion(message: JsonObject, *, head: Mapping[str, Any], finish: str, usage: Mapping[str, int]) -> bytes:
+    """A whole completion around a message we chose. ``head``: id, created, model and our extension."""
+    return orjson.dumps(
+        {
+            **head,
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
+            "usage": usage,
+        }
+    )
+
+
+def render_chunks(
+    message: JsonObject, *, head: Mapping[str, Any], finish: str, usage: Mapping[str, int] | None
+) -> tuple[bytes, ...]:
+    """The same completion as stream events, without the end mark. ``usage`` None: the client did not ask for it."""
+
+    def chunk(delta: Mapping[str, Any], reason: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
+        return render_event({**head, "object": "chat.completion.chunk", "choices": [choice]})
+
+    events = [chunk({"role": "assistant", "content": ""}, None)]
+    content = text_of(message.get("content"))
+    events += [chunk({"content": piece}, None) for piece in _pieces(content)]
+    calls = message.get("tool_calls")
+    if calls:
+        events.append(chunk({"tool_calls": [{"index": i, **c} for i, c in enumerate(calls)]}, None))
+    events.append(chunk({}, finish))
+    if usage is not None:
+        events.append(render_event({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}))
+    return tuple(events)
+
+
+def _pieces(text: str, size: int = 80) -> list[str]:
+    return [text[i : i + size] for i in range(0, len(text), size)]

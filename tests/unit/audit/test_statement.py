@@ -1,0 +1,72 @@
+"""Statements: what is rendered is read back as it was, and anything else is refused."""
+
+import json
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit import statement
+from audit.errors import MalformedError
+from audit.statement import DecisionRecord, ResultRecord
+
+HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
+TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
+STARTS = {DecisionRecord: statement.render_decision, ResultRecord: statement.render_result}
+DIGESTS = {
+    "root",
+    "policy",
+    "facts",
+    "catalogue",
+    "parameters_digest",
+    "prompt_commitment",
+    "decision",
+    "answer_commitment",
+}
+COMMITMENTS = {"request_commitment", "response_commitment"}
+
+
+def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
+    """A value of each field's declared type; digests where a field holds a digest."""
+    if name == "at":
+        return st.just("2026-11-23T12:00:00.000000Z")
+    if name == "request_id":
+        return st.uuids().map(str)
+    if name in DIGESTS | COMMITMENTS and not is_dataclass(kind):
+        return HEX
+    if kind in (str,) or getattr(kind, "__supertype__", None) is str:
+        return TEXT.map(lambda t: t or "x")
+    if kind is bool:
+        return st.booleans()
+    if kind is int:
+        return st.integers(0, 2**40)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return st.sampled_from(list(kind))
+    if get_origin(kind) in (Union, UnionType):
+        return st.one_of([st.none() if a is type(None) else values(a, name) for a in get_args(kind)])
+    if get_origin(kind) is tuple:
+        return st.lists(values(get_args(kind)[0]), max_size=2).map(tuple)
+    hints = get_type_hints(kind)
+    return st.builds(kind, **{f.name: values(hints[f.name], f.name) for f in fields(kind)})
+
+
+@given(values(DecisionRecord))
+def test_a_decision_is_read_back_as_it_was(record: DecisionRecord) -> None:
+    assert statement.decision_of(statement.parse(statement.render_decision(record))) == record
+
+
+@given(values(ResultRecord))
+def test_a_result_is_read_back_as_it_was(record: ResultRecord) -> None:
+    assert statement.result_of(statement.parse(statement.render_result(record))) == record
+
+
+@given(values(DecisionRecord))
+def test_a_statement_with_another_type_or_an_unknown_field_is_refused(record: DecisionRecord) -> None:
+    document = json.loads(statement.render_decision(record))
+    for change in ({"_type": "other"}, {"predicateType": "other"}, {"more": 1}, {"subject": []}):
+        with pytest.raises(MalformedError):
+            statement.parse(json.dumps(document | change).encode())
