@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from audit import bundle, canonical, keys, layout
+from audit import bundle, canonical, layout
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, UnreadableError, directory_files, open_directory
-from audit.errors import AuditError
+from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
+from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 

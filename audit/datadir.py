@@ -13,17 +13,11 @@ from pathlib import Path
 
 from audit import layout
 from audit.bundle import CHUNK, StoredRecord
-from audit.errors import AuditError
+from audit.errors import UnreadableError
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
-
-
-class UnreadableError(AuditError):
-    """The data directory, or something in it, cannot be read; whether its evidence holds is unknown."""
-
-    code = "unreadable"
 
 
 def directory_files(root: Path) -> Files:
@@ -65,7 +59,7 @@ class DataDirectory:
     def record(self, index: int) -> bytes | None:
         """Envelope of the record whose entry is at an index; raises ``UnreadableError``."""
         rows = self._rows("SELECT env FROM rec WHERE idx = ?", index)
-        return next((bytes(row[0]) for row in rows), None)
+        return next((envelope for (envelope,) in rows if isinstance(envelope, bytes)), None)
 
     def of_request(self, request_id: str) -> tuple[StoredRecord, ...]:
         """All records of one request, oldest first; raises ``UnreadableError``."""

@@ -4,7 +4,8 @@ AuditError
 ├── MalformedError        bytes that are not what their specification says (whoever sent them)
 ├── VerificationError     well formed, and not true: a signature, a hash, a proof
 ├── EvidenceUnavailable   the store cannot make a record durable now (us; the request gets 503)
-└── HistoryError          the log on disk is missing, or contradicts what was signed (the operator must act)
+├── HistoryError          the log on disk is missing, or contradicts what was signed (the operator must act)
+└── UnreadableError       evidence that cannot be read here, so that nothing can be said about it (whoever keeps it)
 
 Each has a permanent kebab-case ``code``. Messages are one line, lower case, no full stop, with expected and got.
 """
@@ -43,3 +44,9 @@ class HistoryError(AuditError):
     """The log's history is missing or contradicts a signed checkpoint; refuse to go on."""
 
     code = "history-broken"
+
+
+class UnreadableError(AuditError):
+    """A data directory, or something in it, cannot be read; whether its evidence holds is unknown."""
+
+    code = "unreadable"
