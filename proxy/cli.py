@@ -1,0 +1,26 @@
+"""The ``apostille`` command: names to functions, loaded on use, so that verifying loads no web or model library.
+
+Exit codes everywhere: 0 done, 1 the answer is no, 2 usage, 3 could not tell.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+COMMANDS = {
+    "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
+    "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
+}
+USAGE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the rest of the arguments belong to it."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and arguments[0] in COMMANDS:
+        module, function, _ = COMMANDS[arguments[0]]
+        return int(getattr(import_module(module), function)(arguments[1:]))
+    asked = bool(arguments) and arguments[0] in ("-h", "--help")
+    lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<8} {c[2]}" for n, c in COMMANDS.items())]
+    print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
+    return 0 if asked else USAGE
