@@ -26,5 +26,8 @@ def moment(text: str) -> datetime:
 
 
 def micros(text: str) -> int:
-    """Microseconds since 1970 of an RFC 3339 text; raises ``MalformedError`` (code ``instant``)."""
-    return (moment(text) - _EPOCH) // _MICROSECOND
+    """Microseconds since 1970 of an RFC 3339 text; raises ``MalformedError`` (code ``instant``), also before 1970."""
+    found = (moment(text) - _EPOCH) // _MICROSECOND
+    if found < 0:
+        raise MalformedError("expected a time after 1970", code="instant")
+    return found

@@ -19,7 +19,7 @@ Value = str | int | bool | tuple[str, ...]
 Attributes = tuple[tuple[str, Value], ...]
 """Checked names and values, in the order of their names. Made by ``attributes`` only."""
 
-MAX_IDENTIFIER = 256
+MAX_INT = 2**63 - 1
 _IDENTIFIER = re.compile(r"[!-~]{1,256}", re.ASCII)
 
 
@@ -183,7 +183,7 @@ def _checked(row: Attribute, value: Value) -> Value:
             if row.values and value not in row.values:
                 raise ValueError(f"expected a word of `{row.name}`, got another")
             return identifier(value)
-        case ValueType.INT if type(value) is int:
+        case ValueType.INT if type(value) is int and -MAX_INT <= value <= MAX_INT:
             return value
         case ValueType.BOOL if type(value) is bool:
             return value
