@@ -75,7 +75,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleText:
-    """What a person is told about a rule: the annotations that the engine does not give back."""
+    """What a person is told about a rule: the annotations that the engine does not give back.
+
+    ``effect`` is ``permit`` or ``forbid``; dates as written in the rule (ISO 8601), empty where there are none.
+    """
 
     id: str
     pack: str
@@ -85,3 +88,8 @@ class RuleText:
     source: str
     status: str
     disclaimer: str
+    effect: str = ""
+    obligations: tuple[str, ...] = ()
+    effective_from: str = ""
+    effective_until: str = ""
+    checked_on: str = ""
