@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from audit.vocabulary import DecisionOutcome, LegStatus, ResultOutcome, Role, Verdict
@@ -158,6 +159,8 @@ _ROWS = (
 
 TABLE: Mapping[str, Attribute] = MappingProxyType({row.name: row for row in _ROWS})
 
+_ALLOWED = {place: {row.name: row for row in _ROWS if place in row.places and not row.content} for place in Place}
+
 
 def attributes(place: Place, values: Mapping[str, Value | None]) -> Attributes:
     """Checked attributes of one place; None, and an empty text or list, mean: not known, so not said.
@@ -165,12 +168,13 @@ def attributes(place: Place, values: Mapping[str, Value | None]) -> Attributes:
     Raises ``ValueError`` for a name outside the table or its place, content, another type or another word: all of them
     are defects of the caller, and a test must find them.
     """
+    allowed = _ALLOWED[place]
     found: list[tuple[str, Value]] = []
     for name, value in values.items():
         if value is None or value == "" or value == ():
             continue
-        row = TABLE.get(name)
-        if row is None or row.content or place not in row.places:
+        row = allowed.get(name)
+        if row is None:
             raise ValueError(f"expected an attribute that the table allows on a {place.value}, got `{name}`")
         found.append((name, _checked(row, value)))
     found.sort()
@@ -193,6 +197,7 @@ def _checked(row: Attribute, value: Value) -> Value:
             raise ValueError(f"expected {row.type.value} for `{row.name}`, got {type(value).__name__}")
 
 
+@lru_cache(maxsize=4096)  # the same few names come in every span
 def identifier(text: str) -> str:
     """The text if it is printable ASCII without spaces, at most 256 long; otherwise ``sha256:`` and 16 digits of it.
 

@@ -7,6 +7,7 @@ rebuild years later. Refuses spans that end before they begin.
 import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 
 from audit import canonical
 from audit.semconv import Attributes
@@ -81,6 +82,7 @@ def span_id(request_id: str, *parts: str) -> bytes:
     return _hashed("span", request_id, *parts)[:8]
 
 
+@lru_cache(maxsize=256)  # a request's own ids are asked for by each of its spans
 def _hashed(*parts: str) -> bytes:
     # Canonical JSON keeps the parts apart: ("a", "bc") and ("ab", "c") are two texts.
     return hashlib.sha256(canonical.encode(("apostille", *parts))).digest()
