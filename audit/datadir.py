@@ -70,6 +70,14 @@ class DataDirectory:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return map(_stored, self._rows("SELECT idx, request_id, kind, env FROM rec WHERE idx < ? ORDER BY idx", size))
 
+    def between(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Index and envelope of the entries in [first, end), in order; raises ``UnreadableError``."""
+        query = "SELECT idx, env FROM rec WHERE idx >= ? AND idx < ? ORDER BY idx"
+        for index, envelope in self._rows(query, first, end):
+            if not isinstance(index, int) or not isinstance(envelope, bytes):
+                raise UnreadableError("expected an index and an envelope in the record store")
+            yield index, envelope
+
     def chunks(self, path: str) -> Iterable[bytes]:
         """Content of a file in bounded memory, as far as it reached when this was called."""
         place = self.root / layout.safe_path(path)
@@ -79,9 +87,9 @@ class DataDirectory:
                 left -= len(chunk)
                 yield chunk
 
-    def _rows(self, query: str, argument: object) -> Iterator[tuple[object, ...]]:
+    def _rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         try:
-            yield from self.database.execute(query, (argument,))
+            yield from self.database.execute(query, arguments)
         except sqlite3.Error as cause:
             raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
 

@@ -1,0 +1,270 @@
+"""The transparency log of one data directory: append, publish, find (C2SP tlog-tiles; layout in ``audit.datadir``).
+
+A record is durable when ``append`` returns; it is published within the publish interval. The two are separate promises.
+Opening never creates a history: a missing log is made by ``init`` alone, and one that does not verify is refused.
+"""
+
+import asyncio
+import concurrent.futures
+import os
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery, sequencer
+from audit.administration import LogStart
+from audit.bundle import StoredRecord
+from audit.checkpoint import Checkpoint
+from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
+from audit.recording import Appended, Pending, Recorder, rfc3339
+from audit.records import Anchor
+from audit.storage import directory as storage
+from audit.storage.directory import TileDirectory
+from audit.storage.sqlite import Store
+from audit.tiles import TreeEdge
+from audit.vocabulary import RecordKind
+from audit.writer import Item, Writer
+
+__all__ = ["Appended", "Log", "Pending", "init"]
+
+ROOT_KEY = "root.key.pem"
+LOG_KEY = "log.key.pem"
+LOCK = "lock"
+INSTANCE = "instance"
+RECOVERED = "recovered_to"
+ROOT_LIFE = timedelta(days=3650)
+LOG_START_ID = "log-start"
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """The machine's clock."""
+    return datetime.now(UTC)
+
+
+def init(root: Path, *, origin: str, organisation: str = "apostille", clock: Clock = utc_now) -> None:
+    """Create keys and an empty log at ``root``, with its first record. Raises ``HistoryError`` if one is there.
+
+    The private keys are files that only their owner can read; whoever wants them elsewhere moves them after this.
+    """
+    if (root / datadir.DATABASE).exists() or (root / layout.KEYS / LOG_KEY).exists():
+        raise HistoryError(f"expected no log at `{root}`, got one; it is never overwritten", code="log-exists")
+    folder = root / layout.KEYS
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    now = clock()
+    authority = keys.create_authority(organisation, not_before=now - timedelta(days=1), not_after=now + ROOT_LIFE)
+    signer = keys.log_signer(origin)
+    keys.write_private(folder / ROOT_KEY, keys.private_pem(authority.key))
+    keys.write_private(folder / LOG_KEY, keys.private_pem(signer.key))
+    (folder / layout.ROOT_CERTIFICATE).write_bytes(keys.certificate_pem(authority.certificate))
+    (folder / layout.LOG_VKEY).write_text(checkpoint.format_vkey(checkpoint.vkey_of(signer)) + "\n")
+    empty = checkpoint.sign(Checkpoint(origin=origin, size=0, root=TreeEdge().root()), signer)
+    TileDirectory(root / layout.LOG).replace_checkpoint(empty)
+    Store.create(root / datadir.DATABASE, checkpoint=empty)
+    Log.open(root, clock=clock).close()
+
+
+class Log:
+    """An open log. Made by ``open``; one process at a time holds a data directory."""
+
+    def __init__(self, root: Path, writer: Writer, store: Store, lock: int, deadline_s: float) -> None:
+        self._root = root
+        self._writer = writer
+        self._store = store
+        self._lock = lock
+        self._deadline_s = deadline_s
+        self._listeners: list[Callable[[int], None]] = []
+
+    @classmethod
+    def open(
+        cls,
+        root: Path,
+        *,
+        clock: Clock = utc_now,
+        publish_interval_s: float = 0.5,
+        deadline_s: float = 2.0,
+        queue_limit: int = 4096,
+    ) -> "Log":
+        """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
+
+        Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong.
+        """
+        if not (root / datadir.DATABASE).is_file():
+            raise HistoryError(
+                f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing"
+            )
+        signer, authority = _keys(root / layout.KEYS)
+        lock = storage.lock(root / LOCK)
+        try:
+            store = Store(root / datadir.DATABASE)
+            tiles = TileDirectory(root / layout.LOG)
+            edge, tree = sequencer.resume(store, tiles, signer)
+            instance = store.meta(INSTANCE) or _new_instance(store)
+            epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
+            certificates = root / layout.KEYS / layout.CERTIFICATES
+            self: list[Log] = []
+            writer = Writer(
+                store=store,
+                directory=tiles,
+                recorder=Recorder(instance, epoch, authority, certificates, clock),
+                log_key=signer,
+                edge=edge,
+                published=tree,
+                publish_interval_s=publish_interval_s,
+                queue_limit=queue_limit,
+                start_id=store.last_id(),
+                on_published=lambda size: self[0]._tell(size),
+            )
+            log = cls(root, writer, store, lock, deadline_s)
+            self.append(log)
+            orphans = store.orphans(int(store.meta(RECOVERED) or 0))
+            fresh = store.last_id() == 0
+        except BaseException:
+            os.close(lock)
+            raise
+        writer.start()
+        if fresh:
+            log._begin(signer, authority.certificate, clock)
+        for orphan in orphans:
+            log.append_now(recovery.orphaned(orphan, rfc3339(clock()), secrets.token_bytes(canonical.SALT_BYTES)))
+        return log
+
+    def _begin(self, signer: keys.LogSigner, certificate: bytes, clock: Clock) -> None:
+        start = LogStart(
+            origin=signer.name, log_key=canonical.digest(signer.public), organisation=canonical.digest(certificate)
+        )
+        at = rfc3339(clock())
+        self.append_now(
+            Pending(
+                request_id=LOG_START_ID,
+                kind=RecordKind.LOG_START,
+                build=lambda position, anchor: administration.render_log_start(
+                    start, at=at, position=position, anchor=anchor
+                ),
+            )
+        )
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+
+    async def append(self, *pending: Pending, deadline_s: float | None = None) -> tuple[Appended, ...]:
+        """Make records durable, all in one transaction, in order. Raises ``EvidenceUnavailable``.
+
+        After a deadline passed the records may or may not be there; whoever waited must act as if they were not.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[tuple[Appended, ...]] = loop.create_future()
+        item = Item(pending=pending, loop=loop, future=future)
+        self._writer.submit(item)
+        timer = loop.call_later(deadline_s or self._deadline_s, _expire, item)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            item.abandoned = True
+            raise
+        finally:
+            timer.cancel()
+
+    def append_threadsafe(self, *pending: Pending) -> "concurrent.futures.Future[tuple[Appended, ...]]":
+        """The same for other threads, without a deadline."""
+        future: concurrent.futures.Future[tuple[Appended, ...]] = concurrent.futures.Future()
+        self._writer.submit(Item(pending=pending, loop=None, future=future))
+        return future
+
+    def append_now(self, *pending: Pending) -> tuple[Appended, ...]:
+        """The same, waiting for it. Not for an event loop's thread."""
+        return self.append_threadsafe(*pending).result()
+
+    def close(self) -> None:
+        """Drain, publish, and let go of the directory. Safe to call twice."""
+        if self._lock < 0:
+            return
+        self._writer.stop()
+        if self._writer.state == "ok":
+            self._store.set_meta(RECOVERED, str(self._store.last_id()))
+        self._store.close()
+        os.close(self._lock)
+        self._lock = -1
+
+    # --- state --------------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """``ok``, or the code of what is wrong."""
+        return self._writer.state
+
+    @property
+    def instance(self) -> str:
+        """Id of this instance, as in records."""
+        return self._writer.recorder.instance
+
+    @property
+    def published_size(self) -> int:
+        """Entries below the published checkpoint."""
+        return self._writer.published.size
+
+    def anchor(self) -> Anchor | None:
+        """Newest published checkpoint."""
+        return self._writer.anchor()
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Call with the new size after each publication, on the publishing thread: be quick."""
+        self._listeners.append(listener)
+
+    def _tell(self, size: int) -> None:
+        for listener in self._listeners:
+            listener(size)
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    def find(self, request_id: str) -> tuple[StoredRecord, ...]:
+        """All records of one request, oldest first. Raises ``UnreadableError``."""
+        with closing(datadir.open_directory(self._root)) as opened:
+            return opened.of_request(request_id)
+
+    def records(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        """Index and envelope of the entries in [first, end), in order, in bounded memory. Raises ``UnreadableError``."""
+        with closing(datadir.open_directory(self._root)) as opened:
+            yield from opened.between(first, end)
+
+    async def wait_published(self, request_id: str, timeout_s: float) -> bool:
+        """Whether all records that a request has now are published within a time."""
+        end = time.monotonic() + timeout_s
+        while True:
+            found = await asyncio.to_thread(self.find, request_id)
+            size = self.published_size
+            if found and all(each.index is not None and each.index < size for each in found):
+                return True
+            if time.monotonic() >= end:
+                return False
+            await asyncio.sleep(0.02)
+
+
+def _expire(item: Item) -> None:
+    item.abandoned = True
+    if not item.future.done():
+        item.future.set_exception(
+            EvidenceUnavailable("the record was not durable within its deadline", code="append-deadline")
+        )
+
+
+def _new_instance(store: Store) -> str:
+    instance = f"i-{secrets.token_hex(8)}"
+    store.set_meta(INSTANCE, instance)
+    return instance
+
+
+def _keys(folder: Path) -> tuple[keys.LogSigner, keys.Authority]:
+    try:
+        vkey = checkpoint.parse_vkey((folder / layout.LOG_VKEY).read_text().splitlines()[0])
+        signer = keys.load_log_signer(vkey.name, keys.read_private(folder / LOG_KEY))
+        root = (folder / layout.ROOT_CERTIFICATE).read_bytes()
+        authority = keys.load_authority(keys.read_private(folder / ROOT_KEY), root)
+    except (OSError, MalformedError, IndexError) as cause:
+        raise HistoryError(f"the log's keys cannot be used: {cause}", code="keys-unusable") from cause
+    if checkpoint.vkey_of(signer) != vkey:
+        raise HistoryError("expected the private key of `log.vkey`, got another one", code="keys-unusable")
+    return signer, authority

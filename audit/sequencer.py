@@ -1,0 +1,109 @@
+"""From durable rows to a published log, in an order in which every crash leaves something that a restart can finish.
+
+1. Take rows without a place, in the order of their ids.
+2. Compute tiles from the right edge, the root, and sign the checkpoint.
+3. One transaction: places, staged files, and the head, compared and swapped. This is the commit point.
+4. Write the files, durably; one that is there must be equal.
+5. Replace ``checkpoint``.
+6. Forget the staged files.
+
+Dying before 3 leaves rows without a place: taken again. Dying after 3 leaves staged files: a restart redoes 4 to 6, and the
+files it finds are equal, because tiles are a function of the entries. Steps 1 to 3 and 6 belong to the writer's thread, which
+owns the only writing connection; 4 and 5 may run elsewhere, one batch at a time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit import checkpoint, tiles
+from audit.checkpoint import Checkpoint
+from audit.errors import HistoryError, VerificationError
+from audit.keys import LogSigner
+from audit.storage.directory import TileDirectory
+from audit.storage.sqlite import Sequenced, Store
+from audit.tiles import WIDTH, TreeEdge
+
+MAX_BATCH = 8192
+"""Most rows sequenced at once: bounds memory and the length of a transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """A sequenced batch that is to be written: files in order, then the checkpoint."""
+
+    files: Sequence[tuple[str, bytes]]
+    note: str
+    tree: Checkpoint
+
+
+def sequence(store: Store, edge: TreeEdge, signer: LogSigner) -> tuple[TreeEdge, Publication] | None:
+    """Steps 1 to 3; None if every row has its place. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
+    rows = store.unsequenced(MAX_BATCH)
+    if not rows:
+        return None
+    grown, files = edge.grow([leaf for _, leaf in rows])
+    tree = Checkpoint(origin=signer.name, size=grown.size, root=grown.root())
+    note = checkpoint.sign(tree, signer)
+    staged = tuple(files.items())
+    store.sequence(
+        Sequenced(
+            ids=[identifier for identifier, _ in rows],
+            old_size=edge.size,
+            size=grown.size,
+            checkpoint=note,
+            files=staged,
+        )
+    )
+    return grown, Publication(files=staged, note=note, tree=tree)
+
+
+def publish(publication: Publication, directory: TileDirectory) -> None:
+    """Steps 4 and 5. Raises ``OSError`` or ``HistoryError``; may be called again."""
+    for path, content in publication.files:
+        directory.write_tile(path, content)
+    directory.replace_checkpoint(publication.note)
+    for path, _ in publication.files:
+        if tiles.parse_path(path).width == WIDTH:
+            directory.drop_partials(path)
+
+
+def resume(store: Store, directory: TileDirectory, signer: LogSigner) -> tuple[TreeEdge, Checkpoint]:
+    """The state in which a writer may go on: staged files written, database and published log in agreement.
+
+    Raises ``HistoryError``: the head's checkpoint is not ours, the published log is ahead of the database (a restored
+    backup), or the tiles do not lead to the root that was signed. Then nothing may be signed until a person has looked.
+    """
+    size, note = store.head()
+    tree = _own(note, signer, "database")
+    if tree.size != size:
+        raise HistoryError(f"expected a checkpoint of {size} entries in the database, got one of {tree.size}")
+    staged = store.staged()
+    if staged:
+        publish(Publication(files=staged, note=note, tree=tree), directory)
+        store.unstage()
+    try:
+        published = _own(directory.read(tiles.CHECKPOINT_PATH).decode(), signer, "published log")
+    except FileNotFoundError:
+        raise HistoryError("expected the published `checkpoint`, got none", code="checkpoint-missing") from None
+    if published.size > tree.size:
+        raise HistoryError(
+            f"the published log has {published.size} entries and the database {tree.size}: it was restored from a backup "
+            "or is another log's; nothing is signed",
+            code="log-ahead",
+        )
+    if (published.size, published.root) != (tree.size, tree.root):
+        raise HistoryError("the published log and the database disagree about its root", code="log-differs")
+    try:
+        edge = tiles.edge_from(directory.read, tree.size)
+    except VerificationError as cause:
+        raise HistoryError(f"the log's files cannot be continued: {cause}", code="log-files") from cause
+    if edge.root() != tree.root:
+        raise HistoryError("the log's files do not lead to the root that was signed", code="log-files")
+    return edge, tree
+
+
+def _own(note: str, signer: LogSigner, where: str) -> Checkpoint:
+    try:
+        return checkpoint.verify(checkpoint.parse(note), (checkpoint.vkey_of(signer),))
+    except (VerificationError, ValueError) as cause:
+        raise HistoryError(f"expected a checkpoint signed by this log's key in the {where}: {cause}") from cause

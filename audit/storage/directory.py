@@ -1,0 +1,80 @@
+"""Tiles and the checkpoint on a directory: every file durable before its name can be read (C2SP tlog-tiles, "Parameters").
+
+Tiles never change: writing one that is there compares, and another content is a broken history. The checkpoint is replaced
+by larger ones only. All methods raise ``OSError`` where the disk does not do it.
+"""
+
+import fcntl
+import os
+from pathlib import Path
+
+from audit import checkpoint, durable, layout, tiles
+from audit.errors import HistoryError
+from audit.tiles import CHECKPOINT_PATH, WIDTH
+
+
+class TileDirectory:
+    """The files of one log below ``root``."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._made: set[Path] = set()
+
+    def read(self, path: str) -> bytes:
+        """Content of a file; raises ``FileNotFoundError``."""
+        return (self._root / layout.safe_path(path)).read_bytes()
+
+    def write_tile(self, path: str, content: bytes) -> None:
+        """Write one immutable file, durably. Raises ``HistoryError`` if it is there with another content."""
+        place = self._root / layout.safe_path(path)
+        if place.exists():
+            if place.read_bytes() != content:
+                raise HistoryError(f"expected `{path}` as it was signed, got another content", code="tile-changed")
+            return
+        self._make(place.parent)
+        durable.replace(place, content)
+
+    def replace_checkpoint(self, note: str) -> None:
+        """Publish a checkpoint. Raises ``HistoryError`` if a larger one, or another of that size, is published."""
+        place = self._root / CHECKPOINT_PATH
+        self._make(self._root)
+        if place.exists():
+            current = checkpoint.parse_text(checkpoint.parse_bytes(place.read_bytes()).text)
+            new = checkpoint.parse_text(checkpoint.parse(note).text)
+            if current.size > new.size or (current.size == new.size and current.root != new.root):
+                raise HistoryError(
+                    f"expected the published log below {new.size} entries, it has {current.size}", code="log-ahead"
+                )
+        durable.replace(place, note.encode())
+
+    def drop_partials(self, path: str) -> None:
+        """Delete the partial forms of a full tile that is on disk; readers fall back to the full one."""
+        folder = self._root / f"{layout.safe_path(path)}.p"
+        if tiles.parse_path(path).width != WIDTH or not folder.is_dir():
+            return
+        for each in folder.iterdir():
+            each.unlink(missing_ok=True)
+        folder.rmdir()
+
+    def _make(self, folder: Path) -> None:
+        """Create a folder with its parents, durably; remembered, as every publication asks."""
+        if folder in self._made:
+            return
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in missing:
+            durable.sync_folder(each.parent)
+        self._made.add(folder)
+
+
+def lock(path: Path) -> int:
+    """Descriptor of an exclusively locked file; the lock ends with the process. Raises ``HistoryError`` (``log-in-use``)."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as cause:
+        os.close(handle)
+        raise HistoryError(
+            "expected to be the only writer of this data directory, got another one", code="log-in-use"
+        ) from cause
+    return handle
