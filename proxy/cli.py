@@ -8,6 +8,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 COMMANDS = {
+    "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
+    "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
+    "serve": ("proxy.commands", "serve_main", "serve a configuration"),
+    "key": ("proxy.commands", "key_main", "make a bearer key"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
 }

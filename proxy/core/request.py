@@ -79,7 +79,8 @@ class InferenceRequest:
     """One parsed, bounded client request.
 
     ``parameters``: every field of the body but ``model``, ``messages``, ``stream``, ``stream_options``, ``apostille``.
-    ``prompt``: the text of the last user message, for routing and comparison; never leaves the process in a record.
+    ``prompt``: the text of the last user message, for routing and comparison; ``conversation``: the text of every message
+    with the arguments of tool calls, for detectors. Neither leaves the process in a record.
     ``commitment_input``: the exact bytes that the prompt commitment covers (the body as received).
     """
 
@@ -91,5 +92,6 @@ class InferenceRequest:
     include_usage: bool
     options: Options
     needs: Needs
-    prompt: str
+    prompt: str = field(repr=False)
+    conversation: str = field(repr=False)
     commitment_input: bytes = field(repr=False)

@@ -44,6 +44,7 @@ def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
         options=chosen,
         needs=_needs(messages, parameters, len(body)),
         prompt=_last_user_text(messages),
+        conversation=_conversation(messages),
         commitment_input=body,
     )
 
@@ -126,6 +127,19 @@ def _last_user_text(messages: tuple[JsonObject, ...]) -> str:
         if message.get("role") == "user":
             return text_of(message.get("content"))
     return ""
+
+
+def _conversation(messages: tuple[JsonObject, ...]) -> str:
+    parts = []
+    for message in messages:
+        parts.append(text_of(message.get("content")))
+        calls = message.get("tool_calls")
+        for call in calls if isinstance(calls, list) else ():
+            function = call.get("function") if isinstance(call, Mapping) else None
+            arguments = function.get("arguments") if isinstance(function, Mapping) else None
+            if isinstance(arguments, str):
+                parts.append(arguments)
+    return "\n".join(parts)
 
 
 def text_of(content: object) -> str:
@@ -214,3 +228,13 @@ def render_chunks(
 
 def _pieces(text: str, size: int = 80) -> list[str]:
     return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def render_receipt_event(head: Mapping[str, Any], member: Mapping[str, Any]) -> bytes:
+    """The receipt as a last stream event, in the shape of the usage event: a chunk without choices."""
+    return render_event({**head, "object": "chat.completion.chunk", "choices": [], "apostille": member})
+
+
+def render_error_event(error: ProxyError) -> bytes:
+    """An error in the middle of a stream; no end mark follows it."""
+    return b"data: " + render_error(error) + b"\n\n"

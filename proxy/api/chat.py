@@ -1,0 +1,139 @@
+"""``POST /v1/chat/completions`` as plain ASGI: the hot path (ASGI 3.0; OpenAI API reference, "Create chat completion").
+
+The body is read up to the limit and no further. While the pipeline works, the client's side is watched: if it leaves, the
+work is cancelled and the record says so.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from starlette.types import Message, Receive, Scope, Send
+
+from proxy.auth import Authenticator
+from proxy.calls import CUT_CLIENT
+from proxy.errors import ClientError, ProxyError, TooLarge
+from proxy.pipeline import Pipeline
+from proxy.snapshot import Snapshot
+from proxy.wire import openai_chat as wire
+
+_log = logging.getLogger(__name__)
+
+
+class ChatEndpoint:
+    """The endpoint. ``snapshot`` gives what is in force."""
+
+    def __init__(self, pipeline: Pipeline, authenticator: Authenticator, snapshot: Callable[[], Snapshot]) -> None:
+        self._pipeline = pipeline
+        self._authenticator = authenticator
+        self._snapshot = snapshot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; every failure becomes an error in the family's shape."""
+        exchange = _Exchange(send)
+        try:
+            await self._answer(scope, receive, exchange)
+        except ProxyError as error:
+            await _send_error(exchange, error)
+        except Exception:  # noqa: BLE001  # the edge of the process: the client gets a 500 that says nothing more
+            _log.exception("internal error")
+            await _send_error(exchange, ProxyError("an internal error; the operator's log has its trace"))
+
+    async def _answer(self, scope: Scope, receive: Receive, exchange: "_Exchange") -> None:
+        if scope["method"] != "POST":
+            raise ClientError("expected POST", code="method-not-allowed", status=405)
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        peer = scope.get("client")
+        snapshot = self._snapshot()
+        principal = self._authenticator.principal(
+            _text(headers.get(b"authorization")),
+            _text(headers.get(b"apostille-jurisdiction")),
+            peer[0] if peer else None,
+        )
+        limits = snapshot.settings.server
+        body = await read_body(headers, receive, limits.max_body_bytes)
+        request = wire.parse(body, max_messages=limits.max_messages)
+        caller = snapshot.caller(principal.tenant_id, principal.signals, principal.trusted)
+        work = asyncio.ensure_future(self._pipeline.answer(request, caller, exchange))
+        gone = asyncio.ensure_future(_until_gone(receive))
+        try:
+            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                work.cancel(CUT_CLIENT)
+        except asyncio.CancelledError:
+            work.cancel()
+            await asyncio.wait((work,))
+            raise
+        finally:
+            gone.cancel()
+        try:
+            await work
+        except asyncio.CancelledError:
+            return
+
+
+class _Exchange:
+    """The client's side over ASGI. ``begun``: a head was sent, so no other can be."""
+
+    __slots__ = ("_send", "begun")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.begun = False
+
+    async def begin(self, status: int, media_type: str, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head."""
+        self.begun = True
+        raw = [(b"content-type", media_type.encode("latin-1"))]
+        raw += [(name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": raw})
+
+    async def send(self, content: bytes) -> None:
+        """Send some of the body."""
+        await self._send({"type": "http.response.body", "body": content, "more_body": True})
+
+    async def end(self, content: bytes) -> None:
+        """Send the last of the body."""
+        await self._send({"type": "http.response.body", "body": content, "more_body": False})
+
+
+async def _send_error(exchange: _Exchange, error: ProxyError) -> None:
+    if exchange.begun:  # in the middle of an answer: the connection ends without the end mark
+        await exchange.end(b"")
+        return
+    body = wire.render_error(error)
+    await exchange.begin(error.status, "application/json", (("content-length", str(len(body))),))
+    await exchange.end(body)
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+    """The request's body. Raises ``TooLarge`` as soon as the limit is passed, or announced to be."""
+    announced = headers.get(b"content-length", b"")
+    if announced.isdigit() and int(announced) > limit:
+        raise TooLarge(f"expected a body of at most {limit} bytes, got {int(announced)}")
+    message: Message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise TooLarge(f"expected a body of at most {limit} bytes, got more")
+        return body
+    parts, size = [], 0
+    while message["type"] == "http.request":
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise TooLarge(f"expected a body of at most {limit} bytes, got more")
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+    raise ClientError("the client left before its request was complete", code="incomplete-request")
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

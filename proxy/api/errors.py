@@ -1,0 +1,49 @@
+"""Errors of the endpoints that are not on the hot path, in the same shape as everywhere (``docs/reference/error-codes.md``)."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from proxy.errors import NotFound, ProxyError
+from proxy.wire import openai_chat as wire
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def answered(endpoint: Endpoint) -> Endpoint:
+    """The endpoint with its ``ProxyError`` turned into a response."""
+
+    async def wrapped(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except ProxyError as error:
+            return rendered(error)
+
+    return wrapped
+
+
+def rendered(error: ProxyError) -> Response:
+    """Response of an error."""
+    return Response(wire.render_error(error), status_code=error.status, media_type="application/json")
+
+
+async def not_found(_: Request, __: Exception) -> Response:
+    """Response for a path that is not there."""
+    return rendered(NotFound("expected a path of this API; `docs/reference/http-api.md` lists them"))
+
+
+async def method_not_allowed(_: Request, __: Exception) -> Response:
+    """Response for a method that a path does not take."""
+    return rendered(ProxyErrorMethod())
+
+
+class ProxyErrorMethod(ProxyError):
+    """A known path, another method."""
+
+    status = 405
+    code = "method-not-allowed"
+    kind = "invalid_request_error"
+
+    def __init__(self) -> None:
+        super().__init__("expected another method on this path; `docs/reference/http-api.md` lists them")

@@ -1,0 +1,33 @@
+"""``GET /healthz``: whether this process can answer requests: 200, or 503 with the code of what is wrong."""
+
+from collections.abc import Callable
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from audit.log import Log
+from audit.trace_feed import FeedStatus
+from proxy.snapshot import Snapshot
+
+
+def routes(log: Log, snapshot: Callable[[], Snapshot], traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
+    """The route. Traces that cannot be delivered are told and are no reason to refuse requests: the log has them."""
+
+    async def health(_: Request) -> Response:
+        state = log.state
+        current = snapshot()
+        body = {
+            "status": state,
+            "log": {"instance": log.instance, "published_size": log.published_size},
+            "policy": current.rulebook.point.digest,
+            "catalogue": current.rulebook.catalogue.digest,
+            "deployments": len(current.rulebook.catalogue.deployments),
+            "traces": [
+                {"sink": s.sink, "delivered": s.delivered, "next_index": s.next_index, "failing": s.failing}
+                for s in traces()
+            ],
+        }
+        return JSONResponse(body, status_code=200 if state == "ok" else 503)
+
+    return [Route("/healthz", health, methods=["GET"])]

@@ -1,0 +1,50 @@
+"""The log's files over HTTP, read only, as C2SP tlog-tiles wants them: ``/log/checkpoint``, ``/log/tile/…``.
+
+Whoever watches the log needs no credential: entries hold digests and signatures, no content. A path is parsed by the grammar of
+tiles before any file is opened.
+"""
+
+import asyncio
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from audit import layout, tiles
+from audit.errors import MalformedError
+from proxy.api.errors import answered
+from proxy.errors import NotFound
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+FRESH = "public, max-age=1"
+
+
+def routes(data_dir: Path) -> list[Route]:
+    """The routes over one data directory."""
+    root = data_dir / layout.LOG
+
+    async def checkpoint(_: Request) -> Response:
+        content = await _read(root / tiles.CHECKPOINT_PATH)
+        return Response(content, media_type="text/plain; charset=utf-8", headers={"cache-control": FRESH})
+
+    async def tile(request: Request) -> Response:
+        path = "tile/" + request.path_params["path"]
+        try:
+            tiles.parse_path(path)
+        except MalformedError as error:
+            raise NotFound(str(error)) from None
+        content = await _read(root / path)
+        return Response(content, media_type="application/octet-stream", headers={"cache-control": IMMUTABLE})
+
+    return [
+        Route("/log/checkpoint", answered(checkpoint), methods=["GET"]),
+        Route("/log/tile/{path:path}", answered(tile), methods=["GET"]),
+    ]
+
+
+async def _read(place: Path) -> bytes:
+    try:
+        return await asyncio.to_thread(place.read_bytes)
+    except FileNotFoundError:
+        raise NotFound("expected a file of the log, got none of that name") from None

@@ -1,0 +1,111 @@
+"""``GET /v1/models``: what the caller may use now, and with ``?excluded=true`` what it may not, and why.
+
+Each answer is decided like a request of that caller: the same jurisdictions, data classes and rules.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from audit.vocabulary import Verdict
+from policies import explain, jurisdiction, labels
+from policies.decision import Action, Context, Decision, Query
+from policies.jurisdiction import Unestablished
+from proxy.api.errors import answered
+from proxy.auth import Authenticator
+from proxy.clock import Clock, instant
+from proxy.core.case import Caller, Rulebook
+from proxy.core.intent import RESERVED, may_ask
+from proxy.errors import Forbidden
+from proxy.snapshot import Snapshot
+
+
+def routes(authenticator: Authenticator, snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
+    """The routes of this module."""
+
+    async def models(request: Request) -> Response:
+        principal = authenticator.principal(
+            request.headers.get("authorization"),
+            request.headers.get("apostille-jurisdiction"),
+            request.client.host if request.client else None,
+        )
+        current = snapshot()
+        caller = current.caller(principal.tenant_id, principal.signals, principal.trusted)
+        now = instant(clock.unix_us())
+        with_excluded = request.query_params.get("excluded", "").lower() in ("1", "true", "yes")
+        return JSONResponse(listing(caller, current.rulebook, now, with_excluded=with_excluded))
+
+    return [Route("/v1/models", answered(models), methods=["GET"])]
+
+
+def listing(caller: Caller, rulebook: Rulebook, now: Any, *, with_excluded: bool) -> dict[str, Any]:
+    """The list in OpenAI's shape. Raises ``Forbidden`` (``jurisdiction-unknown``)."""
+    point = rulebook.point
+    found = jurisdiction.resolve(
+        caller.signals, facts=point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
+    )
+    if isinstance(found, Unestablished):
+        raise Forbidden(f"no jurisdiction is established: {found.reason}", code="jurisdiction-unknown")
+    context = Context(
+        tenant=caller.tenant,
+        packs=caller.packs,
+        jurisdictions=found.codes,
+        data_classes=labels.label(caller.data_classes, prompt_detected=frozenset()),
+        purpose=caller.purpose,
+        now=now,
+        human_oversight=caller.human_oversight,
+        user_us_person=caller.user_us_person,
+        flowdown=caller.flowdown,
+        audience=caller.audience,
+    )
+    queries = tuple(Query(deployment=identifier, action=Action.INVOKE) for identifier in rulebook.catalogue.deployments)
+    decisions = {d.query.deployment: d for d in point.decide_all(context, queries)}
+    permitted = [i for i, d in decisions.items() if d.verdict is Verdict.PERMIT]
+    data = [_composite(name) for name in (*RESERVED, *rulebook.pipelines) if permitted and may_ask(name, caller.models)]
+    data += _entries(permitted, rulebook, caller)
+    answer: dict[str, Any] = {"object": "list", "data": data}
+    if with_excluded:
+        denied = [d for d in decisions.values() if d.verdict is not Verdict.PERMIT]
+        answer["excluded"] = [_excluded(d, rulebook) for d in denied]
+    return answer
+
+
+def _composite(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "apostille"}
+
+
+def _entries(permitted: list[str], rulebook: Rulebook, caller: Caller) -> list[dict[str, Any]]:
+    """Permitted models first by their own name, then every permitted deployment."""
+    deployments = [rulebook.catalogue.deployments[i] for i in permitted]
+    models: dict[str, str] = {}
+    for each in deployments:
+        models.setdefault(each.model, each.developer)
+    entries = [{"id": m, "object": "model", "created": 0, "owned_by": owner} for m, owner in models.items()]
+    entries += [
+        {
+            "id": each.id,
+            "object": "model",
+            "created": 0,
+            "owned_by": each.operator,
+            "apostille": {"model": each.model, "regions": each.regions, "provider": each.provider},
+        }
+        for each in deployments
+        if each.id not in models
+    ]
+    return [entry for entry in entries if may_ask(str(entry["id"]), caller.models)]
+
+
+def _excluded(decision: Decision, rulebook: Rulebook) -> dict[str, Any]:
+    deployment = rulebook.catalogue.deployments[decision.query.deployment]
+    return {
+        "id": deployment.id,
+        "model": deployment.model,
+        "rules": decision.rules,
+        "legal_basis": [rulebook.point.rule(rule).legal_basis for rule in decision.rules],
+        "unknown": decision.unknown,
+        "errors": decision.errors,
+        "reason": explain.sentence(decision, rulebook.point),
+    }

@@ -1,0 +1,91 @@
+"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``key``.
+
+Results on standard output, everything else on standard error. Exit codes: 0 done, 1 the answer is no, 2 usage or configuration,
+3 could not tell.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from audit import log
+from audit.errors import AuditError
+from proxy import settings, workspace
+from proxy.app import Server
+from proxy.auth import new_key
+from proxy.errors import ConfigurationError
+
+USAGE = 2
+
+
+def _guarded(run: Callable[[], None]) -> int:
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    try:
+        run()
+    except (ConfigurationError, AuditError) as error:
+        print(f"apostille: {error.code}: {error}", file=sys.stderr)
+        return USAGE
+    return 0
+
+
+def up_main(argv: Sequence[str]) -> int:
+    """Prepare the embedded default and serve it in the foreground."""
+    parser = argparse.ArgumentParser(prog="apostille up", description=workspace.__doc__)
+    parser.add_argument("--dir", type=Path, default=Path("var"), help="folder of the workspace (default: var)")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        prepared = workspace.prepare(arguments.dir)
+        server = Server(
+            settings.load(prepared.config, environ=os.environ),
+            os.environ,
+            ready=lambda port: print(workspace.announcement(prepared, port), flush=True),
+        )
+        server.run()
+
+    return _guarded(run)
+
+
+def serve_main(argv: Sequence[str]) -> int:
+    """Serve a configuration in the foreground until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="apostille serve", description="Serve a configuration until SIGTERM.")
+    parser.add_argument("--config", type=Path, required=True, help="configuration file")
+    arguments = parser.parse_args(argv)
+    return _guarded(
+        lambda: Server(
+            settings.load(arguments.config, environ=os.environ),
+            os.environ,
+            ready=lambda port: print(f"APOSTILLE_URL=http://127.0.0.1:{port}", flush=True),
+        ).run()
+    )
+
+
+def init_main(argv: Sequence[str]) -> int:
+    """Create keys and an empty log for a configuration; never over an existing one."""
+    parser = argparse.ArgumentParser(prog="apostille init", description="Create keys and an empty log.")
+    parser.add_argument("--config", type=Path, required=True, help="configuration file")
+    parser.add_argument("--organisation", default="apostille", help="name in the root certificate")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        loaded = settings.load(arguments.config, environ=os.environ)
+        log.init(loaded.data_dir, origin=loaded.log.origin, organisation=arguments.organisation)
+        print(f"created the log `{loaded.log.origin}` in {loaded.data_dir}")
+
+    return _guarded(run)
+
+
+def key_main(argv: Sequence[str]) -> int:
+    """Make a bearer key: the key for its user, the digest for the configuration."""
+    parser = argparse.ArgumentParser(prog="apostille key", description="Make a bearer key and its digest.")
+    parser.add_argument("action", choices=["new"])
+    parser.parse_args(argv)
+    key, digest = new_key()
+    print(f"key: {key}\nsha256: {digest}")
+    return 0

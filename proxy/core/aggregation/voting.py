@@ -1,0 +1,217 @@
+"""Aggregators that compare canonical answers: the agreement gate, majority, weighted vote, self-fusion.
+
+Pure functions of the composition and the replies so far. A failed leg is an abstention; an answer that nobody gave twice is
+no majority. Rule and figures of the gate: ``docs/explanation/fusion.md``.
+"""
+
+from collections.abc import Callable, Sequence
+
+from proxy.core.aggregation import answers, scoring
+from proxy.core.aggregation.expected import AnswerKind, expected
+from proxy.core.aggregation.scoring import Ballot, Group
+from proxy.core.aggregation.steps import Ask, Basis, Calls, Composition, Final, Seat, Step, Vote
+from proxy.core.replies import Reply
+from proxy.core.request import JsonObject
+
+Extract = Callable[[Reply, AnswerKind | None], str | None]
+"""Canonical answer of a reply, or None."""
+
+DISAGREE, ABSTAINED, UNSURE = "disagreement", "no-answer", "low-confidence"
+"""Why the confidence gate opened."""
+
+
+def extract(reply: Reply, kind: AnswerKind | None) -> str | None:
+    """What a good reply says; nothing for a failed one."""
+    return answers.canonical_of(reply.message, reply.text, kind) if reply.ok else None
+
+
+def kind_of(composition: Composition) -> AnswerKind | None:
+    """The kind of answer that the conversation's last user message asks for."""
+    for message in reversed(composition.messages):
+        if message.get("role") == "user":
+            return expected(_text(message))
+    return None
+
+
+def _text(message: JsonObject) -> str:
+    content = message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else ()
+    return "\n".join(str(p.get("text", "")) for p in parts if isinstance(p, dict))
+
+
+class Tally:
+    """Ballots of one composition, grouped. Refers to replies by seat, whatever order they came in."""
+
+    def __init__(self, composition: Composition, replies: Sequence[Reply], read: Extract) -> None:
+        self.kind = kind_of(composition)
+        by_leg = {reply.leg: reply for reply in replies}
+        seats = [seat for seat in (*composition.first, *composition.rest) if seat.leg in by_leg]
+        self.good = {seat.leg for seat in seats if by_leg[seat.leg].ok}
+        self.ballots = tuple(Ballot(seat=s, answer=read(by_leg[s.leg], self.kind)) for s in seats)
+        self.groups = scoring.groups(self.ballots, self.kind)
+
+    def votes(self) -> tuple[Vote, ...]:
+        """Every ballot as it goes on record."""
+        index = {group.answer: i for i, group in enumerate(self.groups)}
+        return tuple(
+            Vote(
+                leg=b.seat.leg,
+                group=None if b.answer is None else index[b.answer],
+                weight=scoring.millionths(scoring.weight(b.seat.reliability, self.kind)),
+            )
+            for b in self.ballots
+        )
+
+    def best(self, order: Sequence[Seat]) -> Group | None:
+        """The group with the highest score; ties go to the group of the seat that comes first in ``order``."""
+        if not self.groups:
+            return None
+        place = {seat.leg: i for i, seat in enumerate(order)}
+        return min(self.groups, key=lambda g: (-round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)))
+
+    def final(
+        self,
+        composition: Composition,
+        leg: str | None,
+        method: str,
+        *,
+        gate: str | None = None,
+        flags: tuple[str, ...] = (),
+    ) -> Final:
+        """The end of a vote: the answer of ``leg``, with the confidence of its group."""
+        own = next((g for g in self.groups if any(b.seat.leg == leg for b in g.ballots)), None)
+        sure = 0 if own is None else scoring.confidence(own, self.groups, self.kind)
+        basis = Basis(
+            aggregator=composition.aggregator,
+            method=method,
+            confidence=sure,
+            votes=self.votes(),
+            gate=gate,
+            flags=flags,
+        )
+        return Final(leg=leg, basis=basis)
+
+    def spokesman(self, group: Group) -> str:
+        """The leg whose text stands for a group: the first that was asked."""
+        return group.ballots[0].seat.leg
+
+    def any_good(self, order: Sequence[Seat]) -> str | None:
+        """The first seat in ``order`` that answered at all."""
+        return next((seat.leg for seat in order if seat.leg in self.good), None)
+
+
+def asked(replies: Sequence[Reply], seats: Sequence[Seat]) -> bool:
+    """Whether every one of the seats has settled."""
+    settled = {reply.leg for reply in replies}
+    return all(seat.leg in settled for seat in seats)
+
+
+def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
+    """Ask the first seats; if they agree, and that makes us sure enough, it is the answer; else ask the rest.
+
+    Then an answer given by two or more wins (ties by log-odds, then the rest in order, then the first); without a majority
+    the best of the rest answers, and if it has no answer the first seat does.
+    """
+    if not replies:
+        return _ask(composition.first)
+    tally = Tally(composition, replies, read)
+    if not composition.rest or not asked(replies, composition.rest):
+        gate = _gate(composition, tally)
+        if gate is None:
+            return tally.final(composition, tally.spokesman(tally.groups[0]), "agreement")
+        if composition.rest:
+            return _ask(composition.rest)
+        return _without_rest(composition, tally, gate)
+    order = (*composition.rest, *composition.first)
+    gate = _gate(composition, Tally(composition, [r for r in replies if _is_first(composition, r)], read))
+    majority = [g for g in tally.groups if len(g.ballots) >= 2]
+    if majority:
+        most = max(len(g.ballots) for g in majority)
+        place = {seat.leg: i for i, seat in enumerate(order)}
+        best = min(
+            (g for g in majority if len(g.ballots) == most),
+            key=lambda g: (-round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)),
+        )
+        return tally.final(composition, tally.spokesman(best), "majority", gate=gate)
+    answers_of = {b.seat.leg for b in tally.ballots if b.answer is not None}
+    strong = composition.rest[0].leg
+    leg = strong if strong in answers_of else next((s.leg for s in composition.first if s.leg in answers_of), None)
+    leg = leg or tally.any_good((*composition.rest, *composition.first))
+    return tally.final(composition, leg, "escalation", gate=gate, flags=("no-majority",))
+
+
+def _is_first(composition: Composition, reply: Reply) -> bool:
+    return any(seat.leg == reply.leg for seat in composition.first)
+
+
+def _gate(composition: Composition, tally: Tally) -> str | None:
+    """Why the gate opens after the first seats; None if it stays shut."""
+    if any(b.answer is None for b in tally.ballots) or not tally.ballots:
+        return ABSTAINED
+    if len(tally.groups) > 1:
+        return DISAGREE
+    if scoring.confidence(tally.groups[0], tally.groups, tally.kind) < composition.threshold and composition.rest:
+        return UNSURE
+    return None
+
+
+def _without_rest(composition: Composition, tally: Tally, gate: str) -> Final:
+    order = sorted(composition.first, key=lambda seat: -seat.reliability)
+    best = tally.best(order)
+    leg = tally.spokesman(best) if best else tally.any_good(order)
+    return tally.final(composition, leg, "weighted-vote", gate=gate, flags=("no-majority",))
+
+
+def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
+    """All first seats at once, the highest sum of log-odds wins; below the threshold the rest are asked too."""
+    if not replies:
+        return _ask(composition.first)
+    tally = Tally(composition, replies, read)
+    order = sorted((*composition.rest, *composition.first), key=lambda seat: -seat.reliability)
+    best = tally.best(order)
+    gate = None
+    if composition.rest and not asked(replies, composition.rest):
+        sure = 0 if best is None else scoring.confidence(best, tally.groups, tally.kind)
+        if sure < composition.threshold:
+            return _ask(composition.rest)
+    elif composition.rest:
+        gate = UNSURE if best is not None else ABSTAINED
+    leg = tally.spokesman(best) if best else tally.any_good(order)
+    return tally.final(composition, leg, "weighted-vote", gate=gate, flags=() if best else ("no-answer",))
+
+
+def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
+    """One seat, one vote; ties by log-odds, then by reliability. Self-fusion is this over samples of one deployment."""
+    if not replies:
+        return _ask(composition.first)
+    if composition.rest and not asked(replies, composition.rest):
+        return _ask(composition.rest)
+    tally = Tally(composition, replies, read)
+    order = sorted((*composition.first, *composition.rest), key=lambda seat: -seat.reliability)
+    if not tally.groups:
+        return tally.final(composition, tally.any_good(order), "first-answer", flags=("no-answer",))
+    place = {seat.leg: i for i, seat in enumerate(order)}
+    best = min(
+        tally.groups,
+        key=lambda g: (-len(g.ballots), -round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)),
+    )
+    flags = () if len(best.ballots) * 2 > len(tally.ballots) else ("no-majority",)
+    return tally.final(composition, tally.spokesman(best), "majority", flags=flags)
+
+
+def self_fusion(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
+    """The same deployment sampled several times: a majority over its own answers."""
+    return majority(composition, replies, read)
+
+
+def _ask(seats: Sequence[Seat]) -> Calls:
+    """Ask seats at once. Seats of one model are samples of it, and differ by their number."""
+    seen: dict[str, int] = {}
+    asks = []
+    for seat in seats:
+        sample = seen.get(seat.model, 0)
+        seen[seat.model] = sample + 1
+        asks.append(Ask(leg=seat.leg, sample=sample))
+    return Calls(asks=tuple(asks))

@@ -1,0 +1,55 @@
+"""The cost cap of one request: every call is paid for before it is made, at the most that it can cost.
+
+Pure. A call's worst case is its estimated prompt (which errs high) plus as many output tokens as it is allowed to write; the
+cap becomes that allowance, so no answer can pass it. What a call did not use comes back when its real cost is known.
+"""
+
+from dataclasses import dataclass, replace
+
+from audit.vocabulary import MILLIONTHS
+from proxy.core.catalogue import Deployment
+from proxy.core.request import Needs
+
+SMALLEST_ANSWER = 16
+"""Fewer output tokens than this are no answer: the call is not made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A call that the budget has room for. ``max_tokens`` None: as the client asked. ``reserved``: micro-dollars."""
+
+    max_tokens: int | None
+    reserved: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What is left of a request's cap, in micro-dollars; None: there is no cap."""
+
+    left: int | None
+
+    def reserve(self, deployment: Deployment, needs: Needs, *, share: int = 1) -> tuple["Budget", Grant | None]:
+        """Room for one of ``share`` equal calls that start together, or None; with what is left after it."""
+        if self.left is None:
+            return self, Grant(max_tokens=None, reserved=0)
+        room = self.left // share
+        price = deployment.price
+        spent = price.cost_micro_usd(needs.prompt_tokens_estimate, 0)
+        wanted = min(needs.max_output_tokens or deployment.capabilities.max_output, deployment.capabilities.max_output)
+        if price.output_micro_usd:
+            wanted = min(wanted, max(0, room - spent) * MILLIONTHS // price.output_micro_usd)
+        if spent > room or wanted < min(SMALLEST_ANSWER, needs.max_output_tokens or SMALLEST_ANSWER):
+            return self, None
+        reserved = price.cost_micro_usd(needs.prompt_tokens_estimate, wanted)
+        return replace(self, left=self.left - min(reserved, self.left)), Grant(max_tokens=wanted, reserved=reserved)
+
+    def settle(self, grant: Grant, cost: int) -> "Budget":
+        """What is left once a call's real cost is known."""
+        if self.left is None:
+            return self
+        return replace(self, left=max(0, self.left + grant.reserved - cost))
+
+
+def quote(deployment: Deployment, needs: Needs, expected_output: int) -> int:
+    """Expected cost of one call in micro-dollars, for a dry run."""
+    return deployment.price.cost_micro_usd(needs.prompt_tokens_estimate, needs.max_output_tokens or expected_output)

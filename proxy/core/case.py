@@ -1,0 +1,219 @@
+"""A request up to its decision: jurisdictions, data classes, task, plan, verdicts, enforcement.
+
+Pure: the snapshot, the caller and the clock's answer come in, a ``Case`` goes out. Nothing here can call anybody. What a
+request says wrongly raises ``ClientError``; what the law or the policy says is part of the case, because it goes on record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from audit.vocabulary import RequestId
+from policies import explain, jurisdiction, labels
+from policies.decision import Context, Decision
+from policies.errors import PolicyError
+from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
+from policies.point import PolicyPoint
+from proxy.core import enforcement, intent
+from proxy.core.budget import Budget
+from proxy.core.catalogue import Catalogue
+from proxy.core.enforcement import AdmittedPlan, Refused
+from proxy.core.intent import Declared, Intent, IntentKind
+from proxy.core.planning import Defaults, Question
+from proxy.core.request import InferenceRequest, OnRestricted, TaskClass
+from proxy.core.routing import router
+from proxy.errors import ClientError
+
+SURE = 600_000
+"""Below this confidence of the router, in millionths, the general composition is used (measured: see docs)."""
+DETECTOR = labels.PatternDetector()
+NO_ROUTER = "none"
+"""Router on record where a client named its model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who asks, with what the operator laid down for this tenant. ``trusted``: sources of signals that count."""
+
+    tenant: str
+    signals: tuple[Signal, ...]
+    trusted: frozenset[SignalSource]
+    default_jurisdictions: tuple[str, ...]
+    packs: tuple[str, ...]
+    on_restricted: OnRestricted
+    purpose: str
+    data_classes: frozenset[str]
+    human_oversight: bool
+    user_us_person: bool | None
+    flowdown: frozenset[str]
+    audience: str
+    models: tuple[str, ...]
+    max_cost_micro_usd: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rulebook:
+    """What decides: policy and facts, catalogue, compositions. One per snapshot."""
+
+    point: PolicyPoint
+    catalogue: Catalogue
+    pipelines: Mapping[str, Declared]
+    defaults: Defaults
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A decided request. ``jurisdictions`` sorted; ``sentence``: why it was refused, in plain language, or ""."""
+
+    request_id: RequestId
+    request: InferenceRequest
+    caller: Caller
+    rulebook: Rulebook
+    applicable: Applicable | Unestablished
+    data_classes: frozenset[str]
+    purpose: str
+    intent: Intent
+    task: TaskClass
+    task_confidence: int
+    router: str
+    verdict: AdmittedPlan | Refused
+    sentence: str
+    budget: Budget
+
+    @property
+    def jurisdictions(self) -> tuple[str, ...]:
+        """Codes that apply, sorted; none if none could be established."""
+        return tuple(sorted(self.applicable.codes)) if isinstance(self.applicable, Applicable) else ()
+
+
+def decide(
+    request_id: RequestId, request: InferenceRequest, caller: Caller, rulebook: Rulebook, *, now: datetime
+) -> Case:
+    """Decide a request. Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong."""
+    wanted = intent.resolve(request, catalogue=rulebook.catalogue, pipelines=rulebook.pipelines, allowed=caller.models)
+    classes = _data_classes(request, caller)
+    purpose = _purpose(request, caller, rulebook)
+    applicable = jurisdiction.resolve(
+        caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
+    )
+    task, confidence, used_router = _task(request, wanted)
+    verdict: AdmittedPlan | Refused
+    if isinstance(applicable, Unestablished):
+        verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
+    else:
+        question = _question(request, caller, rulebook, wanted, task, confidence)
+        context = _context(caller, applicable, classes, purpose, now)
+        verdict, sentence = _enforced(question, context, rulebook.point)
+    return Case(
+        request_id=request_id,
+        request=request,
+        caller=caller,
+        rulebook=rulebook,
+        applicable=applicable,
+        data_classes=classes,
+        purpose=purpose,
+        intent=wanted,
+        task=task,
+        task_confidence=confidence,
+        router=used_router,
+        verdict=verdict,
+        sentence=sentence,
+        budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
+    )
+
+
+def _data_classes(request: InferenceRequest, caller: Caller) -> frozenset[str]:
+    """Declared classes and detected ones, upward closed; a request can add to its tenant's, never take away."""
+    declared = caller.data_classes | request.options.data_classes
+    found = DETECTOR.detect(request.conversation)
+    try:
+        return labels.label(declared, prompt_detected=found)
+    except PolicyError as error:
+        raise ClientError(str(error), code="unknown-data-class", param="apostille.data_classes") from None
+
+
+def _purpose(request: InferenceRequest, caller: Caller, rulebook: Rulebook) -> str:
+    purpose = request.options.purpose or caller.purpose
+    if purpose not in rulebook.point.facts.purposes:
+        raise ClientError(
+            f"`apostille.purpose`: expected one of {', '.join(sorted(rulebook.point.facts.purposes))}",
+            code="unknown-purpose",
+            param="apostille.purpose",
+        )
+    return purpose
+
+
+def _task(request: InferenceRequest, wanted: Intent) -> tuple[TaskClass, int, str]:
+    if wanted.kind is IntentKind.NAMED:
+        return TaskClass.GENERAL, 0, NO_ROUTER
+    routed = router.classify(request.prompt)
+    return routed.task, routed.confidence, router.ROUTER_ID
+
+
+def _question(
+    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, task: TaskClass, confidence: int
+) -> Question:
+    return Question(
+        intent=wanted,
+        task=task,
+        sure=confidence >= SURE,
+        needs=request.needs,
+        catalogue=rulebook.catalogue,
+        on_restricted=_stricter(request.options.on_restricted, caller.on_restricted),
+        defaults=rulebook.defaults,
+        min_panel=request.options.min_panel,
+    )
+
+
+def _stricter(asked: OnRestricted | None, tenant: OnRestricted) -> OnRestricted:
+    """A request may ask for a refusal where its tenant substitutes, not the other way round."""
+    return OnRestricted.REFUSE if OnRestricted.REFUSE in (asked, tenant) else OnRestricted.SUBSTITUTE
+
+
+def _context(caller: Caller, applicable: Applicable, classes: frozenset[str], purpose: str, now: datetime) -> Context:
+    return Context(
+        tenant=caller.tenant,
+        packs=caller.packs,
+        jurisdictions=applicable.codes,
+        data_classes=classes,
+        purpose=purpose,
+        now=now,
+        human_oversight=caller.human_oversight,
+        user_us_person=caller.user_us_person,
+        flowdown=caller.flowdown,
+        audience=caller.audience,
+    )
+
+
+def _enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[AdmittedPlan | Refused, str]:
+    """Verdict of the enforcement point, and the sentence of a refusal.
+
+    A named model is asked about first, alone; the rest of the catalogue only when something must stand in for it.
+    """
+    decisions: tuple[Decision, ...] = ()
+    verdict: AdmittedPlan | Refused | None = None
+    for asked in enforcement.queries(question):
+        decisions += point.decide_all(context, asked)
+        verdict = enforcement.enforce(
+            question,
+            decisions,
+            legal_basis=lambda rule: point.rule(rule).legal_basis,
+            human_oversight=context.human_oversight,
+        )
+        if isinstance(verdict, AdmittedPlan):
+            return verdict, ""
+    assert isinstance(verdict, Refused)
+    return verdict, _sentence(verdict, decisions, point)
+
+
+def _sentence(refused: Refused, decisions: tuple[Decision, ...], point: PolicyPoint) -> str:
+    barred = {each.deployment for each in refused.excluded}
+    relevant = [d for d in decisions if d.query.deployment in barred and d.verdict.value == "deny"][:3]
+    if not relevant:
+        return "No model of the catalogue can serve this request: its tools, images, format or length ask for more."
+    return " ".join(dict.fromkeys(explain.sentence(decision, point) for decision in relevant))
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    caps = [cap for cap in (one, other) if cap is not None]
+    return min(caps) if caps else None

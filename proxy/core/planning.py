@@ -1,0 +1,315 @@
+"""Which deployments would answer, in which seats: a plan over whatever part of the catalogue is allowed.
+
+Pure. The same function plans twice: over everything (what the client asked for) and over what the policy permits (what may
+happen); ``enforcement`` compares the two, so that exclusions name what would have been called. A plan permits nothing.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from audit.vocabulary import MILLIONTHS, Role
+from proxy.core.aggregation.steps import AggregatorName
+from proxy.core.catalogue import Catalogue, Deployment
+from proxy.core.intent import Intent, IntentKind
+from proxy.core.request import Needs, OnRestricted, TaskClass
+from proxy.core.routing import cascade
+from proxy.core.routing.cascade import Expert, Mode
+
+PRIOR_RELIABILITY = MILLIONTHS // 2
+"""Share of right answers taken for a model that nobody measured: it may help, and must not outrank a measured one."""
+MAX_FALLBACKS = 3
+"""Most further deployments behind a leg's first choice."""
+SELF_SAMPLES = 3
+"""Samples of the one permitted model where policy leaves no panel: the smallest number with a majority."""
+JUDGED_PANEL = 3
+"""Candidates that a judge compares: more cost more, and judges grow less reliable with length."""
+OPEN_ENDED = frozenset({TaskClass.CREATIVE, TaskClass.CODE, TaskClass.GENERAL})
+"""Tasks without a canonical answer: their texts are never voted on."""
+
+Allowed = Callable[[Deployment], bool]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What the operator configured for composites. Ratios: cost of a mode against the best model's."""
+
+    min_panel: int = 2
+    threshold: int = 600_000
+    standard_ratio: float = 0.64
+    high_ratio: float = 1.36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's."""
+
+    intent: Intent
+    task: TaskClass
+    sure: bool
+    needs: Needs
+    catalogue: Catalogue
+    on_restricted: OnRestricted
+    defaults: Defaults
+    min_panel: int | None = None
+
+    def pool(self) -> tuple[Deployment, ...]:
+        """Deployments that can serve the request whole, with those that the client named."""
+        named = {d.id for d in self.intent.named}
+        return tuple(d for d in self.catalogue.deployments.values() if d.id in named or d.capabilities.meet(self.needs))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A leg with the deployments that may take it, first choice first; never empty."""
+
+    leg: str
+    role: Role
+    options: tuple[Deployment, ...]
+
+    @property
+    def primary(self) -> Deployment:
+        """First choice."""
+        return self.options[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens."""
+
+    aggregator: AggregatorName
+    first: tuple[Slot, ...]
+    rest: tuple[Slot, ...] = ()
+    judge: Slot | None = None
+    author: Slot | None = None
+    threshold: int = 0
+
+    def slots(self) -> tuple[Slot, ...]:
+        """All seats."""
+        return (*self.first, *self.rest, *(s for s in (self.judge, self.author) if s is not None))
+
+
+def plan(question: Question, allowed: Allowed) -> Plan | None:
+    """The best plan over the allowed deployments; None if nobody may answer."""
+    match question.intent.kind:
+        case IntentKind.NAMED:
+            return _named(question, allowed)
+        case IntentKind.AUTO:
+            return _single(question, ranked(question, filter(allowed, question.pool())))
+        case IntentKind.COMPOSITE:
+            return _composite(question, allowed)
+
+
+def reliability(deployment: Deployment, task: TaskClass) -> int:
+    """Measured share of right answers, millionths; the mean over tasks where this one was not measured."""
+    found = deployment.measured.get(task)
+    if found is not None:
+        return found
+    if deployment.measured:
+        return sum(deployment.measured.values()) // len(deployment.measured)
+    return PRIOR_RELIABILITY
+
+
+def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """Best first: measured quality for the task, then price, then latency, then the catalogue's own order."""
+
+    def merit(deployment: Deployment) -> tuple[int, int, int]:
+        price = deployment.price.input_micro_usd + deployment.price.output_micro_usd
+        return (-reliability(deployment, question.task), price, deployment.latency_ms)
+
+    return tuple(sorted(pool, key=merit))
+
+
+def substitutes(question: Question, excluded: Sequence[Deployment], allowed: Allowed) -> tuple[Deployment, ...]:
+    """What may stand in for deployments: declared alternates in their order, then the best that can serve the request."""
+    pool = {d.id: d for d in question.pool() if allowed(d)}
+    barred = {d.id for d in excluded}
+    declared = [
+        found for deployment in excluded for name in deployment.alternates for found in question.catalogue.named(name)
+    ]
+    order = [d for d in (*declared, *ranked(question, pool.values())) if d.id in pool and d.id not in barred]
+    return tuple({d.id: d for d in order}.values())
+
+
+def reason(excluded: Deployment, substitute: Deployment) -> str:
+    """Why this one stands in: permanent words of the record."""
+    if substitute.model == excluded.model:
+        return "same-model"
+    if substitute.id in excluded.alternates or substitute.model in excluded.alternates:
+        return "declared-alternate"
+    return "capability-match"
+
+
+# --- one model --------------------------------------------------------------------------------------------------------
+
+
+def _named(question: Question, allowed: Allowed) -> Plan | None:
+    named = question.intent.named
+    options = tuple(filter(allowed, named))
+    if not options and question.on_restricted is OnRestricted.SUBSTITUTE:
+        options = substitutes(question, named, allowed)
+    return _single(question, options)
+
+
+def _single(question: Question, options: Sequence[Deployment]) -> Plan | None:
+    if not options:
+        return None
+    slot = Slot(leg="author", role=Role.AUTHOR, options=tuple(options[: MAX_FALLBACKS + 1]))
+    return Plan(aggregator=AggregatorName.SINGLE, first=(slot,))
+
+
+# --- composites -------------------------------------------------------------------------------------------------------
+
+
+def _composite(question: Question, allowed: Allowed) -> Plan | None:
+    permitted = ranked(question, filter(allowed, question.pool()))
+    if not permitted:
+        return None
+    found = _seated(question, allowed) if question.intent.panel else _chosen(question, permitted, allowed)
+    wanted = question.min_panel or question.defaults.min_panel
+    members = {slot.primary.model for slot in (*found.first, *found.rest)} if found else set()
+    panel_shrank = found is None or (found.aggregator is not AggregatorName.SINGLE and len(members) < wanted)
+    if panel_shrank and found is not None and found.aggregator is AggregatorName.SELF_FUSION:
+        return found
+    return _self_fusion(question, permitted) if panel_shrank else found
+
+
+def _self_fusion(question: Question, permitted: Sequence[Deployment]) -> Plan:
+    """Policy left no panel: sample the best permitted model several times (the measured best substitute)."""
+    options = _same_model(permitted[0], permitted)
+    first = tuple(Slot(leg=f"sample-{i + 1}", role=Role.PANEL, options=options) for i in range(SELF_SAMPLES))
+    return Plan(aggregator=AggregatorName.SELF_FUSION, first=first, threshold=_threshold(question))
+
+
+def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowed) -> Plan | None:
+    """The router's composition: a cascade where answers can be compared, else the best model or a judged panel."""
+    wanted = question.intent.aggregator
+    open_ended = question.task in OPEN_ENDED and question.sure
+    if wanted is AggregatorName.JUDGE_AUTHOR or (wanted is None and open_ended and question.intent.mode is Mode.HIGH):
+        return _judged(question, _distinct(permitted)[:JUDGED_PANEL], permitted)
+    if wanted is AggregatorName.SINGLE or (wanted is None and open_ended):
+        return _single(question, permitted)
+    if wanted is AggregatorName.SELF_FUSION:
+        return _self_fusion(question, permitted)
+    return _cascade(question, permitted, wanted or AggregatorName.AGREEMENT_GATE)
+
+
+def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: AggregatorName) -> Plan | None:
+    best_of = {d.model: d for d in reversed(_distinct(permitted))}
+    if len(best_of) < 2:
+        return None
+    everything = _distinct(ranked(question, question.pool()))
+    chosen = cascade.choose(
+        tuple(expert(d, question.task) for d in best_of.values()),
+        question.task,
+        question.intent.mode,
+        standard_ratio=question.defaults.standard_ratio,
+        high_ratio=question.defaults.high_ratio,
+        reference=expert(everything[0], question.task),
+    )
+    by_id = {d.id: d for d in best_of.values()}
+
+    def slot(leg: str, identifier: str) -> Slot:
+        return Slot(leg=leg, role=Role.PANEL, options=_same_model(by_id[identifier], permitted))
+
+    return Plan(
+        aggregator=aggregator,
+        first=tuple(slot(f"panel-{i + 1}", each) for i, each in enumerate(chosen.first)),
+        rest=tuple(slot(f"panel-{i + 1 + len(chosen.first)}", each) for i, each in enumerate(chosen.rest)),
+        threshold=_threshold(question),
+    )
+
+
+def _seated(question: Question, allowed: Allowed) -> Plan | None:
+    """Seats by name; a seat whose models are all barred goes to a stand-in that has no seat yet, or stays empty."""
+    intent = question.intent
+    everyone = frozenset(d.model for name in (*intent.panel, *intent.rest) for d in question.catalogue.named(name))
+    taken: set[str] = set()
+
+    def seat(leg: str, name: str, role: Role = Role.PANEL) -> Slot | None:
+        named = question.catalogue.named(name)
+        options = tuple(filter(allowed, named))
+        if not options and question.on_restricted is OnRestricted.SUBSTITUTE:
+            free = [d for d in substitutes(question, named, allowed) if role is not Role.PANEL or d.model not in taken]
+            fresh = [d for d in free if d.model not in everyone] if role is Role.PANEL else free
+            options = _same_model(fresh[0], fresh) if fresh else ()
+        if not options:
+            return None
+        if role is Role.PANEL:
+            taken.add(options[0].model)
+        return Slot(leg=leg, role=role, options=options[: MAX_FALLBACKS + 1])
+
+    seats = [seat(f"panel-{i + 1}", name) for i, name in enumerate((*intent.panel, *intent.rest))]
+    first = tuple(s for s in seats[: len(intent.panel)] if s is not None)
+    rest = tuple(s for s in seats[len(intent.panel) :] if s is not None)
+    if not first:
+        first, rest = rest, ()
+    if not first:
+        return None
+    aggregator = intent.aggregator or _default_aggregator(question)
+    if aggregator is not AggregatorName.JUDGE_AUTHOR:
+        return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
+    best = ranked(question, filter(allowed, question.pool()))
+    return Plan(
+        aggregator=aggregator,
+        first=first,
+        rest=rest,
+        judge=seat("judge", intent.judge, Role.JUDGE) if intent.judge else _writer("judge", Role.JUDGE, best),
+        author=seat("author", intent.author, Role.AUTHOR) if intent.author else _writer("author", Role.AUTHOR, best),
+        threshold=_threshold(question),
+    )
+
+
+def _default_aggregator(question: Question) -> AggregatorName:
+    open_ended = question.task in OPEN_ENDED and question.sure
+    return AggregatorName.JUDGE_AUTHOR if open_ended else AggregatorName.WEIGHTED_VOTE
+
+
+def _judged(question: Question, panel: Sequence[Deployment], permitted: Sequence[Deployment]) -> Plan | None:
+    if len(panel) < 2:
+        return None
+    first = tuple(
+        Slot(leg=f"panel-{i + 1}", role=Role.PANEL, options=_same_model(d, permitted)) for i, d in enumerate(panel)
+    )
+    return Plan(
+        aggregator=AggregatorName.JUDGE_AUTHOR,
+        first=first,
+        judge=_writer("judge", Role.JUDGE, permitted),
+        author=_writer("author", Role.AUTHOR, permitted),
+        threshold=_threshold(question),
+    )
+
+
+def _writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:
+    return Slot(leg=leg, role=role, options=tuple(best[: MAX_FALLBACKS + 1])) if best else None
+
+
+def _threshold(question: Question) -> int:
+    own = question.intent.threshold
+    return question.defaults.threshold if own is None else own
+
+
+def _same_model(primary: Deployment, permitted: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """The deployment with others of the very same model behind it: a panel member may fail over, not change."""
+    others = [d for d in permitted if d.model == primary.model and d.id != primary.id]
+    return (primary, *others[:MAX_FALLBACKS])
+
+
+def _distinct(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """First deployment of every model, order kept."""
+    found: dict[str, Deployment] = {}
+    for deployment in deployments:
+        found.setdefault(deployment.model, deployment)
+    return tuple(found.values())
+
+
+def expert(deployment: Deployment, task: TaskClass) -> Expert:
+    """A deployment as the cascade's chooser sees it."""
+    return Expert(
+        id=deployment.id,
+        model=deployment.model,
+        make=deployment.developer,
+        price_in=deployment.price.input_micro_usd,
+        price_out=deployment.price.output_micro_usd,
+        reliability=reliability(deployment, task),
+        latency_ms=deployment.latency_ms,
+    )

@@ -1,0 +1,230 @@
+"""What goes on record about a request: its decision before anything is sent, its result before the answer is complete.
+
+Pure. Records hold commitments, never content: every commitment is salted from the request's own random key, so that whoever
+has the key can open them and whoever destroys it closes them for good (RFC 5869 through ``audit.canonical``).
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from audit import canonical
+from audit.records import (
+    AdmittedLeg,
+    Aggregation,
+    Anchor,
+    Contribution,
+    DecisionRecord,
+    Position,
+    Refusal,
+    ResultRecord,
+    SignalRecord,
+)
+from audit.vocabulary import MILLIONTHS, DecisionOutcome, LegStatus, ResultOutcome, Role, Sha256Hex
+from proxy.core.aggregation.steps import Basis
+from proxy.core.case import Case
+from proxy.core.catalogue import Deployment
+from proxy.core.enforcement import AdmittedPlan
+from proxy.core.replies import Usage
+from proxy.core.request import JsonObject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One attempt on one deployment, as the edge saw it. Times in microseconds from the decision.
+
+    ``request_commitment``, ``response_commitment``: salted digests, "" where nothing was sent or nothing came back.
+    """
+
+    leg: str
+    role: Role
+    number: int
+    deployment: Deployment
+    status: LegStatus
+    request_commitment: str
+    response_commitment: str
+    usage: Usage
+    started_us: int
+    duration_us: int
+    error: str = ""
+    region: str = ""
+    model: str = ""
+    upstream_id: str = ""
+
+    @property
+    def cost_micro_usd(self) -> int:
+        """List price of what was used; a failed attempt is charged for what it reported."""
+        return self.deployment.price.cost_micro_usd(self.usage.tokens_in, self.usage.tokens_out)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a request ended. ``answer``: the leg whose text was sent, None if there is none."""
+
+    outcome: ResultOutcome
+    status: int
+    basis: Basis | None = None
+    answer: str | None = None
+    error: str = ""
+
+
+class Commitments:
+    """Salts of one request by label, from its key. The same label gives the same salt."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def of(self, label: str, content: bytes) -> Sha256Hex:
+        """Commitment to content that is at hand."""
+        return canonical.commit(canonical.derive_salt(self._key, label), content)
+
+    def stream(self, label: str) -> "hashlib._Hash":
+        """A running commitment: update it with the content, then take its hexadecimal digest."""
+        return hashlib.sha256(canonical.derive_salt(self._key, label))
+
+
+def decision(
+    case: Case, commitments: Commitments, *, at: str, position: Position, anchor: Anchor | None
+) -> DecisionRecord:
+    """The decision record of a case."""
+    point, verdict, request = case.rulebook.point, case.verdict, case.request
+    admitted = verdict if isinstance(verdict, AdmittedPlan) else None
+    return DecisionRecord(
+        request_id=case.request_id,
+        position=position,
+        at=at,
+        anchor=anchor,
+        tenant=case.caller.tenant,
+        api=request.family.value,
+        model_requested=request.model,
+        stream=request.stream,
+        task=case.task.value,
+        task_confidence=case.task_confidence,
+        router=case.router,
+        policy=Sha256Hex(point.digest),
+        facts=Sha256Hex(point.facts_digest),
+        catalogue=Sha256Hex(case.rulebook.catalogue.digest),
+        jurisdictions=case.jurisdictions,
+        signals=tuple(
+            SignalRecord(source=s.source, code=s.code, used=s.used, why=s.why) for s in case.applicable.signals
+        ),
+        conflict=getattr(case.applicable, "conflict", False),
+        data_classes=tuple(sorted(case.data_classes)),
+        purpose=case.purpose,
+        outcome=admitted.outcome if admitted else DecisionOutcome.REFUSED,
+        aggregator=admitted.plan.aggregator.value if admitted else "",
+        legs=_legs(admitted) if admitted else (),
+        excluded=verdict.excluded,
+        substituted=admitted.substituted if admitted else (),
+        obligations=admitted.obligations if admitted else (),
+        parameters_digest=commitments.of("parameters", parameters_bytes(request.parameters)),
+        prompt_commitment=commitments.of("prompt", request.commitment_input),
+        max_cost_micro_usd=case.budget.left,
+        refusal=None if admitted else refusal(case),
+    )
+
+
+def parameters_bytes(parameters: JsonObject) -> bytes:
+    """JSON of the request's parameters, keys sorted: what its commitment covers."""
+    return orjson.dumps(dict(parameters), option=orjson.OPT_SORT_KEYS)
+
+
+def refusal(case: Case) -> Refusal:
+    """Why nothing was sent."""
+    assert not isinstance(case.verdict, AdmittedPlan)
+    return Refusal(code=case.verdict.code, rules=case.verdict.rules, sentence=case.sentence)
+
+
+def _legs(admitted: AdmittedPlan) -> tuple[AdmittedLeg, ...]:
+    return tuple(
+        AdmittedLeg(leg=leg, role=calls[0].role, deployments=tuple(call.deployment.id for call in calls))
+        for leg, calls in admitted.calls.items()
+    )
+
+
+def result(
+    case: Case,
+    attempts: Sequence[Attempt],
+    ending: Ending,
+    *,
+    at: str,
+    position: Position,
+    decided: Sha256Hex,
+    answer: tuple[Sha256Hex, int],
+) -> ResultRecord:
+    """The result record of a case. ``answer``: commitment to the bytes sent, and how many they were."""
+    return ResultRecord(
+        request_id=case.request_id,
+        position=position,
+        at=at,
+        decision=decided,
+        outcome=ending.outcome,
+        http_status=ending.status,
+        contributions=contributions(attempts, ending),
+        aggregation=_aggregation(ending),
+        answer_commitment=answer[0],
+        answer_bytes=answer[1],
+        error=ending.error,
+    )
+
+
+def contributions(attempts: Sequence[Attempt], ending: Ending) -> tuple[Contribution, ...]:
+    """Every attempt with what it counted for."""
+    used, weights = _counted(ending)
+    return tuple(
+        Contribution(
+            leg=each.leg,
+            role=each.role,
+            attempt=each.number,
+            deployment=each.deployment.id,
+            model=each.deployment.model,
+            provider=each.deployment.provider,
+            regions=each.deployment.regions,
+            status=each.status,
+            used=each.status is LegStatus.OK and each.leg in used,
+            weight=weights.get(each.leg, 0) if each.status is LegStatus.OK else 0,
+            request_commitment=each.request_commitment,
+            response_commitment=each.response_commitment,
+            tokens_in=each.usage.tokens_in,
+            tokens_out=each.usage.tokens_out,
+            tokens_estimated=each.usage.estimated,
+            cost_micro_usd=each.cost_micro_usd,
+            started_us=each.started_us,
+            duration_us=each.duration_us,
+            error=each.error,
+            region_observed=each.region,
+            model_observed=each.model,
+            upstream_id=each.upstream_id,
+        )
+        for each in attempts
+    )
+
+
+def _counted(ending: Ending) -> tuple[frozenset[str], Mapping[str, int]]:
+    """Legs whose text or vote is in the answer, and the weight of every vote that was cast."""
+    if ending.basis is None or ending.answer is None:
+        return frozenset(), {}
+    votes = ending.basis.votes
+    if not votes:
+        return frozenset({ending.answer}), {ending.answer: MILLIONTHS}
+    winner = next((v.group for v in votes if v.leg == ending.answer), None)
+    agreeing = {v.leg for v in votes if v.group is not None and v.group == winner}
+    return frozenset(agreeing | {ending.answer}), {v.leg: v.weight for v in votes}
+
+
+def _aggregation(ending: Ending) -> Aggregation | None:
+    basis = ending.basis
+    if basis is None:
+        return None
+    return Aggregation(
+        aggregator=basis.aggregator.value,
+        method=basis.method,
+        confidence=basis.confidence,
+        answer_leg=ending.answer or "",
+        gate=basis.gate or "",
+        flags=basis.flags,
+    )

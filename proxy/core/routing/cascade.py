@@ -1,0 +1,132 @@
+"""Which models a cascade asks: two cheap ones of different make at once, the strong ones only where those disagree.
+
+Pure. From measured quality and list prices it picks the cascade with the best expected accuracy whose expected cost stays below a
+share of the reference model's: the best of the whole catalogue, which may be the one that is barred. Figures of the estimate are
+measured on recorded answers (``docs/explanation/fusion.md``).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+from itertools import combinations
+
+from audit.vocabulary import MILLIONTHS
+from proxy.core.request import TaskClass
+
+TOKENS_IN, TOKENS_OUT = 300, 350
+"""Size of a typical checkable question and its worked answer: only the ratio of costs matters."""
+WRONG_AND_ALIKE = 0.35
+"""Share of questions that both of two models get wrong where their wrong answers are the same."""
+GAIN_OF_AGREEMENT = 0.03
+"""Share of questions that two agreeing models get right where the strong model alone is wrong."""
+LOSS_OF_AGREEMENT = 0.2
+"""Share of questions on which two models agree on a wrong answer where the strong model alone is right."""
+SLOW_PAIR = 0.002
+"""Accuracy that a pair is worth less per doubling of latency between its two: the slower one is waited for."""
+MAX_CHEAP, MAX_STRONG = 12, 4
+"""Candidates looked at: the search is a product of these."""
+
+
+class Mode(StrEnum):
+    """How much a composite may cost against the best single model."""
+
+    STANDARD = "standard"
+    HIGH = "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Expert:
+    """A model that may be asked. Prices: micro-dollars per million tokens; ``reliability``: millionths."""
+
+    id: str
+    model: str
+    make: str
+    price_in: int
+    price_out: int
+    reliability: int
+    latency_ms: int
+
+    @property
+    def cost(self) -> float:
+        """Micro-dollars of a typical question."""
+        return (self.price_in * TOKENS_IN + self.price_out * TOKENS_OUT) / MILLIONTHS
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers."""
+        return self.reliability / MILLIONTHS
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """Ids of the experts asked at once, and of those asked when they do not agree, best first."""
+
+    first: tuple[str, ...]
+    rest: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def choose(
+    experts: tuple[Expert, ...],
+    task: TaskClass,
+    mode: Mode,
+    *,
+    standard_ratio: float = 0.64,
+    high_ratio: float = 1.36,
+    reference: Expert | None = None,
+) -> Cascade:
+    """The best cascade over at least two experts. ``reference``: whose cost is the measure; the best expert if None.
+
+    If none fits the budget, the cheapest is taken: a composite that was asked for is better than none.
+    Raises ``ValueError`` for fewer than two experts.
+    """
+    if len(experts) < 2:
+        raise ValueError(f"expected at least two experts, got {len(experts)}")
+    by_quality = sorted(experts, key=lambda e: (-e.reliability, e.cost))
+    ratio = standard_ratio if mode is Mode.STANDARD else high_ratio
+    budget = (reference or by_quality[0]).cost * ratio
+    plans = [
+        (first, rest) for first in combinations(_cheap(experts), 2) for rest in _escalations(by_quality, first, mode)
+    ]
+    fitting = [each for each in plans if _cost(*each) <= budget] or [min(plans, key=lambda each: _cost(*each))]
+    first, rest = max(fitting, key=lambda each: (round(_merit(*each), 6), -_cost(*each)))
+    pair = sorted(first, key=lambda e: -e.reliability)
+    return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in rest))
+
+
+def _cheap(experts: Sequence[Expert]) -> Sequence[Expert]:
+    """Those that are good for their price."""
+    return sorted(experts, key=lambda e: e.cost * (1.2 - e.accuracy) ** 2)[:MAX_CHEAP]
+
+
+def _escalations(by_quality: Sequence[Expert], first: Sequence[Expert], mode: Mode) -> list[tuple[Expert, ...]]:
+    others = [e for e in by_quality if e not in first][:MAX_STRONG]
+    if not others:
+        return [()]
+    if mode is Mode.STANDARD or len(others) == 1:
+        return [(each,) for each in others]
+    return [*combinations(others, 2), *((each,) for each in others)]
+
+
+def _disagreement(one: Expert, other: Expert) -> float:
+    """Probability that two experts give different answers."""
+    both_wrong = (1 - one.accuracy) * (1 - other.accuracy)
+    return 1 - one.accuracy * other.accuracy - WRONG_AND_ALIKE * both_wrong
+
+
+def _cost(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
+    return sum(e.cost for e in first) + _disagreement(*first) * sum(e.cost for e in rest)
+
+
+def _merit(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
+    """Expected accuracy: the strong model's, plus what agreement adds, less what it spoils, less what waiting costs."""
+    one, other = first
+    strong = max((e.accuracy for e in rest), default=max(one.accuracy, other.accuracy))
+    second = 0.1 * _disagreement(one, other) * rest[1].accuracy if len(rest) > 1 else 0.0
+    alike = LOSS_OF_AGREEMENT * WRONG_AND_ALIKE * (1 - one.accuracy) * (1 - other.accuracy)
+    if one.make == other.make:
+        alike *= 2
+    slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
+    return strong + GAIN_OF_AGREEMENT * one.accuracy * other.accuracy + second - alike - slow

@@ -1,0 +1,119 @@
+"""The driver of a request up to wall 1: decide, record, and only then let it run.
+
+The decisions are made by pure functions (``proxy.core.case``); this module waits for them to be durable. Nothing is called
+before that: ``proxy.calls`` takes the ``Appended`` of the decision. What follows is ``proxy.run``.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import orjson
+
+from audit import statement
+from audit.log import Log, Pending
+from audit.records import Anchor, Position
+from audit.vocabulary import RecordKind
+from proxy.calls import Calls, Flight
+from proxy.clock import Clock, instant, timestamp
+from proxy.core import budget, identifiers, provenance, receipt
+from proxy.core import case as cases
+from proxy.core.case import Caller, Case, Rulebook
+from proxy.core.enforcement import AdmittedPlan
+from proxy.core.provenance import Commitments
+from proxy.core.request import InferenceRequest
+from proxy.errors import Forbidden, PolicyRefusal, ProxyError
+from proxy.run import MEDIA_JSON, Exchange, Run, durable
+
+EXPECTED_OUTPUT_TOKENS = 500
+"""For the quote of a dry run whose request sets no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Times of the operator, milliseconds."""
+
+    deadline_ms: int
+    straggler_ms: int | None
+
+
+class Pipeline:
+    """Answers requests. ``rulebook`` gives the snapshot in force; a request keeps the one it began with."""
+
+    def __init__(self, rulebook: Callable[[], Rulebook], log: Log, calls: Calls, limits: Limits, clock: Clock) -> None:
+        self._rulebook = rulebook
+        self._log = log
+        self._calls = calls
+        self._limits = limits
+        self._clock = clock
+
+    async def answer(self, request: InferenceRequest, caller: Caller, exchange: Exchange) -> None:
+        """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
+        now_us = self._clock.unix_us()
+        case = cases.decide(
+            identifiers.uuid7(now_us // 1000, os.urandom(identifiers.RANDOM_BYTES)),
+            request,
+            caller,
+            self._rulebook(),
+            now=instant(now_us),
+        )
+        if request.options.dry_run:
+            await exchange.begin(200, MEDIA_JSON, ())
+            await exchange.end(orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case))}))
+            return
+        run = await self._recorded(case, now_us, exchange)
+        if isinstance(case.verdict, AdmittedPlan):
+            await run.answer(case.verdict)
+        else:
+            await run.refuse(_refusal(case))
+
+    async def _recorded(self, case: Case, now_us: int, exchange: Exchange) -> Run:
+        """Wall 1: the decision is durable when this returns. Raises ``EvidenceDown``."""
+        key = os.urandom(32)
+        commitments, at = Commitments(key), timestamp(now_us)
+
+        def build(position: Position, anchor: Anchor | None) -> bytes:
+            record = provenance.decision(case, commitments, at=at, position=position, anchor=anchor)
+            return statement.render_decision(record)
+
+        origin_us = self._clock.monotonic_us()
+        decided = await durable(self._log, Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        options = case.request.options
+        deadline_ms = min(options.deadline_ms or self._limits.deadline_ms, self._limits.deadline_ms)
+        straggler_ms = options.straggler_ms or self._limits.straggler_ms
+        flight = Flight(
+            decided=decided,
+            request=case.request,
+            commitments=commitments,
+            origin_us=origin_us,
+            deadline_us=origin_us + deadline_ms * 1000,
+            budget=case.budget,
+        )
+        return Run(
+            case=case,
+            key=key,
+            flight=flight,
+            log=self._log,
+            calls=self._calls,
+            clock=self._clock,
+            exchange=exchange,
+            straggler_s=straggler_ms / 1000 if straggler_ms else None,
+        )
+
+
+def _quote(case: Case) -> int:
+    """Expected cost in micro-dollars of every leg's first choice."""
+    if not isinstance(case.verdict, AdmittedPlan):
+        return 0
+    return sum(
+        budget.quote(calls[0].deployment, case.request.needs, EXPECTED_OUTPUT_TOKENS)
+        for calls in case.verdict.calls.values()
+    )
+
+
+def _refusal(case: Case) -> ProxyError:
+    """The error of a refused request: 403 where no jurisdiction was established, else 451 (RFC 7725)."""
+    assert not isinstance(case.verdict, AdmittedPlan)
+    if case.verdict.code == "jurisdiction-unknown":
+        return Forbidden(f"no jurisdiction is established for this request: {case.sentence}", code=case.verdict.code)
+    return PolicyRefusal(case.sentence, code=case.verdict.code, details=receipt.refusal_details(case))

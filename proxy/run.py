@@ -1,0 +1,334 @@
+"""One request after wall 1: calls, aggregation, wall 2, answer.
+
+A whole body is sent after its result is durable. A stream's tokens go out as they come; its end mark waits for the result.
+However a request ends (answer, refusal, failure, a client that left, a stopping server), its result goes on record.
+"""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import orjson
+
+from audit import statement
+from audit.errors import EvidenceUnavailable
+from audit.log import Appended, Log, Pending
+from audit.records import Anchor, Position
+from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
+from proxy.calls import CUT_DEADLINE, NO_BUDGET, Calls, Flight, OpenStream
+from proxy.clock import Clock, timestamp
+from proxy.core import aggregation, provenance, receipt
+from proxy.core.aggregation import steps
+from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
+from proxy.core.case import Case
+from proxy.core.enforcement import AdmittedPlan
+from proxy.core.planning import Slot, reliability
+from proxy.core.provenance import Ending
+from proxy.core.replies import Reply
+from proxy.core.request import ReceiptDetail
+from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
+from proxy.transports.base import UpstreamError
+from proxy.wire import openai_chat as wire
+
+MEDIA_JSON = "application/json"
+MEDIA_EVENTS = "text/event-stream; charset=utf-8"
+SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
+
+STATUS_OF = {
+    "upstream-rate-limited": 429,
+    "upstream-rejected": 400,
+    "context-overflow": 400,
+    "content-refused": 400,
+    "upstream-restricted": 451,
+    "upstream-timeout": 504,
+    CUT_DEADLINE: 504,
+}
+"""HTTP status of a request whose every leg failed, by the last leg's error; any other is 502."""
+
+
+class Exchange(Protocol):
+    """The client's side of one request: a head once, then content, then its end."""
+
+    async def begin(self, status: int, media_type: str, headers: Sequence[tuple[str, str]]) -> None:
+        """Send the head of the response."""
+
+    async def send(self, content: bytes) -> None:
+        """Send some of the body."""
+
+    async def end(self, content: bytes) -> None:
+        """Send the last of the body."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One decided request. ``straggler_s``: how long slower legs may take once a quorum has answered."""
+
+    case: Case
+    key: bytes = field(repr=False)
+    flight: Flight
+    log: Log
+    calls: Calls
+    clock: Clock
+    exchange: Exchange
+    straggler_s: float | None
+
+    async def refuse(self, error: ProxyError) -> None:
+        """Send and record a refusal."""
+        await self._finish_error(error, ResultOutcome.REFUSED, error.code)
+
+    async def answer(self, admitted: AdmittedPlan) -> None:
+        """Answer with what was admitted; whatever happens, the result is recorded before the client can know its end."""
+        try:
+            if admitted.plan.aggregator is AggregatorName.SINGLE:
+                await self._single(admitted)
+            else:
+                await self._composite(admitted)
+        except asyncio.CancelledError as cause:
+            # Nobody waits for an answer any more, or we are stopping; the record is written all the same.
+            why = self.calls.why_cut(self.flight, cause)
+            await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=499, error=why), _Sent(self))
+            raise
+
+    # --- one model ----------------------------------------------------------------------------------------------------
+
+    async def _single(self, admitted: AdmittedPlan) -> None:
+        leg, calls = next(iter(admitted.calls.items()))
+        if self.case.request.stream:
+            opened = await self.calls.open_stream(self.flight, calls)
+            if isinstance(opened, OpenStream):
+                await self._forward(opened)
+            else:
+                await self._unanswered(opened)
+            return
+        (reply,) = await self.calls.together(
+            self.flight, admitted.calls, (steps.Ask(leg=leg),), quorum=1, straggler_s=None
+        )
+        if not reply.ok:
+            await self._unanswered(reply)
+            return
+        ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=leg)
+        await self._finish(ending, _with_member(self.flight.bodies[leg], self._member(ending)))
+
+    async def _forward(self, stream: OpenStream) -> None:
+        """Pass a stream on. Until its end mark the client cannot take it for complete."""
+        sent = _Sent(self)
+        ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=stream.leg)
+        try:
+            await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, (stream.model,)))
+            await sent.send(stream.first)
+            async for content in stream.rest():
+                await sent.send(content)
+            stream.settle(LegStatus.OK)
+        except UpstreamError as error:
+            stream.settle(LegStatus.FAILED, error.code)
+            ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
+        except asyncio.CancelledError as cause:
+            stream.settle(LegStatus.CUT, self.calls.why_cut(self.flight, cause))
+            ending = Ending(outcome=ResultOutcome.ABORTED, status=499, error=self.calls.why_cut(self.flight, cause))
+            await self._conclude(ending, sent)
+            raise
+        finally:
+            await stream.aclose()
+        await self._end_stream(ending, sent)
+
+    async def _end_stream(self, ending: Ending, sent: "_Sent") -> None:
+        if ending.outcome is ResultOutcome.OK:
+            detail = self._member(ending) if self.case.request.options.receipt is ReceiptDetail.FULL else None
+            last = (wire.render_receipt_event(self._head(), detail) if detail else b"") + wire.DONE
+        else:
+            last = wire.render_error_event(_failure(ending.error))
+        sent.note(last)
+        try:
+            await self._conclude(ending, sent)
+        except EvidenceDown as error:
+            await self.exchange.end(wire.render_error_event(error))
+            return
+        await self.exchange.end(last)
+
+    # --- composites ---------------------------------------------------------------------------------------------------
+
+    async def _composite(self, admitted: AdmittedPlan) -> None:
+        composition = _composition(self.case, admitted)
+        replies: tuple[Reply, ...] = ()
+        while True:
+            step = aggregation.next_step(composition, replies)
+            if isinstance(step, Final):
+                break
+            replies += await self.calls.together(
+                self.flight,
+                admitted.calls,
+                step.asks,
+                quorum=min(2, len(step.asks)),
+                straggler_s=self.straggler_s,
+            )
+        found = next((r for r in replies if r.leg == step.leg), None)
+        if found is None or found.message is None:
+            await self._unanswered(replies[-1] if replies else None, step.basis)
+            return
+        ending = Ending(outcome=ResultOutcome.OK, status=200, basis=step.basis, answer=step.leg)
+        tokens_in, tokens_out = receipt.settled(self.flight.attempts)
+        usage = {
+            "prompt_tokens": tokens_in,
+            "completion_tokens": tokens_out,
+            "total_tokens": tokens_in + tokens_out,
+        }
+        finish = found.finish_reason or "stop"
+        if not self.case.request.stream:
+            member = self._member(ending)
+            head = {**self._head(), **({"apostille": member} if member else {})}
+            await self._finish(ending, wire.render_completion(found.message, head=head, finish=finish, usage=usage))
+            return
+        events = wire.render_chunks(
+            found.message,
+            head=self._head(),
+            finish=finish,
+            usage=usage if self.case.request.include_usage else None,
+        )
+        sent = _Sent(self)
+        models = receipt.contributed(self.flight.attempts, ending)
+        await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, models))
+        for event in events:
+            await sent.send(event)
+        await self._end_stream(ending, sent)
+
+    def _head(self) -> dict[str, Any]:
+        created = self.clock.unix_us() // 1_000_000
+        return {"id": f"chatcmpl-{self.case.request_id}", "created": created, "model": self.case.request.model}
+
+    # --- ends ---------------------------------------------------------------------------------------------------------
+
+    async def _unanswered(self, last: Reply | None, basis: Basis | None = None) -> None:
+        code = (last.error if last else None) or "upstream-error"
+        await self._finish_error(_failure(code), ResultOutcome.ERROR, code, basis)
+
+    async def _finish_error(
+        self, error: ProxyError, outcome: ResultOutcome, code: str, basis: Basis | None = None
+    ) -> None:
+        error.details = {"record": self.case.request_id, **error.details}
+        await self._finish(
+            Ending(outcome=outcome, status=error.status, error=code, basis=basis), wire.render_error(error)
+        )
+
+    async def _finish(self, ending: Ending, body: bytes) -> None:
+        """Wall 2 for a whole body: on record first, then sent."""
+        sent = _Sent(self)
+        sent.note(body)
+        await self._conclude(ending, sent)
+        models = receipt.contributed(self.flight.attempts, ending)
+        length = ("content-length", str(len(body)))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *receipt.headers(self.case, models)))
+        await self.exchange.end(body)
+
+    async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
+        """Make the result durable. Raises ``EvidenceDown``; a cancellation does not stop the writing."""
+        at = timestamp(self.clock.unix_us())
+        digest = Sha256Hex(sent.hash.hexdigest()), sent.size
+
+        def build(position: Position, _: Anchor | None) -> bytes:
+            record = provenance.result(
+                self.case,
+                self.flight.attempts,
+                ending,
+                at=at,
+                position=position,
+                decided=self.flight.decided.pae_digest,
+                answer=digest,
+            )
+            return statement.render_result(record)
+
+        await durable(self.log, Pending(request_id=self.case.request_id, kind=RecordKind.RESULT, build=build))
+
+    def _member(self, ending: Ending) -> dict[str, Any] | None:
+        match self.case.request.options.receipt:
+            case ReceiptDetail.NONE:
+                return None
+            case ReceiptDetail.ID:
+                return {"record": self.case.request_id}
+            case ReceiptDetail.FULL:
+                decided = self.flight.decided.pae_digest
+                return receipt.full(self.case, self.flight.attempts, ending, decided=decided, key=self.key)
+
+
+class _Sent:
+    """The commitment to what the client was sent, as it grows."""
+
+    __slots__ = ("_exchange", "hash", "size")
+
+    def __init__(self, run: Run) -> None:
+        self._exchange = run.exchange
+        self.hash = run.flight.commitments.stream(statement.ANSWER)
+        self.size = 0
+
+    def note(self, content: bytes) -> None:
+        """Count bytes that are about to be sent."""
+        self.hash.update(content)
+        self.size += len(content)
+
+    async def send(self, content: bytes) -> None:
+        """Send bytes and count them."""
+        if content:
+            self.note(content)
+            await self._exchange.send(content)
+
+
+async def durable(log: Log, pending: Pending) -> Appended:
+    """Append one record. Raises ``EvidenceDown`` if it cannot be made durable in time."""
+    try:
+        (appended,) = await log.append(pending)
+    except EvidenceUnavailable as error:
+        raise EvidenceDown(
+            "no record of this request can be made durable now, so nothing was sent; try again later", code=error.code
+        ) from error
+    return appended
+
+
+def _failure(code: str) -> ProxyError:
+    """What the caller is told when no admitted deployment answered."""
+    if code == NO_BUDGET:
+        return BudgetExceeded(
+            "`apostille.max_cost_usd`: the cap of this request does not leave room for a call; expected a higher one",
+            param="apostille.max_cost_usd",
+        )
+    return AnswerUnavailable(
+        f"no permitted deployment answered this request; the last one ended with `{code}`",
+        code=code,
+        status=STATUS_OF.get(code, 502),
+    )
+
+
+def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
+    plan = admitted.plan
+    randomness = os.urandom(16)
+
+    def seat(slot: Slot) -> Seat:
+        primary = slot.primary
+        return Seat(
+            leg=slot.leg,
+            role=slot.role,
+            model=primary.model,
+            make=primary.developer,
+            reliability=reliability(primary, case.task),
+        )
+
+    return Composition(
+        aggregator=plan.aggregator,
+        task=case.task,
+        messages=case.request.messages,
+        first=tuple(map(seat, plan.first)),
+        rest=tuple(map(seat, plan.rest)),
+        judge=seat(plan.judge) if plan.judge else None,
+        author=seat(plan.author) if plan.author else None,
+        threshold=plan.threshold,
+        order_seed=int.from_bytes(randomness[:8], "big"),
+        nonce=randomness[8:].hex(),
+    )
+
+
+def _with_member(body: bytes, member: dict[str, Any] | None) -> bytes:
+    """An upstream's JSON object with our member at its end; everything else byte for byte."""
+    trimmed = body.rstrip()
+    if member is None or not trimmed.endswith(b"}"):
+        return body
+    return trimmed[:-1] + b',"apostille":' + orjson.dumps(member) + b"}"

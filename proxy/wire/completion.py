@@ -1,0 +1,58 @@
+"""An upstream's whole chat completion: bytes to what the pipeline needs of it (OpenAI API reference, chat completion object).
+
+Bounded and forgiving about what we do not use; an answer without a message is nonsense and is refused.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from audit.vocabulary import MILLIONTHS
+from proxy.core.replies import Usage
+from proxy.core.request import JsonObject
+from proxy.wire.event_stream import usage_of
+from proxy.wire.openai_chat import text_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What an upstream answered. ``usage`` None: it reported none. ``logprob_millionths``: mean of its tokens."""
+
+    message: JsonObject
+    text: str
+    finish_reason: str | None
+    usage: Usage | None
+    model: str
+    upstream_id: str
+    logprob_millionths: int | None
+
+
+def parse(content: bytes) -> Completion:
+    """The completion in a body. Raises ``ValueError`` for anything without a first choice's message."""
+    try:
+        value: Any = orjson.loads(content)
+        choice = value["choices"][0]
+        message = choice["message"]
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as cause:
+        raise ValueError("expected a chat completion with a message") from cause
+    if not isinstance(message, dict):
+        raise ValueError("expected a chat completion with a message")
+    finish = choice.get("finish_reason")
+    return Completion(
+        message=message,
+        text=text_of(message.get("content")),
+        finish_reason=finish if isinstance(finish, str) else None,
+        usage=usage_of(value.get("usage")),
+        model=str(value.get("model") or ""),
+        upstream_id=str(value.get("id") or ""),
+        logprob_millionths=_mean_logprob(choice.get("logprobs")),
+    )
+
+
+def _mean_logprob(value: object) -> int | None:
+    tokens = value.get("content") if isinstance(value, dict) else None
+    if not isinstance(tokens, list) or not tokens:
+        return None
+    found = [t["logprob"] for t in tokens if isinstance(t, dict) and isinstance(t.get("logprob"), int | float)]
+    return round(sum(found) / len(found) * MILLIONTHS) if found else None
