@@ -31,7 +31,7 @@ _VERDICTS = {
 
 
 def _data_directory(argument: str | None) -> Path:
-    return Path(argument or os.environ.get("APOSTILLE_DATA") or "var")
+    return Path(argument or os.environ.get("APOSTILLE_DATA") or "var/data")
 
 
 # --- verify -----------------------------------------------------------------------------------------------------------
@@ -64,7 +64,7 @@ def _verify_parser() -> argparse.ArgumentParser:
         default="log",
         help="a record id, the folder of a bundle or of a log, or `log` (default): the log of the data directory",
     )
-    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var)")
+    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     parser.add_argument(
         "--trust",
         metavar="DIR",
@@ -238,7 +238,7 @@ def _bundle_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", action="append", metavar="ID", help="only this request, may be repeated (default: the whole log)"
     )
-    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var)")
+    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     return parser
 
 

@@ -1,7 +1,7 @@
 """The transparency log of one data directory: append, publish, find (C2SP tlog-tiles; layout in ``audit.datadir``).
 
 A record is durable when ``append`` returns; it is published within the publish interval. The two are separate promises.
-Opening never creates a history: a missing log is made by ``init`` alone, and one that does not verify is refused.
+Opening never creates a history: a missing log is made by ``audit.founding`` alone, and one that does not verify is refused.
 """
 
 import asyncio
@@ -11,31 +11,28 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery, sequencer
 from audit.administration import LogStart
 from audit.bundle import StoredRecord
-from audit.checkpoint import Checkpoint
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
 from audit.storage import directory as storage
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
-from audit.tiles import TreeEdge
 from audit.vocabulary import RecordKind
 from audit.writer import Item, Writer
 
-__all__ = ["Appended", "Log", "Pending", "init"]
+__all__ = ["Appended", "Log", "Pending"]
 
 ROOT_KEY = "root.key.pem"
 LOG_KEY = "log.key.pem"
 LOCK = "lock"
 INSTANCE = "instance"
 RECOVERED = "recovered_to"
-ROOT_LIFE = timedelta(days=3650)
 LOG_START_ID = "log-start"
 
 Clock = Callable[[], datetime]
@@ -44,28 +41,6 @@ Clock = Callable[[], datetime]
 def utc_now() -> datetime:
     """The machine's clock."""
     return datetime.now(UTC)
-
-
-def init(root: Path, *, origin: str, organisation: str = "apostille", clock: Clock = utc_now) -> None:
-    """Create keys and an empty log at ``root``, with its first record. Raises ``HistoryError`` if one is there.
-
-    The private keys are files that only their owner can read; whoever wants them elsewhere moves them after this.
-    """
-    if (root / datadir.DATABASE).exists() or (root / layout.KEYS / LOG_KEY).exists():
-        raise HistoryError(f"expected no log at `{root}`, got one; it is never overwritten", code="log-exists")
-    folder = root / layout.KEYS
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    now = clock()
-    authority = keys.create_authority(organisation, not_before=now - timedelta(days=1), not_after=now + ROOT_LIFE)
-    signer = keys.log_signer(origin)
-    keys.write_private(folder / ROOT_KEY, keys.private_pem(authority.key))
-    keys.write_private(folder / LOG_KEY, keys.private_pem(signer.key))
-    (folder / layout.ROOT_CERTIFICATE).write_bytes(keys.certificate_pem(authority.certificate))
-    (folder / layout.LOG_VKEY).write_text(checkpoint.format_vkey(checkpoint.vkey_of(signer)) + "\n")
-    empty = checkpoint.sign(Checkpoint(origin=origin, size=0, root=TreeEdge().root()), signer)
-    TileDirectory(root / layout.LOG).replace_checkpoint(empty)
-    Store.create(root / datadir.DATABASE, checkpoint=empty)
-    Log.open(root, clock=clock).close()
 
 
 class Log:
@@ -150,23 +125,24 @@ class Log:
 
     # --- writing ------------------------------------------------------------------------------------------------------
 
-    async def append(self, *pending: Pending, deadline_s: float | None = None) -> tuple[Appended, ...]:
-        """Make records durable, all in one transaction, in order. Raises ``EvidenceUnavailable``.
+    def submit(self, *pending: Pending, deadline_s: float | None = None) -> "asyncio.Future[tuple[Appended, ...]]":
+        """Queue records to be made durable, all in one transaction, in order; for the running event loop.
 
-        After a deadline passed the records may or may not be there; whoever waited must act as if they were not.
+        The future fails with ``EvidenceUnavailable``. After a deadline passed the records may or may not be there; whoever
+        waited must act as if they were not. Cancelling the future withdraws records that are not being written yet.
+        Raises ``EvidenceUnavailable`` where they are not even queued.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[tuple[Appended, ...]] = loop.create_future()
         item = Item(pending=pending, loop=loop, future=future)
         self._writer.submit(item)
         timer = loop.call_later(deadline_s or self._deadline_s, _expire, item)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            item.abandoned = True
-            raise
-        finally:
-            timer.cancel()
+        future.add_done_callback(lambda _: _done(item, timer))
+        return future
+
+    async def append(self, *pending: Pending, deadline_s: float | None = None) -> tuple[Appended, ...]:
+        """Make records durable; as ``submit``, waiting for it."""
+        return await self.submit(*pending, deadline_s=deadline_s)
 
     def append_threadsafe(self, *pending: Pending) -> "concurrent.futures.Future[tuple[Appended, ...]]":
         """The same for other threads, without a deadline."""
@@ -249,6 +225,11 @@ def _expire(item: Item) -> None:
         item.future.set_exception(
             EvidenceUnavailable("the record was not durable within its deadline", code="append-deadline")
         )
+
+
+def _done(item: Item, timer: asyncio.TimerHandle) -> None:
+    timer.cancel()
+    item.abandoned = item.abandoned or item.future.cancelled()
 
 
 def _new_instance(store: Store) -> str:

@@ -28,3 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<8} {c[2]}" for n, c in COMMANDS.items())]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit import log
+from audit import founding
 from audit.errors import AuditError
 from proxy import settings, workspace
 from proxy.app import Server
@@ -75,7 +75,7 @@ def init_main(argv: Sequence[str]) -> int:
 
     def run() -> None:
         loaded = settings.load(arguments.config, environ=os.environ)
-        log.init(loaded.data_dir, origin=loaded.log.origin, organisation=arguments.organisation)
+        founding.init(loaded.data_dir, origin=loaded.log.origin, organisation=arguments.organisation)
         print(f"created the log `{loaded.log.origin}` in {loaded.data_dir}")
 
     return _guarded(run)

@@ -4,6 +4,7 @@ The decisions are made by pure functions (``proxy.core.case``); this module wait
 before that: ``proxy.calls`` takes the ``Appended`` of the decision. What follows is ``proxy.run``.
 """
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 import orjson
 
 from audit import statement
-from audit.log import Log, Pending
+from audit.errors import EvidenceUnavailable
+from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
 from proxy.calls import Calls, Flight
@@ -23,7 +25,7 @@ from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
-from proxy.run import MEDIA_JSON, Exchange, Run, durable
+from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
 
 EXPECTED_OUTPUT_TOKENS = 500
 """For the quote of a dry run whose request sets no limit."""
@@ -61,14 +63,20 @@ class Pipeline:
             await exchange.begin(200, MEDIA_JSON, ())
             await exchange.end(orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case))}))
             return
-        run = await self._recorded(case, now_us, exchange)
+        run, left = await self._recorded(case, now_us, exchange)
+        if left is not None:
+            await run.abandon(left)
+            raise left
         if isinstance(case.verdict, AdmittedPlan):
             await run.answer(case.verdict)
         else:
             await run.refuse(_refusal(case))
 
-    async def _recorded(self, case: Case, now_us: int, exchange: Exchange) -> Run:
-        """Wall 1: the decision is durable when this returns. Raises ``EvidenceDown``."""
+    async def _recorded(self, case: Case, now_us: int, exchange: Exchange) -> tuple[Run, asyncio.CancelledError | None]:
+        """Wall 1: the decision is durable when this returns; with the cancellation that came meanwhile, if one did.
+
+        Raises ``EvidenceDown``.
+        """
         key = os.urandom(32)
         commitments, at = Commitments(key), timestamp(now_us)
 
@@ -77,7 +85,7 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided = await durable(self._log, Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
         options = case.request.options
         deadline_ms = min(options.deadline_ms or self._limits.deadline_ms, self._limits.deadline_ms)
         straggler_ms = options.straggler_ms or self._limits.straggler_ms
@@ -89,7 +97,7 @@ class Pipeline:
             deadline_us=origin_us + deadline_ms * 1000,
             budget=case.budget,
         )
-        return Run(
+        run = Run(
             case=case,
             key=key,
             flight=flight,
@@ -99,6 +107,21 @@ class Pipeline:
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
         )
+        return run, left
+
+    async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
+        """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
+        left = None
+        try:
+            future = self._log.submit(pending)
+            try:
+                (decided,) = await asyncio.shield(future)
+            except asyncio.CancelledError as cause:
+                left = cause
+                (decided,) = await future
+        except EvidenceUnavailable as error:
+            raise unavailable(error) from error
+        return decided, left
 
 
 def _quote(case: Case) -> int:

@@ -36,6 +36,8 @@ MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
 
+CLIENT_LEFT = 499
+"""Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {
     "upstream-rate-limited": 429,
     "upstream-rejected": 400,
@@ -73,6 +75,12 @@ class Run:
     clock: Clock
     exchange: Exchange
     straggler_s: float | None
+    concluded: bool = False
+
+    async def abandon(self, cause: asyncio.CancelledError) -> None:
+        """End a request that nobody waits for any more."""
+        why = self.calls.why_cut(self.flight, cause)
+        await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
         """Send and record a refusal."""
@@ -87,8 +95,8 @@ class Run:
                 await self._composite(admitted)
         except asyncio.CancelledError as cause:
             # Nobody waits for an answer any more, or we are stopping; the record is written all the same.
-            why = self.calls.why_cut(self.flight, cause)
-            await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=499, error=why), _Sent(self))
+            if not self.concluded:
+                await self.abandon(cause)
             raise
 
     # --- one model ----------------------------------------------------------------------------------------------------
@@ -126,7 +134,9 @@ class Run:
             ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
         except asyncio.CancelledError as cause:
             stream.settle(LegStatus.CUT, self.calls.why_cut(self.flight, cause))
-            ending = Ending(outcome=ResultOutcome.ABORTED, status=499, error=self.calls.why_cut(self.flight, cause))
+            ending = Ending(
+                outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.calls.why_cut(self.flight, cause)
+            )
             await self._conclude(ending, sent)
             raise
         finally:
@@ -222,7 +232,8 @@ class Run:
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
-        """Make the result durable. Raises ``EvidenceDown``; a cancellation does not stop the writing."""
+        """Make the result durable. Raises ``EvidenceDown``. A request has one result: what comes later finds it concluded."""
+        self.concluded = True
         at = timestamp(self.clock.unix_us())
         digest = Sha256Hex(sent.hash.hexdigest()), sent.size
 
@@ -274,14 +285,19 @@ class _Sent:
 
 
 async def durable(log: Log, pending: Pending) -> Appended:
-    """Append one record. Raises ``EvidenceDown`` if it cannot be made durable in time."""
+    """Append one record; whoever is cancelled meanwhile does not stop the writing. Raises ``EvidenceDown``."""
     try:
-        (appended,) = await log.append(pending)
+        (appended,) = await asyncio.shield(log.submit(pending))
     except EvidenceUnavailable as error:
-        raise EvidenceDown(
-            "no record of this request can be made durable now, so nothing was sent; try again later", code=error.code
-        ) from error
+        raise unavailable(error) from error
     return appended
+
+
+def unavailable(error: EvidenceUnavailable) -> EvidenceDown:
+    """The caller's error where no record can be made durable."""
+    return EvidenceDown(
+        "no record of this request can be made durable now, so nothing more is sent; try again later", code=error.code
+    )
 
 
 def _failure(code: str) -> ProxyError:

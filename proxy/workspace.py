@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audit import datadir, log
+from audit import datadir, founding
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
 
@@ -54,7 +54,7 @@ def prepare(folder: Path) -> Workspace:
         config.write_text(_TEMPLATE.format(de=made[DE][1], us=made[US][1]), encoding="utf-8")
     data_dir = folder / "data"
     if not (data_dir / datadir.DATABASE).exists():
-        log.init(data_dir, origin="localhost/apostille", organisation="apostille embedded default")
+        founding.init(data_dir, origin="localhost/apostille", organisation="apostille embedded default")
     return Workspace(config=config, data_dir=data_dir, keys=_read_keys(secrets))
 
 

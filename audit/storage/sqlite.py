@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import EvidenceUnavailable, HistoryError
-from audit.storage import tables
 
 _INSERT = "INSERT INTO rec (request_id, kind, epoch, seq, env, leaf) VALUES (?, ?, ?, ?, ?, ?)"
 
@@ -40,15 +39,15 @@ class Store:
         self._connection = _connect(path)
 
     @classmethod
-    def create(cls, path: Path, *, checkpoint: str) -> None:
-        """A new store with an empty log. Raises ``HistoryError`` if there is a file already."""
+    def create(cls, path: Path, ddl: Sequence[str], *, checkpoint: str) -> None:
+        """A new store with an empty log. ``ddl``: of ``storage.tables``. Raises ``HistoryError`` if there is a file already."""
         if path.exists():
             raise HistoryError(f"expected no record store at `{path}`, got one", code="log-exists")
         try:
             connection = _connect(path, create=True)
             try:
                 connection.execute("BEGIN")
-                for statement in tables.ddl():
+                for statement in ddl:
                     connection.execute(statement)
                 connection.execute("INSERT INTO head (id, size, checkpoint) VALUES (1, 0, ?)", (checkpoint,))
                 connection.execute("COMMIT")
