@@ -54,12 +54,18 @@ def echo(body: Body) -> str:
     return f"{body['model']} says: {text[-60:]}"
 
 
+def by_model(body: Body, _: int) -> Act:
+    """The default behaviour: a model called ``act-<word>`` does that, every other answers."""
+    name = str(body["model"])
+    return Act(name.removeprefix("act-")) if name.startswith("act-") else Act.ANSWER
+
+
 @dataclass
 class Provider:
     """The simulator. ``connections``: TCP connections accepted; ``bodies``: requests, parsed; ``arrivals``: monotonic seconds."""
 
     reply: Callable[[Body], str] = echo
-    behave: Callable[[Body, int], Act] = lambda body, number: Act.ANSWER
+    behave: Callable[[Body, int], Act] = by_model
     on_request: Callable[[Body], None] = lambda body: None
     delay_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
@@ -231,10 +237,11 @@ class Provider:
 
 
 async def _main(port: int) -> None:
-    async with Provider() as provider:
-        if port:
-            await provider.stop()
-            await provider.start(port)
+    call = {"id": "call_1", "type": "function", "function": {"name": "look_up", "arguments": '{"city": "Bern"}'}}
+    provider = Provider(tool_call=call)
+    await provider.start(port)
+    async with contextlib.AsyncExitStack() as stack:
+        stack.push_async_callback(provider.stop)
         print(json.dumps({"port": provider.port}), flush=True)
         await asyncio.Event().wait()
 

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import yaml
 from audit import founding
 
 Config = dict[str, Any]
+ROOT = Path(__file__).parents[2]
 READY = "APOSTILLE_URL="
 DEMO = {"source": "test", "checked_on": "2026-11-01", "assurance": "configuration"}
 
@@ -159,6 +162,21 @@ class Server:
         self.process.wait(10)
         if self.reader is not None:
             self.reader.join(10)
+
+
+@contextmanager
+def far_side() -> Iterator[str]:
+    """The simulated provider in a process of its own; gives its base URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.simulators.provider"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout is not None
+    with process.stdout as lines:
+        try:
+            yield f"http://127.0.0.1:{json.loads(lines.readline())['port']}/v1"
+        finally:
+            process.kill()
+            process.wait(10)
 
 
 def apostille(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -1,0 +1,205 @@
+"""The official OpenAI SDK, unchanged, against a running proxy: nothing breaks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import openai
+import pytest
+from openai import OpenAI
+
+from tests.simulators.server import Server, catalogue, deployment, far_side, key_of, tenant
+
+MESSAGES = [{"role": "user", "content": "What is 6 times 7?"}]
+TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
+ERRORS = {
+    "act-429": (openai.RateLimitError, "upstream-rate-limited"),
+    "act-500": (openai.InternalServerError, "upstream-server-error"),
+    "act-400": (openai.BadRequestError, "upstream-rejected"),
+    "act-overflow": (openai.BadRequestError, "context-overflow"),
+    "act-401": (openai.InternalServerError, "upstream-misconfigured"),
+    "act-451": (openai.APIStatusError, "upstream-restricted"),
+    "act-cut": (openai.InternalServerError, "upstream-broken-stream"),
+    "act-nonsense": (openai.InternalServerError, "upstream-server-error"),
+    "act-redirect": (openai.InternalServerError, "upstream-server-error"),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with far_side() as url:
+        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three", *ERRORS)}
+        deployments["x/far"] = deployment(url, model="far", operator="vendor-y", regions=("CN",))
+        deployments["n/plain"] = deployment(url, model="plain", capabilities={"tools": False, "vision": False})
+        config = {
+            "tenants": {
+                "de": tenant("de", jurisdictions=["DE"], packs=["corporate", "eu"], data_classes=["personal"]),
+                "strict": tenant(
+                    "strict",
+                    jurisdictions=["DE"],
+                    packs=["corporate", "eu"],
+                    data_classes=["personal"],
+                    on_restricted="refuse",
+                ),
+            },
+            "pipelines": {
+                "trio": {"aggregator": "weighted-vote", "first": ["one", "two", "three"]},
+                "board": {"aggregator": "judge-author", "first": ["one", "two"], "judge": "three", "author": "three"},
+            },
+        }
+        running = Server.start(Server.prepare(tmp_path_factory.mktemp("sdk"), config, catalogue(deployments)))
+        yield running
+        assert running.stop() == 0, running.log_text
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[OpenAI]:
+    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of("de"), max_retries=0) as made:
+        yield made
+
+
+@pytest.mark.parametrize("model", ["one", "n/one", "apostille/auto", "apostille/fusion", "apostille/fusion-high", "trio", "board"])
+def test_plain(client: OpenAI, model: str) -> None:
+    answer = client.chat.completions.create(model=model, messages=MESSAGES)
+    assert "says:" in (answer.choices[0].message.content or "")
+    assert answer.usage is not None
+    assert answer.usage.total_tokens > 0
+    assert answer.model_extra is not None
+    assert answer.model_extra["apostille"]["record"]
+
+
+@pytest.mark.parametrize("model", ["one", "apostille/auto", "apostille/fusion", "trio", "board"])
+def test_streamed(client: OpenAI, model: str) -> None:
+    text, finish, usage = "", None, None
+    stream = client.chat.completions.create(
+        model=model, messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+    )
+    for chunk in stream:
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            finish = choice.finish_reason or finish
+    assert "says:" in text
+    assert (finish, usage is not None) == ("stop", True)
+
+
+def test_a_stream_without_usage_asked_for_has_a_choice_in_every_chunk(client: OpenAI) -> None:
+    chunks = list(client.chat.completions.create(model="one", messages=MESSAGES, stream=True))
+    assert all(chunk.choices for chunk in chunks)
+
+
+def test_headers_say_who_contributed_and_which_record(client: OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(model="trio", messages=MESSAGES)
+    assert set(raw.headers["apostille-models"].split(",")) <= {"one", "two", "three"}
+    assert raw.headers["apostille-jurisdictions"] == "DE"
+    assert len(raw.headers["apostille-policy"]) == 64
+    assert raw.headers["apostille-disclosure"].startswith("ai-generated")
+    assert raw.headers["apostille-record"] == raw.parse().model_extra["apostille"]["record"]  # type: ignore[index]
+
+
+def test_tools_pass_through_plain_and_streamed(client: OpenAI) -> None:
+    answer = client.chat.completions.create(model="one", messages=MESSAGES, tools=[TOOL])
+    assert answer.choices[0].message.tool_calls[0].function.name == "look_up"  # type: ignore[index,union-attr]
+    names = [
+        call.function.name
+        for chunk in client.chat.completions.create(model="one", messages=MESSAGES, tools=[TOOL], stream=True)
+        for choice in chunk.choices
+        for call in choice.delta.tool_calls or []
+    ]
+    assert names == ["look_up"]
+    voted = client.chat.completions.create(model="trio", messages=MESSAGES, tools=[TOOL])
+    assert voted.choices[0].message.tool_calls[0].function.name == "look_up"  # type: ignore[index,union-attr]
+
+
+def test_vision_and_json_mode_reach_only_deployments_that_take_them(client: OpenAI) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    content = [{"type": "text", "text": "What is this?"}, image]
+    answer = client.chat.completions.create(
+        model="apostille/auto",
+        messages=[{"role": "user", "content": content}],
+        response_format={"type": "json_object"},
+        extra_body={"apostille": {"receipt": "full"}},
+    )
+    assert "n/plain" not in answer.model_extra["apostille"]["deployments"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("model", sorted(ERRORS))
+def test_what_an_upstream_does_wrong_becomes_an_error_of_the_sdk(client: OpenAI, model: str) -> None:
+    kind, code = ERRORS[model]
+    with pytest.raises(kind) as caught:
+        client.chat.completions.create(model=model, messages=MESSAGES)
+    assert caught.value.code == code  # type: ignore[attr-defined]
+
+
+def test_a_stream_that_breaks_ends_in_an_error_and_never_looks_complete(client: OpenAI) -> None:
+    finish = None
+    with pytest.raises(openai.APIError):
+        for chunk in client.chat.completions.create(model="act-cut", messages=MESSAGES, stream=True):
+            finish = chunk.choices[0].finish_reason
+    assert finish is None
+
+
+def test_a_restricted_model_is_a_451_with_rules(server: Server) -> None:
+    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of("strict"), max_retries=0) as client:
+        with pytest.raises(openai.APIStatusError) as caught:
+            client.chat.completions.create(model="far", messages=MESSAGES)
+    assert caught.value.status_code == 451
+    assert caught.value.body["apostille"]["rules"][0]["id"].startswith("eu.")  # type: ignore[index]
+
+
+def test_wrong_key_unknown_model_and_wrong_option_are_the_sdks_own_errors(server: Server, client: OpenAI) -> None:
+    with OpenAI(base_url=f"{server.url}/v1", api_key="ap-wrong", max_retries=0) as stranger:
+        with pytest.raises(openai.AuthenticationError):
+            stranger.models.list()
+        with pytest.raises(openai.AuthenticationError):
+            stranger.chat.completions.create(model="one", messages=MESSAGES)
+    with pytest.raises(openai.NotFoundError):
+        client.chat.completions.create(model="nobody", messages=MESSAGES)
+    with pytest.raises(openai.BadRequestError, match="panle"):
+        client.chat.completions.create(model="trio", messages=MESSAGES, extra_body={"apostille": {"panle": ["one"]}})
+
+
+def test_models_are_what_the_caller_may_use(server: Server, client: OpenAI) -> None:
+    names = {model.id for model in client.models.list()}
+    assert {"apostille/fusion", "trio", "one", "n/one"} <= names
+    assert not names & {"far", "x/far"}
+    listed = client.get("/models?excluded=true", cast_to=object)
+    (excluded,) = listed["excluded"]  # type: ignore[index]
+    assert excluded["id"] == "x/far"
+    assert "eu.04" in excluded["rules"]
+    assert excluded["legal_basis"][0]
+
+
+def test_a_dry_run_calls_nobody(client: OpenAI) -> None:
+    answer = client.post(
+        "/chat/completions",
+        cast_to=object,
+        body={"model": "apostille/fusion", "messages": MESSAGES, "apostille": {"dry_run": True}},
+    )
+    assert answer["object"] == "apostille.dry_run"  # type: ignore[index]
+    assert answer["legs"]  # type: ignore[index]
+    assert answer["quote_micro_usd"] > 0  # type: ignore[index]
+
+
+def test_the_record_and_its_proof_are_served_to_their_tenant_only(server: Server, client: OpenAI) -> None:
+    import time
+
+    raw = client.chat.completions.with_raw_response.create(model="one", messages=MESSAGES)
+    record = raw.headers["apostille-record"]
+    time.sleep(0.6)
+    found = client.get(f"/records/{record}", cast_to=object)
+    assert [each["kind"] for each in found["records"]] == ["decision", "result"]  # type: ignore[index]
+    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of("strict"), max_retries=0) as other:
+        with pytest.raises(openai.NotFoundError):
+            other.get(f"/records/{record}", cast_to=object)
+
+
+def test_a_cost_cap_is_never_passed(client: OpenAI, tmp_path: Path) -> None:
+    with pytest.raises(openai.RateLimitError) as caught:
+        client.chat.completions.create(
+            model="one", messages=MESSAGES, extra_body={"apostille": {"max_cost_usd": 0.000001}}
+        )
+    assert caught.value.code == "budget-exceeded"
+    answer = client.chat.completions.create(
+        model="trio", messages=MESSAGES, extra_body={"apostille": {"max_cost_usd": 0.002, "receipt": "full"}}
+    )
+    assert answer.model_extra["apostille"]["cost_micro_usd"] <= 2000  # type: ignore[index]
