@@ -57,7 +57,9 @@ def client(server: Server) -> Iterator[OpenAI]:
         yield made
 
 
-@pytest.mark.parametrize("model", ["one", "n/one", "apostille/auto", "apostille/fusion", "apostille/fusion-high", "trio", "board"])
+@pytest.mark.parametrize(
+    "model", ["one", "n/one", "apostille/auto", "apostille/fusion", "apostille/fusion-high", "trio", "board"]
+)
 def test_plain(client: OpenAI, model: str) -> None:
     answer = client.chat.completions.create(model=model, messages=MESSAGES)
     assert "says:" in (answer.choices[0].message.content or "")

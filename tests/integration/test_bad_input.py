@@ -52,17 +52,42 @@ BODIES = {
     "no messages": (json.dumps({"model": "one", "messages": []}).encode(), 400, "invalid-type", "messages"),
     "wrong types": (json.dumps({**GOOD, "messages": CANARY}).encode(), 400, "invalid-type", "messages"),
     "wrong role": (json.dumps({**GOOD, "messages": [{"role": CANARY}]}).encode(), 400, "invalid-type", "role"),
-    "wrong content": (json.dumps({**GOOD, "messages": [{"role": "user", "content": 7}]}).encode(), 400, "invalid-type", "content"),
+    "wrong content": (
+        json.dumps({**GOOD, "messages": [{"role": "user", "content": 7}]}).encode(),
+        400,
+        "invalid-type",
+        "content",
+    ),
     "wrong stream": (json.dumps({**GOOD, "stream": CANARY}).encode(), 400, "invalid-type", "stream"),
     "wrong limit": (json.dumps({**GOOD, "max_tokens": -1}).encode(), 400, "invalid-type", "positive"),
     "n": (json.dumps({**GOOD, "n": 2}).encode(), 400, "unsupported-value", "`n`"),
     "unknown model": (json.dumps({**GOOD, "model": "nobody"}).encode(), 404, "model-not-found", "/v1/models"),
     "unknown option": (json.dumps({**GOOD, "apostille": {"panle": 1}}).encode(), 400, "unknown-option", "panle"),
     "wrong option": (json.dumps({**GOOD, "apostille": {"mode": CANARY}}).encode(), 400, "invalid-option", "standard"),
-    "misplaced option": (json.dumps({**GOOD, "apostille": {"min_panel": 2}}).encode(), 400, "option-not-applicable", "min_panel"),
-    "unknown class": (json.dumps({**GOOD, "apostille": {"data_classes": ["helath"]}}).encode(), 400, "unknown-data-class", "helath"),
-    "unknown purpose": (json.dumps({**GOOD, "apostille": {"purpose": "world-rule"}}).encode(), 400, "unknown-purpose", "general"),
-    "10,000 messages": (json.dumps({**GOOD, "messages": GOOD["messages"] * 10_000}).encode(), 413, "too-many-messages", "4096"),  # type: ignore[operator]
+    "misplaced option": (
+        json.dumps({**GOOD, "apostille": {"min_panel": 2}}).encode(),
+        400,
+        "option-not-applicable",
+        "min_panel",
+    ),
+    "unknown class": (
+        json.dumps({**GOOD, "apostille": {"data_classes": ["helath"]}}).encode(),
+        400,
+        "unknown-data-class",
+        "helath",
+    ),
+    "unknown purpose": (
+        json.dumps({**GOOD, "apostille": {"purpose": "world-rule"}}).encode(),
+        400,
+        "unknown-purpose",
+        "general",
+    ),
+    "10,000 messages": (
+        json.dumps({**GOOD, "messages": GOOD["messages"] * 10_000}).encode(),
+        413,
+        "too-many-messages",
+        "4096",
+    ),  # type: ignore[operator]
     "deep": (b'{"model":"one","messages":' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "invalid-json", "JSON"),
     "empty": (b"", 400, "invalid-json", "JSON"),
 }
@@ -82,9 +107,7 @@ def test_50_megabytes_are_refused_without_being_read(server: Server) -> None:
     place = urlsplit(server.url)
     assert place.hostname is not None
     with socket.create_connection((place.hostname, place.port or 80), timeout=10) as connection:
-        head = (
-            f"POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key_of('de')}\r\ncontent-length: {50 << 20}\r\n\r\n"
-        )
+        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key_of('de')}\r\ncontent-length: {50 << 20}\r\n\r\n"
         connection.sendall(head.encode() + b" " * 1000)
         answer = connection.recv(65_536)
     assert b" 413 " in answer.split(b"\r\n")[0]
@@ -100,7 +123,9 @@ def test_a_body_that_grows_past_the_limit_is_refused(server: Server) -> None:
             yield b" " * (1 << 20)
 
     try:
-        connection.request("POST", PATH, body=parts(), headers={"authorization": f"Bearer {key_of('de')}"}, encode_chunked=True)
+        connection.request(
+            "POST", PATH, body=parts(), headers={"authorization": f"Bearer {key_of('de')}"}, encode_chunked=True
+        )
         assert connection.getresponse().status == 413
     except (BrokenPipeError, ConnectionResetError):
         pass  # the server answered and closed while we were still sending
@@ -109,7 +134,9 @@ def test_a_body_that_grows_past_the_limit_is_refused(server: Server) -> None:
     lives(server)
 
 
-@pytest.mark.parametrize("given", [None, "", "Basic abc", "Bearer ", "Bearer ap-wrong", "Bearer a.b.c", "Bearer " + "x" * 10_000])
+@pytest.mark.parametrize(
+    "given", [None, "", "Basic abc", "Bearer ", "Bearer ap-wrong", "Bearer a.b.c", "Bearer " + "x" * 10_000]
+)
 def test_a_missing_or_wrong_key_is_a_401(server: Server, given: str | None) -> None:
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     headers = {} if given is None else {"authorization": given}
