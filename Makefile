@@ -6,7 +6,7 @@ VENV := .venv
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: setup test check fmt clean
+.PHONY: setup run test bench eval check fmt clean
 setup: $(VENV)/.stamp
 
 .tools/.stamp: Makefile
@@ -18,6 +18,9 @@ $(VENV)/.stamp: .tools/.stamp pyproject.toml uv.lock
 	$(UV) sync --frozen --all-extras --quiet --python $(PYTHON)
 	touch $@
 
+run: setup
+	@exec $(VENV)/bin/apostille up
+
 check: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -25,6 +28,12 @@ check: setup
 
 test: check
 	$(VENV)/bin/pytest -n 2
+
+bench: setup
+	$(VENV)/bin/python -m tests.benchmarks.bench_proxy
+
+eval: setup
+	$(VENV)/bin/python -m tests.evaluation.run
 
 fmt: setup
 	$(VENV)/bin/ruff check --fix-only --quiet .

@@ -1,5 +1,6 @@
 """The official OpenAI SDK, unchanged, against a running proxy: nothing breaks."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,17 +134,19 @@ def test_what_an_upstream_does_wrong_becomes_an_error_of_the_sdk(client: OpenAI,
 
 
 def test_a_stream_that_breaks_ends_in_an_error_and_never_looks_complete(client: OpenAI) -> None:
-    finish = None
+    stream = client.chat.completions.create(model="act-cut", messages=MESSAGES, stream=True)
+    seen = [next(stream)]
     with pytest.raises(openai.APIError):
-        for chunk in client.chat.completions.create(model="act-cut", messages=MESSAGES, stream=True):
-            finish = chunk.choices[0].finish_reason
-    assert finish is None
+        seen.extend(stream)
+    assert all(chunk.choices[0].finish_reason is None for chunk in seen)
 
 
 def test_a_restricted_model_is_a_451_with_rules(server: Server) -> None:
-    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of("strict"), max_retries=0) as client:
-        with pytest.raises(openai.APIStatusError) as caught:
-            client.chat.completions.create(model="far", messages=MESSAGES)
+    with (
+        OpenAI(base_url=f"{server.url}/v1", api_key=key_of("strict"), max_retries=0) as client,
+        pytest.raises(openai.APIStatusError) as caught,
+    ):
+        client.chat.completions.create(model="far", messages=MESSAGES)
     assert caught.value.status_code == 451
     assert caught.value.body["apostille"]["rules"][0]["id"].startswith("eu.")  # type: ignore[index]
 
@@ -183,16 +186,16 @@ def test_a_dry_run_calls_nobody(client: OpenAI) -> None:
 
 
 def test_the_record_and_its_proof_are_served_to_their_tenant_only(server: Server, client: OpenAI) -> None:
-    import time
-
     raw = client.chat.completions.with_raw_response.create(model="one", messages=MESSAGES)
     record = raw.headers["apostille-record"]
     time.sleep(0.6)
     found = client.get(f"/records/{record}", cast_to=object)
     assert [each["kind"] for each in found["records"]] == ["decision", "result"]  # type: ignore[index]
-    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of("strict"), max_retries=0) as other:
-        with pytest.raises(openai.NotFoundError):
-            other.get(f"/records/{record}", cast_to=object)
+    with (
+        OpenAI(base_url=f"{server.url}/v1", api_key=key_of("strict"), max_retries=0) as other,
+        pytest.raises(openai.NotFoundError),
+    ):
+        other.get(f"/records/{record}", cast_to=object)
 
 
 def test_a_cost_cap_is_never_passed(client: OpenAI, tmp_path: Path) -> None:

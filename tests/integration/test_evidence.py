@@ -3,7 +3,7 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ MODELS = ("one", "apostille/auto", "apostille/fusion", "board", "far")
 
 
 @pytest.fixture(scope="module")
-def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[str], set[tuple[bytes, bytes]]]]:
+def left(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str], set[tuple[bytes, bytes]]]:
     """A data directory after some traffic and a clean stop, the records of that traffic, and the spans a receiver got."""
     folder = tmp_path_factory.mktemp("evidence")
     records = []
@@ -48,7 +48,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, list[
                     raw.http_response.read()
         assert server.stop() == 0, server.log_text
         spans = {(span.trace_id, span.span_id) for span in receiver.spans}
-    yield folder / "data", records, spans
+    return folder / "data", records, spans
 
 
 def test_every_record_and_the_whole_log_verify(left: tuple[Path, list[str], object]) -> None:
