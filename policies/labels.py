@@ -7,6 +7,7 @@ list: a rule about ``health`` would not fire for ``helath``. Terms: GDPR Art. 4(
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
 
@@ -51,8 +52,13 @@ def label(data_classes: Iterable[str], *, prompt_detected: frozenset[str]) -> fr
 
     Raises ``UnknownName`` (code ``unknown-data-class``) for a class that is not in ``KNOWN``.
     """
+    return _closed(frozenset((*data_classes, *prompt_detected)))
+
+
+@lru_cache(maxsize=1024)
+def _closed(data_classes: frozenset[str]) -> frozenset[str]:
     found: set[str] = set()
-    waiting = [*data_classes, *prompt_detected]
+    waiting = list(data_classes)
     while waiting:
         name = waiting.pop()
         if name in found:
@@ -79,6 +85,7 @@ class Detector(Protocol):
 
 
 # Every repetition is bounded, so that no text makes the search slower than linear by more than a constant.
+_DIGIT = re.compile(r"[0-9]")
 _EMAIL = re.compile(
     r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}\b", re.ASCII
 )
@@ -96,6 +103,8 @@ class PatternDetector:
     def detect(self, text: str) -> frozenset[str]:
         """Classes of what the patterns find anywhere in the text."""
         found: set[str] = set()
+        if "@" not in text and not _DIGIT.search(text):  # each pattern needs one of them
+            return frozenset()
         if _EMAIL.search(text) or _PHONE.search(text):
             found.add("personal")
         if _any(_IBAN, iban_checks, text) or _any(_CARD, luhn_checks, text):

@@ -5,7 +5,6 @@ before that: ``proxy.calls`` takes the ``Appended`` of the decision. What follow
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -25,6 +24,7 @@ from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
+from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
 
 EXPECTED_OUTPUT_TOKENS = 500
@@ -48,12 +48,13 @@ class Pipeline:
         self._calls = calls
         self._limits = limits
         self._clock = clock
+        self._randomness = Randomness()
 
     async def answer(self, request: InferenceRequest, caller: Caller, exchange: Exchange) -> None:
         """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
         now_us = self._clock.unix_us()
         case = cases.decide(
-            identifiers.uuid7(now_us // 1000, os.urandom(identifiers.RANDOM_BYTES)),
+            identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
             request,
             caller,
             self._rulebook(),
@@ -77,7 +78,7 @@ class Pipeline:
 
         Raises ``EvidenceDown``.
         """
-        key = os.urandom(32)
+        key = self._randomness.take(32)
         commitments, at = Commitments(key), timestamp(now_us)
 
         def build(position: Position, anchor: Anchor | None) -> bytes:

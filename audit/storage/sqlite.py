@@ -6,15 +6,20 @@ Every method raises ``EvidenceUnavailable`` if the store cannot do it now.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from audit.errors import EvidenceUnavailable, HistoryError
 
-_INSERT = "INSERT INTO rec (request_id, kind, epoch, seq, env, leaf) VALUES (?, ?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO rec (request_id, kind, epoch, seq, env, leaf) VALUES "
+_VALUES = "(?, ?, ?, ?, ?, ?)"
+ROWS_AT_ONCE = 1024
+"""Rows in one statement. One statement for a group, because every statement lets go of the interpreter's lock and has to
+wait for it again; SQLite takes 32,766 parameters."""
 
 Row = tuple[str, str, str, int, bytes, bytes]
 """request id, kind, epoch, sequence number, envelope, log entry."""
@@ -86,10 +91,13 @@ class Store:
             _roll_back(connection)
             raise
 
-    def insert(self, rows: Iterable[Row]) -> None:
+    def insert(self, rows: Sequence[Row]) -> None:
         """Make rows durable, all or none."""
         with self._transaction() as connection:
-            connection.executemany(_INSERT, rows)
+            for start in range(0, len(rows), ROWS_AT_ONCE):
+                part = rows[start : start + ROWS_AT_ONCE]
+                statement = _INSERT + ", ".join([_VALUES] * len(part))
+                connection.execute(statement, tuple(chain.from_iterable(part)))
 
     def unsequenced(self, limit: int) -> list[tuple[int, bytes]]:
         """Id and entry of rows without a place in the log, oldest first."""

@@ -54,22 +54,17 @@ class ChatEndpoint:
         body = await read_body(headers, receive, limits.max_body_bytes)
         request = wire.parse(body, max_messages=limits.max_messages)
         caller = snapshot.caller(principal.tenant_id, principal.signals, principal.trusted)
-        work = asyncio.ensure_future(self._pipeline.answer(request, caller, exchange))
-        gone = asyncio.ensure_future(_until_gone(receive))
+        task = asyncio.current_task()
+        assert task is not None
+        watch = asyncio.ensure_future(_cancel_when_gone(receive, task))
         try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                work.cancel(CUT_CLIENT)
-        except asyncio.CancelledError:
-            work.cancel()
-            await asyncio.wait((work,))
-            raise
+            await self._pipeline.answer(request, caller, exchange)
+        except asyncio.CancelledError as cause:
+            if CUT_CLIENT not in cause.args:
+                raise
+            task.uncancel()  # the client left; its record says so, and nobody is there to be told
         finally:
-            gone.cancel()
-        try:
-            await work
-        except asyncio.CancelledError:
-            return
+            watch.cancel()
 
 
 class _Exchange:
@@ -130,9 +125,10 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -
     raise ClientError("the client left before its request was complete", code="incomplete-request")
 
 
-async def _until_gone(receive: Receive) -> None:
+async def _cancel_when_gone(receive: Receive, task: "asyncio.Task[None]") -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
+    task.cancel(CUT_CLIENT)
 
 
 def _text(value: bytes | None) -> str | None:

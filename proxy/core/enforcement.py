@@ -132,7 +132,8 @@ def enforce(
         return deployment.id in asked or SINGLE_MODEL not in verdict.obligations or not asked
 
     ideal = planning.plan(question, lambda _: True)
-    granted = planning.plan(question, allowed)
+    barred = ideal is None or not all(allowed(d) for slot in ideal.slots() for d in slot.options)
+    granted = planning.plan(question, allowed) if barred else ideal
     excluded = _excluded(question, ideal, allowed, verdicts, legal_basis)
     if granted is None:
         rules = tuple(sorted({rule for each in excluded for rule in each.rules}))

@@ -73,18 +73,18 @@ class Ending:
 class Commitments:
     """Salts of one request by label, from its key. The same label gives the same salt."""
 
-    __slots__ = ("_key",)
+    __slots__ = ("_salts",)
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._salts = canonical.Salts(key)
 
     def of(self, label: str, content: bytes) -> Sha256Hex:
         """Commitment to content that is at hand."""
-        return canonical.commit(canonical.derive_salt(self._key, label), content)
+        return canonical.commit(self._salts.of(label), content)
 
     def stream(self, label: str) -> "hashlib._Hash":
         """A running commitment: update it with the content, then take its hexadecimal digest."""
-        return hashlib.sha256(canonical.derive_salt(self._key, label))
+        return hashlib.sha256(self._salts.of(label))
 
 
 def decision(
