@@ -15,6 +15,7 @@ from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
 from proxy.core import enforcement, intent
+from proxy.core.aggregation.expected import expected
 from proxy.core.budget import Budget
 from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
@@ -24,8 +25,6 @@ from proxy.core.request import InferenceRequest, OnRestricted, TaskClass
 from proxy.core.routing import router
 from proxy.errors import ClientError
 
-SURE = 600_000
-"""Below this confidence of the router, in millionths, the general composition is used (measured: see docs)."""
 DETECTOR = labels.PatternDetector()
 NO_ROUTER = "none"
 """Router on record where a client named its model."""
@@ -101,7 +100,7 @@ def decide(
     if isinstance(applicable, Unestablished):
         verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
     else:
-        question = _question(request, caller, rulebook, wanted, task, confidence)
+        question = _question(request, caller, rulebook, wanted, task)
         context = _context(caller, applicable, classes, purpose, now)
         verdict, sentence = _enforced(question, context, rulebook.point)
     return Case(
@@ -151,12 +150,12 @@ def _task(request: InferenceRequest, wanted: Intent) -> tuple[TaskClass, int, st
 
 
 def _question(
-    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, task: TaskClass, confidence: int
+    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, task: TaskClass
 ) -> Question:
     return Question(
         intent=wanted,
         task=task,
-        sure=confidence >= SURE,
+        comparable=wanted.kind is IntentKind.COMPOSITE and expected(request.prompt) is not None,
         needs=request.needs,
         catalogue=rulebook.catalogue,
         on_restricted=_stricter(request.options.on_restricted, caller.on_restricted),

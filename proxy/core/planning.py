@@ -23,8 +23,6 @@ SELF_SAMPLES = 3
 """Samples of the one permitted model where policy leaves no panel: the smallest number with a majority."""
 JUDGED_PANEL = 3
 """Candidates that a judge compares: more cost more, and judges grow less reliable with length."""
-OPEN_ENDED = frozenset({TaskClass.CREATIVE, TaskClass.CODE, TaskClass.GENERAL})
-"""Tasks without a canonical answer: their texts are never voted on."""
 
 Allowed = Callable[[Deployment], bool]
 
@@ -41,11 +39,14 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's."""
+    """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's.
+
+    ``comparable``: the prompt asks for an answer that can be compared; where it does not, texts are never voted on.
+    """
 
     intent: Intent
     task: TaskClass
-    sure: bool
+    comparable: bool
     needs: Needs
     catalogue: Catalogue
     on_restricted: OnRestricted
@@ -183,7 +184,7 @@ def _self_fusion(question: Question, permitted: Sequence[Deployment]) -> Plan:
 def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowed) -> Plan | None:
     """The router's composition: a cascade where answers can be compared, else the best model or a judged panel."""
     wanted = question.intent.aggregator
-    open_ended = question.task in OPEN_ENDED and question.sure
+    open_ended = not question.comparable
     if wanted is AggregatorName.JUDGE_AUTHOR or (wanted is None and open_ended and question.intent.mode is Mode.HIGH):
         return _judged(question, _distinct(permitted)[:JUDGED_PANEL], permitted)
     if wanted is AggregatorName.SINGLE or (wanted is None and open_ended):
@@ -260,8 +261,7 @@ def _seated(question: Question, allowed: Allowed) -> Plan | None:
 
 
 def _default_aggregator(question: Question) -> AggregatorName:
-    open_ended = question.task in OPEN_ENDED and question.sure
-    return AggregatorName.JUDGE_AUTHOR if open_ended else AggregatorName.WEIGHTED_VOTE
+    return AggregatorName.WEIGHTED_VOTE if question.comparable else AggregatorName.JUDGE_AUTHOR
 
 
 def _judged(question: Question, panel: Sequence[Deployment], permitted: Sequence[Deployment]) -> Plan | None:

@@ -135,10 +135,9 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
             key=lambda g: (-round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)),
         )
         return tally.final(composition, tally.spokesman(best), "majority", gate=gate)
-    answers_of = {b.seat.leg for b in tally.ballots if b.answer is not None}
-    strong = composition.rest[0].leg
-    leg = strong if strong in answers_of else next((s.leg for s in composition.first if s.leg in answers_of), None)
-    leg = leg or tally.any_good((*composition.rest, *composition.first))
+    answering = {b.seat.leg for b in tally.ballots if b.answer is not None}
+    strong, first = composition.rest[0].leg, composition.first[0].leg
+    leg = strong if strong in answering else first if first in tally.good else tally.any_good(order)
     return tally.final(composition, leg, "escalation", gate=gate, flags=("no-majority",))
 
 
