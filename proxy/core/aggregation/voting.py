@@ -134,7 +134,8 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
             (g for g in majority if len(g.ballots) == most),
             key=lambda g: (-round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)),
         )
-        return tally.final(composition, tally.spokesman(best), "majority", gate=gate)
+        speaker = min(best.ballots, key=lambda b: place[b.seat.leg]).seat.leg  # the strongest of those who agree
+        return tally.final(composition, speaker, "majority", gate=gate)
     answering = {b.seat.leg for b in tally.ballots if b.answer is not None}
     strong, first = composition.rest[0].leg, composition.first[0].leg
     leg = strong if strong in answering else first if first in tally.good else tally.any_good(order)
