@@ -15,7 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from policies.errors import FactsError
 
-PROXY_KEYS = frozenset({"call", "price", "capabilities", "measured", "alternates", "latency_ms"})
+PROXY_KEYS = frozenset(
+    {"call", "price", "capabilities", "measured", "alternates", "latency_ms", "typical_output_tokens"}
+)
 """Keys of a deployment that belong to the proxy."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]

@@ -64,7 +64,7 @@ class Deployment:
     ``measured``: share of right answers per task class, in millionths, from an evaluation named in the catalogue file.
     ``api_key_env``: name of the environment variable that holds the credential; the value never enters a catalogue.
     ``regions``: declared processing regions, for records and people; the policy reads the facts, not this.
-    ``alternates``: declared substitutes, best first.
+    ``alternates``: declared substitutes, best first. ``typical_output_tokens``: of a worked answer, None if unknown.
     """
 
     id: str
@@ -84,6 +84,7 @@ class Deployment:
     alternates: tuple[str, ...] = ()
     timeout_ms: int = 60_000
     latency_ms: int = 1_000
+    typical_output_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

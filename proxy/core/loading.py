@@ -55,6 +55,7 @@ class _Entry(_Strict):
     capabilities: _Capabilities
     measured: Mapping[TaskClass, Share] = {}
     latency_ms: int | None = Field(default=None, ge=1)
+    typical_output_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
     alternates: tuple[str, ...] = ()
 
 
@@ -130,6 +131,7 @@ def _deployment(identifier: str, entry: _Entry, developer: str) -> Deployment:
         alternates=entry.alternates,
         timeout_ms=call.timeout_ms,
         latency_ms=entry.latency_ms or call.latency_ms,
+        typical_output_tokens=entry.typical_output_tokens,
     )
 
 

@@ -312,4 +312,5 @@ def expert(deployment: Deployment, task: TaskClass) -> Expert:
         price_out=deployment.price.output_micro_usd,
         reliability=reliability(deployment, task),
         latency_ms=deployment.latency_ms,
+        tokens_out=deployment.typical_output_tokens or cascade.TOKENS_OUT,
     )
