@@ -24,9 +24,9 @@ class Routed:
 
 
 _CODE = re.compile(
-    r"```|\bdef |\bclass \w+[:(]|\bimport \w+|#include|\bSELECT\b.+\bFROM\b|</?\w+>|\bfunction\b.*\(|=>|\bconsole\.log"
+    r"```(?!json)|\bdef |\bclass \w+[:(]|\bimport \w+|#include|\bSELECT\b.+\bFROM\b|</?\w+>|\bfunction\b.*\(|=>|\bconsole\.log"
     r"|\b(?:python|javascript|typescript|java|c\+\+|c#|rust|golang|sql|bash|powershell|html|css|regex|kubernetes|docker|git|"
-    r"api|json|yaml|terraform|django|flask|react|pandas|numpy)\b",
+    r"api|yaml|terraform|django|flask|react|pandas|numpy)\b",
     re.IGNORECASE,
 )
 _CREATIVE = re.compile(
@@ -48,12 +48,16 @@ def classify(prompt: str) -> Routed:
         text = text[: MAX_PREFIX // 2] + "\n" + text[-MAX_PREFIX // 2 :]
     kind = expected(text)
     code = len(_CODE.findall(text))
-    if kind is AnswerKind.LITERAL or code >= 3:
+    if kind is AnswerKind.LITERAL:
         return Routed(TaskClass.CODE, 900_000)
     if kind is AnswerKind.CHOICE:
         return Routed(TaskClass.FACTUAL, 800_000)
-    if kind is AnswerKind.EXPRESSION:
+    if kind is AnswerKind.EXPRESSION and not code:
         return Routed(TaskClass.MATH, 850_000)
+    if code >= 3:
+        return Routed(TaskClass.CODE, 900_000)
+    if kind is AnswerKind.EXPRESSION:
+        return Routed(TaskClass.MATH, 700_000)
     if _CREATIVE.search(text):
         return Routed(TaskClass.CREATIVE, 750_000)
     if code:
