@@ -79,7 +79,8 @@ def _points(share: float) -> float:
 
 def table(figures: Mapping[str, Mapping[str, Any]]) -> str:
     """Figures as lines of text, one row a benchmark."""
-    head = f"{'':<12} {'n':>5} {'accuracy':>9} {'banned':>8} {'diff':>7} {'95 % interval':>16} {'cost':>6} {'calls':>6} {'accepted':>9}"
+    head = f"{'':<12} {'n':>5} {'accuracy':>9} {'banned':>8} {'diff':>7} {'95 % interval':>16}"
+    head += f" {'cost':>6} {'calls':>6} {'accepted':>9}"
     rows = [head]
     for name, f in figures.items():
         low, high = f["difference_points_ci95"]
