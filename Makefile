@@ -6,7 +6,7 @@ VENV := .venv
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: setup run test bench eval check fmt clean
+.PHONY: setup run test bench eval check fmt docs clean
 setup: $(VENV)/.stamp
 
 .tools/.stamp: Makefile
@@ -34,6 +34,10 @@ bench: setup
 
 eval: setup
 	$(VENV)/bin/python -m tests.evaluation.run
+
+# The pages hold what they promise: links, commands, laws, dependencies, the shell on them.
+docs: setup
+	$(VENV)/bin/pytest -q tests/architecture
 
 fmt: setup
 	$(VENV)/bin/ruff check --fix-only --quiet .
