@@ -27,7 +27,7 @@ _SEAL = object()
 SINGLE_MODEL = "single-model"
 HUMAN_OVERSIGHT = "human-oversight"
 DISCHARGED = frozenset(
-    {"disclose-ai", "disclose-composite", "no-content-storage", SINGLE_MODEL, HUMAN_OVERSIGHT, "retain-records"}
+    {"disclose-ai", "disclose-composite", "no-content-storage", SINGLE_MODEL, HUMAN_OVERSIGHT, "retain-until"}
 )
 """Obligations that the pipeline fulfils: disclosure in headers and body, no content is stored, records are kept."""
 

@@ -1,0 +1,264 @@
+"""The engine's traps that would be security holes, each with the guard that closes it.
+
+Every test here fails when its guard is taken away; ``docs/explanation/decisions.md`` lists the guards.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from audit.vocabulary import Verdict
+from policies import cedar, lint, packs, shipped
+from policies.decision import Action, Query
+from policies.errors import FactsError, PackError
+from tests.simulators.rules import NOW, STATED, context, decide, deployment, known, point, rule, write
+
+OVERFLOW = "!context.humanOversight && 9223372036854775807 + 1 > 0"
+
+
+# 1. The engine skips a rule that errs: a forbid disappears.
+
+
+def test_an_erring_forbid_denies_and_is_named(tmp_path: Path) -> None:
+    found = point(tmp_path, rule(OVERFLOW), {"d": deployment(retention_days=30)})
+    decision = decide(found, context())
+    assert decision.verdict is Verdict.DENY
+    assert decision.errors == ("t.rule",)
+
+
+def test_the_engine_alone_would_have_permitted_it(tmp_path: Path) -> None:
+    """What the guard is for: without it the erring forbid is gone and the base permit holds."""
+    found = point(tmp_path, rule(OVERFLOW), {"d": deployment(retention_days=30)})
+    sliced = found._slice(("corporate-test", "extra"), frozenset({"DE"}), NOW)
+    outcome = cedar.evaluate(
+        action="invoke",
+        deployment="d",
+        context=_json(found),
+        rules=sliced.compiled,
+        entities=found._entities_at(NOW),
+        schema=found.policy_set.schema,
+    )
+    assert outcome.allowed
+    assert outcome.errors == ("t.rule",)
+
+
+def _json(found: object) -> str:
+    from policies.point import _context_json
+
+    return _context_json(context(), frozenset({"DE"}), NOW)
+
+
+def test_no_decision_denies(tmp_path: Path) -> None:
+    found = point(tmp_path, rule("context.humanOversight"), {"d": deployment()})
+    decision = decide(found, context(packs=("extra",)))  # no base permit at all
+    assert (decision.verdict, decision.rules) == (Verdict.DENY, ())
+
+
+# 2. An unknown id evaluates without an error, as one that no rule is about.
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"jurisdictions": frozenset({"EUU"})},
+        {"jurisdictions": frozenset({"DE", "XX"})},
+        {"jurisdictions": frozenset()},
+        {"data_classes": frozenset({"helath"})},
+        {"purpose": "world-rule"},
+        {"flowdown": frozenset({"dodd"})},
+        {"audience": "everybody"},
+        {"packs": ("corporate-test", "nowhere")},
+    ],
+)
+def test_a_name_that_nothing_knows_denies_before_evaluation(tmp_path: Path, change: dict[str, object]) -> None:
+    found = point(tmp_path, rule('context.jurisdictions.contains(Jurisdiction::"EU")', extra='@jurisdiction("EU")'))
+    decision = decide(found, context("US", **change) if "jurisdictions" not in change else context(**change))
+    assert decision.verdict is Verdict.DENY
+    assert decision.errors[0].startswith("unknown-")
+
+
+def test_an_unknown_deployment_denies(tmp_path: Path) -> None:
+    found = point(tmp_path, rule("context.humanOversight"))
+    assert decide(found, context(), "nobody").errors == ("unknown-deployment:nobody",)
+
+
+def test_a_hostile_name_is_not_put_on_record(tmp_path: Path) -> None:
+    found = point(tmp_path, rule("context.humanOversight"))
+    (decision,) = found.decide_all(context(), [Query(deployment="a\nb<script>", action=Action.INVOKE)])
+    assert decision.errors == ("unknown-deployment:malformed",)
+
+
+# 3. The validator accepts names that do not exist, dangling parents, contradictions, misspelt annotations.
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (rule('context.jurisdictions.contains(Jurisdiction::"EUU")', extra='@jurisdiction("EUU")'), "EUU"),
+        (rule('resource.operator == Company::"nroth"'), "did you mean `north`"),
+        (rule('resource in ModelFamily::"deepseek-r9"'), "deepseek-r9"),
+        (rule('context.dataClasses.contains(DataClass::"helath")'), "did you mean `health`"),
+        (rule('context.purpose == Purpose::"genral"'), "did you mean `general`"),
+        (rule("context.humanOversight", extra='@legal_bases("x")'), "did you mean `@legal_basis`"),
+        (rule("context.humanOversight && !context.humanOversight"), "contradict"),
+        (rule("false"), "contradict"),
+        (rule("context.humanOversihgt"), "humanOversihgt"),
+        (rule('resource.operatr == Company::"north"'), "operatr"),
+    ],
+)
+def test_the_lint_refuses_what_the_validator_lets_pass(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(PackError, match=said.replace("(", r"\(")):
+        point(tmp_path, text)
+
+
+def test_a_dangling_parent_is_refused() -> None:
+    from policies import facts
+    from tests.simulators.rules import document
+
+    broken = document({})
+    broken["models"]["beta"]["parents"].append({"model": "alhpa", "relation": "distill"})
+    with pytest.raises(FactsError, match="alhpa"):
+        facts.load([("test.yaml", broken)])
+
+
+# 4. A missing optional attribute makes a rule not fire.
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rule("resource has trainingUse && resource.trainingUse"),
+        rule("resource has baa && !resource.baa"),
+        rule('resource.processesOnlyIn.contains(Jurisdiction::"CN")'),
+        rule("resource.processingKnown"),
+    ],
+)
+def test_a_forbid_that_an_unknown_fact_would_switch_off_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(PackError, match="would not deny"):
+        point(tmp_path, text)
+
+
+def test_an_unknown_fact_denies_and_is_listed(tmp_path: Path) -> None:
+    text = rule('context.dataClasses.contains(DataClass::"personal")').replace(
+        "};", "} unless { resource has trainingUse && !resource.trainingUse };"
+    )
+    found = point(tmp_path, text, {"d": deployment(training_use=None)})
+    decision = decide(found, context(data_classes=frozenset({"personal"})))
+    assert decision.verdict is Verdict.DENY
+    assert decision.unknown == ("training_use",)
+    assert decide(found, context()).verdict is Verdict.PERMIT
+
+
+def test_a_fact_that_expired_yesterday_denies_and_is_listed(tmp_path: Path) -> None:
+    expired = {"value": ["DE"], **STATED, "expires_on": "2026-11-25"}
+    found = point(tmp_path, rule("context.humanOversight"), {"d": deployment(processing=expired)})
+    decision = decide(found, context())
+    assert (decision.verdict, decision.unknown) == (Verdict.DENY, ("processing",))
+    before = datetime(2026, 11, 24, 23, 59, 59, tzinfo=UTC)
+    assert decide(found, context(now=before)).verdict is Verdict.PERMIT
+
+
+# 5. Parse errors have no line; facts errors are vague.
+
+
+def test_a_rule_that_does_not_parse_is_named_with_its_line(tmp_path: Path) -> None:
+    text = rule("context.humanOversight") + '\n@id("t.two")\nforbid (principal, action, resource) when { context.x ;\n'
+    with pytest.raises(PackError) as caught:
+        point(tmp_path, text)
+    assert caught.value.line >= 4
+    assert caught.value.file.endswith("rules.cedar")
+
+
+def test_a_wrong_fact_names_document_and_place() -> None:
+    with pytest.raises(FactsError, match=r"test\.yaml.*processing"):
+        known({"d": deployment(processing={"value": "everywhere", **STATED})})
+
+
+# 6. Text parsing gives positional ids; only the id comes back with a decision.
+
+
+def test_a_decision_names_the_rules_own_id_and_its_annotations(tmp_path: Path) -> None:
+    text = rule("context.humanOversight", identifier="z.last") + rule(
+        'resource.operator == Company::"north"', identifier="a.first"
+    )
+    found = point(tmp_path, text)
+    decision = decide(found, context())
+    assert decision.rules == ("a.first",)
+    assert found.rule("a.first").legal_basis == "law, article 1, 2026-01-01"
+
+
+def test_two_rules_of_one_id_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="taken"):
+        point(tmp_path, rule("context.humanOversight") + rule("!context.humanOversight"))
+
+
+# 7. FLOP overflow a long; dates in annotations can differ from dates in conditions.
+
+
+def test_training_compute_is_a_decimal_logarithm() -> None:
+    assert "trainingFlopLog10?: decimal" in shipped.schema()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (rule('context.now >= datetime("2026-08-02")'), "effective_from"),
+        (rule('context.now >= datetime("2026-08-03")', extra='@effective_from("2026-08-02")'), "2026-08-02"),
+        (rule("context.humanOversight", extra='@effective_from("2026-08-02")'), "2026-08-02"),
+        (rule('context.now < datetime("2026-08-02")', extra='@effective_until("2026-09-02")'), "2026-09-02"),
+        (rule('context.now > datetime("2026-08-02")', extra='@effective_from("2026-08-02")'), "now"),
+    ],
+)
+def test_dates_of_annotations_and_conditions_must_agree(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(PackError, match=said):
+        point(tmp_path, text)
+
+
+# Others that belong here: who may permit, and what a ban on a model reaches.
+
+
+def test_only_the_base_pack_permits(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="only packs named"):
+        packs.load(write(tmp_path, rule("context.humanOversight", effect="permit")), ["extra"])
+
+
+def test_an_obligations_permit_widens_nothing(tmp_path: Path) -> None:
+    text = rule("!context.humanOversight", effect="permit", extra='@obligation("disclose-ai")')
+    found = point(tmp_path, text, {"d": deployment(processing=None)})
+    assert decide(found, context()).verdict is Verdict.DENY
+
+
+def test_a_ban_on_a_model_reaches_what_was_distilled_from_it_and_not_the_vendors_other_models(tmp_path: Path) -> None:
+    text = rule("true", scope='resource in ModelFamily::"alpha"').replace(" when { true }", "")
+    everything = {m: deployment(m) for m in ("alpha", "alpha-1", "beta", "gamma", "base-7b")}
+    found = point(tmp_path, text, everything)
+    denied = {m for m in everything if decide(found, context(), m).verdict is Verdict.DENY}
+    assert denied == {"alpha", "alpha-1", "beta"}
+
+
+def test_unknown_lineage_counts_as_descending_from_everything_banned(tmp_path: Path) -> None:
+    text = rule('resource.lineageDevelopers.contains(Company::"delta")')
+    found = point(tmp_path, text, {"d": deployment("secret"), "g": deployment("gamma")})
+    assert decide(found, context()).verdict is Verdict.DENY
+    assert decide(found, context(), "g").verdict is Verdict.PERMIT
+
+
+def test_a_ban_on_an_operator_leaves_the_same_weights_elsewhere_alone(tmp_path: Path) -> None:
+    text = rule('resource.operator == Company::"delta"')
+    found = point(tmp_path, text, {"d": deployment("alpha", operator="delta"), "e": deployment("alpha")})
+    assert decide(found, context()).verdict is Verdict.DENY
+    assert decide(found, context(), "e").verdict is Verdict.PERMIT
+
+
+def test_an_open_set_of_places_is_everywhere(tmp_path: Path) -> None:
+    text = rule('resource.mayProcessIn.contains(Jurisdiction::"CN")')
+    found = point(tmp_path, text, {"d": deployment(places=("WORLD",)), "e": deployment(places=("DE", "FR"))})
+    assert decide(found, context()).verdict is Verdict.DENY
+    assert decide(found, context(), "e").verdict is Verdict.PERMIT
+
+
+def test_the_obligations_that_the_lint_knows_are_those_the_enforcement_point_was_written_for() -> None:
+    from proxy.core.enforcement import DISCHARGED
+
+    assert DISCHARGED <= lint.OBLIGATIONS
