@@ -72,6 +72,7 @@ class Writer:
     _disk: str = ""
     _fatal: str = ""
     _closing: bool = False
+    _ended: bool = False
     _publication: Publication | None = None
     _written: bool = False
     _retry_at: float = 0.0
@@ -127,6 +128,7 @@ class Writer:
             self._sequence()
             with self._wake:
                 if self._closing and not self._queue and self._settled():
+                    self._ended = True  # only now: until here more could be sequenced, and somebody must publish it
                     self._wake.notify_all()
                     break
         self._fail_rest()
@@ -252,9 +254,9 @@ class Writer:
         while True:
             with self._wake:
                 while self._publication is None or self._written:
-                    if self._closing and (not self._threads[0].is_alive() or self._settled()):
+                    if self._ended:
                         return
-                    self._wake.wait(PAUSE_S if self._closing else None)
+                    self._wake.wait()
                 publication = self._publication
             if not self._put(publication):
                 return

@@ -109,15 +109,15 @@ class Store:
         Raises ``HistoryError`` (``head-moved``) if the head is not where the batch began: another writer was here.
         """
         with self._transaction() as connection:
-            places = [(batch.old_size + i, identifier) for i, identifier in enumerate(batch.ids)]
-            connection.executemany("UPDATE rec SET idx = ? WHERE id = ? AND idx IS NULL", places)
-            connection.executemany("INSERT OR REPLACE INTO staged (path, data) VALUES (?, ?)", batch.files)
-            swapped = connection.execute(
+            swapped = connection.execute(  # first: whoever is behind must learn that, and nothing else
                 "UPDATE head SET size = ?, checkpoint = ? WHERE id = 1 AND size = ?",
                 (batch.size, batch.checkpoint, batch.old_size),
             )
             if swapped.rowcount != 1:
                 raise HistoryError(f"expected the log at {batch.old_size} entries, got another size", code="head-moved")
+            places = [(batch.old_size + i, identifier) for i, identifier in enumerate(batch.ids)]
+            connection.executemany("UPDATE rec SET idx = ? WHERE id = ? AND idx IS NULL", places)
+            connection.executemany("INSERT OR REPLACE INTO staged (path, data) VALUES (?, ?)", batch.files)
 
     def staged(self) -> list[tuple[str, bytes]]:
         """Files that may not be on disk yet, in the order in which to write them."""

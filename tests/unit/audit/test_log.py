@@ -1,0 +1,383 @@
+"""The durable log: nothing acknowledged is lost, nothing is in it twice, and every crash leaves what a restart can finish."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from audit import checkpoint, datadir, founding, keys, layout, sequencer, statement, tiles
+from audit.errors import EvidenceUnavailable, HistoryError
+from audit.log import Appended, Log, Pending
+from audit.recording import BACKDATED
+from audit.storage.directory import TileDirectory
+from audit.storage.sqlite import Store
+from audit.vocabulary import RecordKind, Sha256Hex
+from tests.simulators import ledger
+
+ORIGIN = "log.example/unit"
+
+
+def decision(request_id: str) -> Pending:
+    """A decision that waits for its place."""
+    return Pending(
+        request_id=request_id,
+        kind=RecordKind.DECISION,
+        build=lambda position, _: statement.render_decision(ledger.decision(request_id, position)),
+    )
+
+
+def result(request_id: str, decided: Sha256Hex) -> Pending:
+    """Its result."""
+    return Pending(
+        request_id=request_id,
+        kind=RecordKind.RESULT,
+        build=lambda position, _: statement.render_result(ledger.result(request_id, position, decided)),
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    founding.init(tmp_path / "data", origin=ORIGIN)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def log(root: Path) -> Iterator[Log]:
+    opened = Log.open(root, publish_interval_s=0.02)
+    yield opened
+    opened.close()
+
+
+def entries(root: Path) -> list[bytes]:
+    """Every entry of the published log, recomputed from its files against its signed root."""
+    files = datadir.directory_files(root / layout.LOG)
+    vkey = checkpoint.parse_vkey((root / layout.KEYS / layout.LOG_VKEY).read_text().strip())
+    tree = checkpoint.verify(checkpoint.parse_bytes(files.read(tiles.CHECKPOINT_PATH)), (vkey,))
+    found: list[bytes] = []
+    for index in range(-(-tree.size // tiles.WIDTH)):
+        found += tiles.TileReader(files.read, tree.size).entries(index)
+    edge, _ = tiles.TreeEdge().grow(found)
+    assert (edge.size, edge.root()) == (tree.size, tree.root)
+    return found
+
+
+def rows(root: Path) -> list[tuple[int, str, str, str, int]]:
+    with sqlite3.connect(root / datadir.DATABASE) as database:
+        found = database.execute("SELECT idx, request_id, kind, epoch, seq FROM rec ORDER BY id").fetchall()
+    database.close()
+    return found
+
+
+async def test_what_is_acknowledged_is_in_the_log_once_and_in_order(root: Path, log: Log) -> None:
+    async def one(i: int) -> tuple[Appended, ...]:
+        return await log.append(decision(f"r-{i}"))
+
+    done = await asyncio.gather(*(one(i) for i in range(300)))
+    assert await log.wait_published("r-299", 10)
+    await asyncio.to_thread(log.close)
+    found = rows(root)
+    assert sorted(r for _, r, *_ in found if r.startswith("r-")) == sorted(f"r-{i}" for i in range(300))
+    assert [index for index, *_ in found] == list(range(len(found)))
+    assert len(entries(root)) == len(found)
+    assert len({a.position.seq for (a,) in done}) == 300
+
+
+async def test_several_records_of_one_append_are_one_transaction(log: Log, root: Path) -> None:
+    (one,) = await log.append(decision("r-1"))
+    both = await log.append(result("r-1", one.pae_digest), decision("r-2"))
+    assert [a.position.seq for a in both] == [one.position.seq + 1, one.position.seq + 2]
+
+
+async def test_a_builder_that_fails_fails_alone_and_leaves_no_gap(log: Log, root: Path) -> None:
+    def broken(*_: object) -> bytes:
+        raise RuntimeError("a defect of the caller")
+
+    bad = Pending(request_id="r-bad", kind=RecordKind.DECISION, build=broken)
+    outcomes = await asyncio.gather(
+        *(log.append(each) for each in (decision("r-1"), bad, decision("r-2"))), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], RuntimeError)
+    await asyncio.to_thread(log.close)
+    seqs = [seq for *_, seq in rows(root)][2:]
+    assert seqs == list(range(len(seqs)))
+
+
+def test_an_appended_record_cannot_be_made_by_hand(log: Log) -> None:
+    made = log.append_now(decision("r-1"))[0]
+    with pytest.raises(PermissionError):
+        Appended(
+            request_id="r",
+            kind=RecordKind.DECISION,
+            envelope=made.envelope,
+            pae_digest=made.pae_digest,
+            position=made.position,
+            seal=object(),
+        )
+
+
+def test_starting_never_creates_a_history(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError, match="apostille init") as caught:
+        Log.open(tmp_path)
+    assert caught.value.code == "log-missing"
+
+
+def test_a_history_is_never_overwritten(root: Path) -> None:
+    before = (root / layout.KEYS / layout.LOG_VKEY).read_bytes()
+    with pytest.raises(HistoryError):
+        founding.init(root, origin=ORIGIN)
+    assert (root / layout.KEYS / layout.LOG_VKEY).read_bytes() == before
+
+
+def test_private_keys_are_their_owners_alone(root: Path) -> None:
+    for place in (root / layout.KEYS).glob("*.key.pem"):
+        assert place.stat().st_mode & 0o077 == 0
+        place.chmod(0o644)
+    with pytest.raises(HistoryError, match="0600"):
+        Log.open(root)
+
+
+def test_two_processes_cannot_hold_one_directory(root: Path, log: Log) -> None:
+    with pytest.raises(HistoryError) as caught:
+        Log.open(root)
+    assert caught.value.code == "log-in-use"
+
+
+def test_a_decision_of_a_dead_process_gets_its_orphaned_result(root: Path) -> None:
+    opened = Log.open(root)
+    opened.append_now(decision("r-1"))
+    opened._writer.stop()  # dies without recovery marks
+    os.close(opened._lock)
+    opened._store.close()
+    again = Log.open(root)
+    again.close()
+    kinds = [(request_id, kind) for _, request_id, kind, *_ in rows(root) if request_id == "r-1"]
+    assert kinds == [("r-1", "decision"), ("r-1", "result")]
+    Log.open(root).close()
+    assert len([r for r in rows(root) if r[1] == "r-1"]) == 2
+
+
+def test_a_log_restored_from_a_backup_signs_nothing(root: Path) -> None:
+    opened = Log.open(root, publish_interval_s=0.02)
+    opened.append_now(decision("r-1"))
+    opened.close()
+    backup = (root / datadir.DATABASE).read_bytes()
+    opened = Log.open(root, publish_interval_s=0.02)
+    opened.append_now(decision("r-2"))
+    opened.close()
+    (root / datadir.DATABASE).write_bytes(backup)
+    for leftover in root.glob(f"{datadir.DATABASE}-*"):
+        leftover.unlink()
+    with pytest.raises(HistoryError) as caught:
+        Log.open(root)
+    assert caught.value.code == "log-ahead"
+
+
+@pytest.mark.parametrize("kind", ["tile", "checkpoint"])
+def test_files_that_contradict_what_was_signed_refuse_to_start(root: Path, kind: str) -> None:
+    place = root / layout.LOG / "checkpoint"
+    if kind == "tile":
+        place = next(p for p in (root / layout.LOG / "tile" / "0").rglob("*") if p.is_file())
+    content = bytearray(place.read_bytes())
+    content[4 if kind == "tile" else -12] ^= 1
+    place.write_bytes(bytes(content))
+    with pytest.raises(HistoryError):
+        Log.open(root)
+
+
+# --- the crash matrix: each step fails before it did anything, and after it did it --------------------------------------
+
+
+class Died(Exception):
+    """The process is gone."""
+
+
+@dataclass
+class Failing:
+    """Fails at a step, before or after doing it."""
+
+    step: str
+    after: bool
+    seen: list[str] = field(default_factory=list)
+
+    def around(self, name: str, act: Callable[[], None]) -> None:
+        self.seen.append(name)
+        if name == self.step and not self.after:
+            raise Died
+        act()
+        if name == self.step:
+            raise Died
+
+
+class Disk(TileDirectory):
+    """A directory whose writes may fail."""
+
+    def __init__(self, root: Path, failing: Failing) -> None:
+        super().__init__(root)
+        self._failing = failing
+
+    def write_tile(self, path: str, content: bytes) -> None:
+        parent = super()
+        self._failing.around("tile", lambda: parent.write_tile(path, content))
+
+    def replace_checkpoint(self, note: str) -> None:
+        parent = super()
+        self._failing.around("checkpoint", lambda: parent.replace_checkpoint(note))
+
+
+class Base(Store):
+    """A store whose commits may fail."""
+
+    def arm(self, failing: Failing) -> None:
+        self._failing = failing
+
+    def sequence(self, batch: object) -> None:
+        parent = super()
+        self._failing.around("sequence", lambda: parent.sequence(batch))  # type: ignore[arg-type]
+
+    def unstage(self) -> None:
+        parent = super()
+        self._failing.around("unstage", parent.unstage)
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", ["sequence", "tile", "checkpoint", "unstage"])
+def test_dying_at_a_step_leaves_what_a_restart_finishes(root: Path, step: str, after: bool) -> None:
+    signer, _ = _keys(root)
+    store = Store(root / datadir.DATABASE)
+    edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
+    store.insert([(f"r-{i}", "decision", "e", i, b"{}", b"entry %d" % i) for i in range(5)])
+    store.close()
+    failing = Failing(step, after)
+    armed = Base(root / datadir.DATABASE)
+    armed.arm(failing)
+    with pytest.raises(Died):
+        _all_steps(armed, Disk(root / layout.LOG, failing), edge, signer)
+    armed.close()
+
+    store = Store(root / datadir.DATABASE)
+    edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
+    while (found := sequencer.sequence(store, edge, signer)) is not None:
+        edge = found[0]
+        sequencer.publish(found[1], TileDirectory(root / layout.LOG))
+        store.unstage()
+    assert store.staged() == []
+    store.close()
+    assert entries(root)[-5:] == [b"entry %d" % i for i in range(5)]
+    assert [index for index, *_ in rows(root)] == list(range(len(rows(root))))
+
+
+def _all_steps(store: Store, directory: TileDirectory, edge: tiles.TreeEdge, signer: keys.LogSigner) -> None:
+    found = sequencer.sequence(store, edge, signer)
+    assert found is not None
+    sequencer.publish(found[1], directory)
+    store.unstage()
+
+
+def _keys(root: Path) -> tuple[keys.LogSigner, object]:
+    from audit.log import _keys as read
+
+    return read(root / layout.KEYS)
+
+
+def test_a_second_sequencer_is_fenced_off(root: Path) -> None:
+    signer, _ = _keys(root)
+    store = Store(root / datadir.DATABASE)
+    edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
+    store.insert([("r-1", "decision", "e", 0, b"{}", b"entry")])
+    assert sequencer.sequence(store, edge, signer) is not None
+    store.insert([("r-2", "decision", "e", 1, b"{}", b"another")])
+    with pytest.raises(HistoryError) as caught:
+        sequencer.sequence(store, edge, signer)  # still at the old size: a zombie
+    assert caught.value.code == "head-moved"
+    store.close()
+
+
+# --- a store that fails and comes back ------------------------------------------------------------------------------------
+
+
+async def test_a_store_that_cannot_be_written_fails_closed_and_recovers_by_itself(root: Path) -> None:
+    opened = Log.open(root, publish_interval_s=0.02)
+    await opened.append(decision("r-1"))
+    insert = opened._store.insert
+
+    def full(_: object) -> None:
+        raise EvidenceUnavailable("database or disk is full")
+
+    opened._store.insert = full  # type: ignore[method-assign]
+    with pytest.raises(EvidenceUnavailable) as caught:
+        await opened.append(decision("r-2"))
+    assert (caught.value.code, opened.state) == ("store-unwritable", "store-unwritable")
+    opened._store.insert = insert  # type: ignore[method-assign]
+    for _ in range(100):
+        try:
+            await opened.append(decision("r-3"))
+            break
+        except EvidenceUnavailable:
+            await asyncio.sleep(0.05)
+    assert opened.state == "ok"
+    await asyncio.to_thread(opened.close)
+    epoch = rows(root)[-1][3]
+    seqs = [seq for *_, each, seq in rows(root) if each == epoch]
+    assert seqs == list(range(len(seqs)))
+
+
+async def test_a_disk_that_takes_no_tiles_says_so_and_catches_up(root: Path) -> None:
+    opened = Log.open(root, publish_interval_s=0.02)
+    write = opened._writer.directory.write_tile
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    opened._writer.directory.write_tile = full  # type: ignore[method-assign]
+    await opened.append(decision("r-1"))
+    for _ in range(100):
+        if opened.state == "tiles-unwritable":
+            break
+        await asyncio.sleep(0.02)
+    assert opened.state == "tiles-unwritable"
+    opened._writer.directory.write_tile = write  # type: ignore[method-assign]
+    assert await opened.wait_published("r-1", 10)
+    await asyncio.to_thread(opened.close)
+    assert len(entries(root)) == len(rows(root))
+
+
+async def test_a_queue_over_its_limit_and_a_deadline_fail_closed(root: Path) -> None:
+    opened = Log.open(root, publish_interval_s=0.02, queue_limit=1, deadline_s=0.05)
+    insert = opened._store.insert
+
+    def slow(found: object) -> None:
+        import time
+
+        time.sleep(0.3)
+        insert(found)  # type: ignore[arg-type]
+
+    opened._store.insert = slow  # type: ignore[method-assign]
+    first = opened.submit(decision("r-1"))
+    await asyncio.sleep(0.02)
+    second = opened.submit(decision("r-2"))
+    with pytest.raises(EvidenceUnavailable) as caught:
+        opened.submit(decision("r-3"))
+    assert caught.value.code == "queue-full"
+    with pytest.raises(EvidenceUnavailable) as caught:
+        await second
+    assert caught.value.code == "append-deadline"
+    with pytest.raises(EvidenceUnavailable):
+        await first
+    opened._store.insert = insert  # type: ignore[method-assign]
+    await asyncio.to_thread(opened.close)
+    assert "r-2" not in {r for _, r, *_ in rows(root)}  # it was given up before it was written
+
+
+def test_a_new_key_is_certified_before_it_signs_and_says_so_in_the_log(root: Path) -> None:
+    opened = Log.open(root)
+    opened.append_now(decision("r-1"))
+    opened.close()
+    kinds = [kind for _, _, kind, *_ in rows(root)]
+    assert kinds.count("key-event") == 2  # one at the founding, one at this start
+    certificates = list((root / layout.KEYS / layout.CERTIFICATES).glob("*.pem"))
+    assert len(certificates) == 2
+    assert BACKDATED.total_seconds() > 0
