@@ -1,16 +1,21 @@
-"""Load from a process of its own: keep-alive connections that send the same request as fast as they are answered."""
+"""Load from a process of its own, over keep-alive connections: as fast as they are answered, or at a fixed rate."""
 
 import asyncio
 import json
+import random
 import statistics
 import sys
 import time
 
 
-async def _one(host: str, port: int, request: bytes, until: float, times: list[float]) -> int:
+async def _one(host: str, port: int, request: bytes, until: float, pause: float, times: list[float]) -> int:
+    """One connection; ``pause``: seconds from the start of a request to that of the next, 0 for none."""
     reader, writer = await asyncio.open_connection(host, port)
-    bad = 0
+    bad, due = 0, time.perf_counter() + pause * random.random()
     while time.perf_counter() < until:
+        if pause:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            due += pause
         began = time.perf_counter()
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -23,8 +28,8 @@ async def _one(host: str, port: int, request: bytes, until: float, times: list[f
     return bad
 
 
-async def main(host: str, port: int, key: str, connections: int, seconds: float) -> None:
-    """Run the load and print what came of it, as JSON."""
+async def main(host: str, port: int, key: str, connections: int, seconds: float, rate: float) -> None:
+    """Run the load and print what came of it, as JSON. ``rate``: requests a second over all connections, 0 for no limit."""
     content = "word " * 70
     body = json.dumps(
         {"model": "bench", "messages": [{"role": "user", "content": content}], "apostille": {"receipt": "id"}}
@@ -35,7 +40,8 @@ async def main(host: str, port: int, key: str, connections: int, seconds: float)
     ).encode() + body
     times: list[float] = []
     began = time.perf_counter()
-    bad = await asyncio.gather(*(_one(host, port, request, began + seconds, times) for _ in range(connections)))
+    pause = connections / rate if rate else 0.0
+    bad = await asyncio.gather(*(_one(host, port, request, began + seconds, pause, times) for _ in range(connections)))
     took = time.perf_counter() - began
     print(
         json.dumps(
@@ -48,4 +54,6 @@ async def main(host: str, port: int, key: str, connections: int, seconds: float)
 if __name__ == "__main__":
     import uvloop
 
-    uvloop.run(main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5])))
+    uvloop.run(
+        main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), float(sys.argv[5]), float(sys.argv[6]))
+    )
