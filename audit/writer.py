@@ -65,7 +65,9 @@ class Writer:
     start_id: int
     on_published: Callable[[int], None]
     _queue: deque[Item] = field(default_factory=deque)
-    _wake: threading.Condition = field(default_factory=threading.Condition)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _wake: threading.Condition = field(init=False)
+    _files: threading.Condition = field(init=False)
     _seq: int = 0
     _dirty: bool = True
     _broken: str = ""
@@ -79,6 +81,9 @@ class Writer:
     _due_at: float = 0.0
 
     def __post_init__(self) -> None:
+        # Of the same lock: an append wakes the writing thread and leaves the publishing one asleep.
+        self._files = threading.Condition(self._lock)
+        self._wake = threading.Condition(self._lock)
         self._threads = (
             threading.Thread(target=self._write, name="log-writer", daemon=True),
             threading.Thread(target=self._publish, name="log-publisher", daemon=True),
@@ -103,7 +108,8 @@ class Writer:
             if len(self._queue) >= self.queue_limit:
                 raise EvidenceUnavailable("too many records wait to be made durable", code="queue-full")
             self._queue.append(item)
-            self._wake.notify_all()
+            if len(self._queue) == 1:  # the writer waits only while the queue is empty
+                self._wake.notify()
 
     @property
     def state(self) -> str:
@@ -115,6 +121,7 @@ class Writer:
         with self._wake:
             self._closing = True
             self._wake.notify_all()
+            self._files.notify_all()
         for thread in self._threads:
             thread.join()
 
@@ -129,7 +136,7 @@ class Writer:
             with self._wake:
                 if self._closing and not self._queue and self._settled():
                     self._ended = True  # only now: until here more could be sequenced, and somebody must publish it
-                    self._wake.notify_all()
+                    self._files.notify_all()
                     break
         self._fail_rest()
 
@@ -229,7 +236,7 @@ class Writer:
             with self._wake:
                 self._publication = found[1]
                 self._due_at = time.monotonic() + self.publish_interval_s
-                self._wake.notify_all()
+                self._files.notify_all()
         except AuditError as error:
             self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
@@ -256,7 +263,7 @@ class Writer:
                 while self._publication is None or self._written:
                     if self._ended:
                         return
-                    self._wake.wait()
+                    self._files.wait()
                 publication = self._publication
             if not self._put(publication):
                 return
