@@ -1,0 +1,104 @@
+"""The replay upstream and the evaluator: the running proxy gives what the recording says, and the banned vendor hears nothing."""
+
+import argparse
+import asyncio
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proxy.evaluation import offline, recorded
+from tests.evaluation import run
+from tests.simulators import replay, sample
+
+BENCHMARK = "orchard"
+
+
+def arguments(**changes: Any) -> argparse.Namespace:
+    fields = {"benchmarks": BENCHMARK, "banned": "summit-9", "limit": 13, "seed": 1, "scale": 0.0}
+    return argparse.Namespace(**{**fields, **changes})
+
+
+async def test_the_running_proxy_gives_what_the_recording_says(tmp_path: Path) -> None:
+    data = sample.write(tmp_path / "recording")
+    found = await run.evaluate(arguments(limit=12), data, tmp_path / "server")
+    assert found["connections_to_the_banned_vendor"] == 0
+    for mode in ("standard", "high"):
+        figures = found[mode]["all"]
+        assert figures["failed"] == 0
+        assert figures["accuracy"] == found[mode]["offline"]["accuracy"]
+        assert figures["cost_ratio"] == pytest.approx(found[mode]["offline"]["cost_ratio"], abs=0.01)
+        assert figures["cost_ratio"] < 1.4
+        assert "summit-9" not in figures["models"]
+    assert found["high"]["all"]["accuracy"] >= 80
+
+
+def ask(url: str, model: str, prompt: str, **more: Any) -> tuple[int, bytes]:
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": prompt}], **more}).encode()
+    request = urllib.request.Request(url + "/chat/completions", data=body, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+async def test_the_replay_upstream_is_what_a_provider_would_have_been(tmp_path: Path) -> None:
+    recording = recorded.load(sample.write(tmp_path), [BENCHMARK])
+    vendors = await replay.serve(replay.Shelf(recording), replay.Faults())
+    prompt = recording.items[0].prompt
+    url = vendors["pebble"].base_url
+    status, first = await asyncio.to_thread(ask, url, "pebble-1", "  " + prompt.replace("\n", "\r\n"))
+    assert status == 200
+    assert json.loads(first)["usage"]["completion_tokens"] == 20
+    assert b"correct" not in first
+    assert (await asyncio.to_thread(ask, url, "pebble-1", prompt))[1] == first
+    status, missed = await asyncio.to_thread(ask, url, "pebble-1", "what is this?")
+    assert (status, json.loads(missed)["error"]["code"]) == (404, "replay_miss")
+    status, unasked = await asyncio.to_thread(ask, url, "nobody", prompt)
+    assert (status, json.loads(unasked)["error"]["code"]) == (404, "replay_no_record")
+    _, events = await asyncio.to_thread(ask, url, "pebble-1", prompt, stream=True)
+    assert events.rstrip().endswith(b"data: [DONE]")
+    assert {name: v.connections for name, v in vendors.items() if v.connections} == {
+        "pebble": vendors["pebble"].connections
+    }
+    for vendor in vendors.values():
+        await vendor.stop()
+
+
+async def test_faults_come_from_the_seed(tmp_path: Path) -> None:
+    recording = recorded.load(sample.write(tmp_path), [BENCHMARK])
+    seen = []
+    for seed in (1, 1, 2):
+        vendors = await replay.serve(
+            replay.Shelf(recording), replay.Faults(p429=0.5, seed=seed, banned=frozenset({"hill"}))
+        )
+        url = vendors["pebble"].base_url
+        seen.append([(await asyncio.to_thread(ask, url, "pebble-1", item.prompt))[0] for item in recording.items])
+        assert (await asyncio.to_thread(ask, vendors["hill"].base_url, "hill-2", recording.items[0].prompt))[0] == 451
+        for vendor in vendors.values():
+            await vendor.stop()
+    assert seen[0] == seen[1] != seen[2]
+    assert set(seen[0]) == {200, 429}
+
+
+def test_the_gate_on_the_sample_is_what_can_be_counted_by_hand(tmp_path: Path) -> None:
+    recording = recorded.load(sample.write(tmp_path), [BENCHMARK])
+    played = offline.play_gate(
+        recording, recording.items, ["pebble-1", "brook-1"], ["peak-3"], offline.by_text(recording)
+    )
+    by_hand = sum(number != 3 for number in range(len(recording.items)))  # they agree on a wrong answer once
+    assert sum(p.correct for p in played) == by_hand
+    wrong = {n for n in range(13) if n % 3 == 0 or n % 4 == 3} - {3}
+    assert sum(not p.accepted for p in played) == len(wrong)
+
+
+def test_a_folder_without_a_recording_is_said(tmp_path: Path) -> None:
+    from proxy.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match=r"questions\.parquet"):
+        recorded.load(tmp_path, [BENCHMARK])
