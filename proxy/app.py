@@ -52,7 +52,6 @@ class Server:
         self, settings: Settings, environ: Mapping[str, str], ready: Callable[[int], None] = lambda _: None
     ) -> None:
         self._settings = settings
-        self._environ = environ
         self._ready = ready
         self._snapshot = snapshots.build(settings, environ)
 
@@ -97,7 +96,7 @@ class Server:
         _Announcing(config, self._ready).run()
 
     def _application(self, log: Log, traces: TraceExporter) -> ASGIApp:
-        transports = Transports(self._environ)
+        transports = Transports(self._snapshot.credentials)
         clock = Clock()
         authenticator = Authenticator(self._settings)
         fusion = self._settings.fusion

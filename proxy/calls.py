@@ -39,6 +39,8 @@ from proxy.wire.event_stream import EventStream
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 RETRY_PAUSE_S = 0.25
 """Before the one retry on a leg's last deployment."""
+TIMER_S = 0.05
+"""An event loop's timer fires a little before or after its time."""
 CHARACTERS_PER_TOKEN = 4
 CUT_DEADLINE = "deadline"
 CUT_STRAGGLER = "straggler"
@@ -119,7 +121,7 @@ class Calls:
     def why_cut(self, flight: Flight, cause: asyncio.CancelledError) -> str:
         """Whoever cancels says why; the deadline's timer and a stopping server do not."""
         said = next((each for each in (CUT_STRAGGLER, CUT_CLIENT) if each in cause.args), None)
-        return said or (CUT_STOPPED if self.remaining_s(flight) else CUT_DEADLINE)
+        return said or (CUT_STOPPED if self.remaining_s(flight) > TIMER_S else CUT_DEADLINE)
 
     async def together(
         self,
@@ -217,7 +219,7 @@ class Calls:
         return reply
 
     async def _collected(self, trial: "_Trial") -> Reply:
-        response = await self._transport.open(trial.call, trial.request(self.remaining_s(trial.flight)))
+        response = await self._transport.open(trial.call, trial.request())
         trial.observed = response.observed
         parts, size = [], 0
         try:
@@ -240,7 +242,7 @@ class Calls:
         return _answered(trial, found)
 
     async def _opened(self, trial: "_Trial") -> OpenStream:
-        response = await self._transport.open(trial.call, trial.request(self.remaining_s(trial.flight)))
+        response = await self._transport.open(trial.call, trial.request())
         trial.observed = response.observed
         chunks = response.chunks()
         try:
@@ -289,11 +291,13 @@ class _Trial:
         self._stream = stream
         self._body = _body(flight.request, call, ask, grant, stream=stream)
 
-    def request(self, remaining_s: float) -> UpstreamRequest:
-        """What is sent; its commitment is taken now, so that the record covers attempts that never got an answer."""
+    def request(self) -> UpstreamRequest:
+        """What is sent; its commitment is taken now, so that the record covers attempts that never got an answer.
+
+        The time limit is the deployment's own: the request's deadline is kept by whoever waits for the leg.
+        """
         self._request_commitment = self.flight.commitments.of(self._request_label, orjson.dumps(self._body))
-        timeout_s = min(self.call.deployment.timeout_ms / 1000, remaining_s)
-        return UpstreamRequest(body=self._body, stream=self._stream, timeout_s=timeout_s)
+        return UpstreamRequest(body=self._body, stream=self._stream, timeout_s=self.call.deployment.timeout_ms / 1000)
 
     def feed(self, chunk: bytes) -> bytes:
         """Bytes to forward of a stream's chunk. Raises an ``UpstreamError``."""

@@ -125,10 +125,14 @@ class Run:
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=stream.leg)
         try:
             await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, (stream.model,)))
-            await sent.send(stream.first)
-            async for content in stream.rest():
-                await sent.send(content)
+            async with asyncio.timeout(self.calls.remaining_s(self.flight)):
+                await sent.send(stream.first)
+                async for content in stream.rest():
+                    await sent.send(content)
             stream.settle(LegStatus.OK)
+        except TimeoutError:
+            stream.settle(LegStatus.CUT, CUT_DEADLINE)
+            ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=CUT_DEADLINE)
         except UpstreamError as error:
             stream.settle(LegStatus.FAILED, error.code)
             ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)

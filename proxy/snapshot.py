@@ -4,7 +4,7 @@ A request keeps the snapshot it began with; a reload swaps the whole. Raises the
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -24,14 +24,20 @@ from proxy.core.planning import Defaults
 from proxy.errors import ConfigurationError
 from proxy.settings import Pipeline, Settings, Tenant
 
+MAX_SECRET_BYTES = 65_536
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What is in force. ``callers``: each tenant as a caller without signals of a request."""
+    """What is in force. ``callers``: each tenant as a caller without signals of a request.
+
+    ``credentials``: value of each variable that a catalogue names, from the environment or from the file in ``<name>_FILE``.
+    """
 
     settings: Settings
     rulebook: Rulebook
     callers: Mapping[str, Caller]
+    credentials: Mapping[str, str] = field(repr=False)
 
     def caller(self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource]) -> Caller:
         """A tenant's caller with the signals of one request."""
@@ -49,7 +55,8 @@ def build(settings: Settings, environ: Mapping[str, str]) -> Snapshot:
         point = PolicyPoint(policy_set, known)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
-    catalogue = loading.load(documents, available=environ)
+    credentials = _credentials(loading.credential_names(documents), environ)
+    catalogue = loading.load(documents, available=credentials)
     rulebook = Rulebook(
         point=point,
         catalogue=catalogue,
@@ -59,7 +66,35 @@ def build(settings: Settings, environ: Mapping[str, str]) -> Snapshot:
         defaults=_defaults(settings),
     )
     callers = {name: _caller(name, tenant, rulebook) for name, tenant in settings.tenants.items()}
-    return Snapshot(settings=settings, rulebook=rulebook, callers=MappingProxyType(callers))
+    return Snapshot(
+        settings=settings,
+        rulebook=rulebook,
+        callers=MappingProxyType(callers),
+        credentials=MappingProxyType(credentials),
+    )
+
+
+def _credentials(names: frozenset[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Credentials by variable; a file's name is in ``<variable>_FILE``, as secret mounts want it."""
+    found = {}
+    for name in sorted(names):
+        place = environ.get(f"{name}_FILE")
+        if environ.get(name):
+            found[name] = environ[name]
+        elif place:
+            found[name] = _secret(name, Path(place))
+    return found
+
+
+def _secret(name: str, path: Path) -> str:
+    try:
+        content = path.read_bytes()[: MAX_SECRET_BYTES + 1]
+        text = content.decode("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigurationError(f"`{name}_FILE`: expected a readable text file at `{path}`") from None
+    if not text or len(content) > MAX_SECRET_BYTES or not text.isprintable():
+        raise ConfigurationError(f"`{name}_FILE`: expected one printable line of at most {MAX_SECRET_BYTES} bytes")
+    return text
 
 
 def _documents(settings: Settings) -> tuple[tuple[str, Mapping[str, Any]], ...]:

@@ -84,6 +84,18 @@ def load(documents: Sequence[tuple[str, Mapping[str, Any]]], *, available: Itera
     return Catalogue(deployments=MappingProxyType(entries), digest=_digest(documents, entries))
 
 
+def credential_names(documents: Sequence[tuple[str, Mapping[str, Any]]]) -> frozenset[str]:
+    """Names of the environment variables that the documents' deployments take their credentials from."""
+    found = set()
+    for _, document in documents:
+        for raw in (document.get("deployments") or {}).values():
+            call = raw.get("call") if isinstance(raw, Mapping) else None
+            name = call.get("api_key_env") if isinstance(call, Mapping) else None
+            if isinstance(name, str):
+                found.add(name)
+    return frozenset(found)
+
+
 def _entry(name: str, identifier: str, raw: Any) -> _Entry:
     try:
         return _Entry.model_validate(raw)

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,14 +112,17 @@ class Server:
         return path
 
     @classmethod
-    def start(cls, config: Path, environ: dict[str, str] | None = None) -> "Server":
-        """Start a prepared server and wait until it answers."""
+    def start(
+        cls, config: Path, environ: dict[str, str] | None = None, before: Callable[[], None] | None = None
+    ) -> "Server":
+        """Start a prepared server and wait until it answers. ``before`` runs in the new process first."""
         process = subprocess.Popen(
             [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             env={**os.environ, **(environ or {})},
+            preexec_fn=before,
         )
         server = cls(process, "", config.parent)
         assert process.stdout is not None
