@@ -370,6 +370,8 @@ def _body(request: InferenceRequest, call: AdmittedCall, ask: Ask, grant: Grant,
         seed = body.get("seed")
         body["seed"] = (seed if isinstance(seed, int) else 0) + ask.sample
         body.setdefault("temperature", 0.7)
+    if "no-content-storage" in call.obligations:
+        body.pop("store", None)
     if grant.max_tokens is not None:
         key = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
         body[key] = grant.max_tokens

@@ -17,6 +17,8 @@ from proxy.pipeline import Pipeline
 from proxy.snapshot import Snapshot
 from proxy.wire import openai_chat as wire
 
+READ_S = 60.0
+"""Longest time for a request's body to arrive: a slow sender must not hold a connection for ever."""
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +53,13 @@ class ChatEndpoint:
             peer[0] if peer else None,
         )
         limits = snapshot.settings.server
-        body = await read_body(headers, receive, limits.max_body_bytes)
+        try:
+            async with asyncio.timeout(READ_S):
+                body = await read_body(headers, receive, limits.max_body_bytes)
+        except TimeoutError:
+            raise ClientError(
+                f"expected a whole request within {READ_S:.0f} seconds", code="request-timeout", status=408
+            ) from None
         request = wire.parse(body, max_messages=limits.max_messages)
         caller = snapshot.caller(principal.tenant_id, principal.signals, principal.trusted)
         task = asyncio.current_task()

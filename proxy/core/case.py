@@ -23,9 +23,11 @@ from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, OnRestricted, TaskClass
 from proxy.core.routing import router
-from proxy.errors import ClientError
+from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
+NO_PURPOSE = "general"
+"""A tenant's purpose that a request may make more definite; any other binds its requests."""
 NO_ROUTER = "none"
 """Router on record where a client named its model."""
 
@@ -133,6 +135,12 @@ def _data_classes(request: InferenceRequest, caller: Caller) -> frozenset[str]:
 
 def _purpose(request: InferenceRequest, caller: Caller, rulebook: Rulebook) -> str:
     purpose = request.options.purpose or caller.purpose
+    if purpose != caller.purpose and caller.purpose != NO_PURPOSE:
+        raise Forbidden(
+            "`apostille.purpose`: this tenant's purpose is laid down by its operator; expected none or the same",
+            code="purpose-not-allowed",
+            param="apostille.purpose",
+        )
     if purpose not in rulebook.point.facts.purposes:
         raise ClientError(
             f"`apostille.purpose`: expected one of {', '.join(sorted(rulebook.point.facts.purposes))}",

@@ -20,6 +20,21 @@ CHARACTERS_PER_TOKEN = 3
 IMAGE_TOKENS = 1_500
 DONE = b"data: [DONE]\n\n"
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "apostille"})
+PARAMETERS = frozenset(
+    {
+        # OpenAI API reference, "Create chat completion"
+        "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs", "max_completion_tokens",
+        "max_tokens", "metadata", "modalities", "n", "parallel_tool_calls", "prediction", "presence_penalty",
+        "prompt_cache_key", "reasoning_effort", "response_format", "safety_identifier", "seed", "service_tier", "stop",
+        "store", "temperature", "tool_choice", "tools", "top_logprobs", "top_p", "user", "verbosity",
+        # sampling that other providers know
+        "min_p", "repetition_penalty", "top_a", "top_k", "typical_p",
+    }
+)  # fmt: skip
+"""Parameters that are passed on. Every other is refused: some providers and libraries take further ones that choose another
+model, host, credential, region or tool server, and would carry the request past the policy."""
+TOOL_TYPES = frozenset({"function", "custom"})
+"""Tools that the client itself runs. Tools that a provider runs send content to places that nobody decided about."""
 
 
 def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
@@ -31,7 +46,7 @@ def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
     messages = _messages(raw.get("messages"), max_messages)
     stream = _boolean(raw.get("stream"), "stream")
     chosen = options.parse(raw.get("apostille"))
-    parameters = {k: v for k, v in raw.items() if k not in _OURS}
+    parameters = _parameters(raw)
     if parameters.get("n") not in (None, 1):
         raise ClientError("`n`: expected 1, got another number", code="unsupported-value", param="n")
     return InferenceRequest(
@@ -47,6 +62,29 @@ def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
         conversation=_conversation(messages),
         commitment_input=body,
     )
+
+
+def _parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
+    found = {key: value for key, value in raw.items() if key not in _OURS}
+    unknown = sorted(found.keys() - PARAMETERS)
+    if unknown:
+        name = "".join(c for c in unknown[0][:60] if c.isprintable())
+        raise ClientError(
+            f"`{name}`: expected a parameter of chat completions that this proxy passes on, got another",
+            code="unknown-parameter",
+            param=name,
+        )
+    tools = found.get("tools")
+    if tools is not None and not isinstance(tools, list):
+        raise _wrong("tools", "an array", tools)
+    for i, tool in enumerate(tools or ()):
+        if not isinstance(tool, Mapping) or tool.get("type") not in TOOL_TYPES:
+            raise ClientError(
+                f"`tools[{i}].type`: expected a tool that the client runs ({', '.join(sorted(TOOL_TYPES))})",
+                code="unsupported-value",
+                param=f"tools[{i}].type",
+            )
+    return found
 
 
 def _document(body: bytes) -> dict[str, Any]:

@@ -34,6 +34,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         config = {
             "tenants": {
                 "de": tenant("de", jurisdictions=["DE"], packs=["corporate", "eu"], data_classes=["personal"]),
+                "clinic": tenant("clinic", jurisdictions=["DE"], packs=["corporate"], purpose="clinical-decision"),
                 "strict": tenant(
                     "strict",
                     jurisdictions=["DE"],
@@ -161,6 +162,15 @@ def test_wrong_key_unknown_model_and_wrong_option_are_the_sdks_own_errors(server
         client.chat.completions.create(model="nobody", messages=MESSAGES)
     with pytest.raises(openai.BadRequestError, match="panle"):
         client.chat.completions.create(model="trio", messages=MESSAGES, extra_body={"apostille": {"panle": ["one"]}})
+
+
+def test_a_tenants_purpose_binds_its_requests(server: Server) -> None:
+    with (
+        OpenAI(base_url=f"{server.url}/v1", api_key=key_of("clinic"), max_retries=0) as client,
+        pytest.raises(openai.PermissionDeniedError) as caught,
+    ):
+        client.chat.completions.create(model="one", messages=MESSAGES, extra_body={"apostille": {"purpose": "general"}})
+    assert caught.value.code == "purpose-not-allowed"
 
 
 def test_models_are_what_the_caller_may_use(server: Server, client: OpenAI) -> None:
