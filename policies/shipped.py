@@ -59,3 +59,9 @@ def examples() -> dict[str, Any]:
 def schema() -> str:
     """Text of the Cedar schema that every pack is validated against."""
     return (_HERE / "schema.cedarschema").read_text(encoding="utf-8")
+
+
+@cache
+def matrix_page() -> str:
+    """Template of the page that ``apostille policy matrix`` writes."""
+    return (_HERE / "matrix.html").read_text(encoding="utf-8")

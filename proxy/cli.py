@@ -12,6 +12,7 @@ COMMANDS = {
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
+    "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "report": ("proxy.reporting", "report_main", "a transparency report from the signed records"),
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),

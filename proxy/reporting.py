@@ -1,10 +1,12 @@
-"""The report command, given the groups of jurisdictions that the evidence layer does not know."""
+"""Commands of the lower rooms, given what only the proxy knows: groups of jurisdictions, shipped catalogues."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from audit.report import cli
+from policies import cli as policies_cli
 from policies import facts
+from proxy.settings import DEFAULTS
 
 
 def report_main(argv: Sequence[str]) -> int:
@@ -15,3 +17,8 @@ def report_main(argv: Sequence[str]) -> int:
         return known.groups(at)
 
     return cli.report_main(argv, groups)
+
+
+def policy_main(argv: Sequence[str]) -> int:
+    """``apostille policy`` over the shipped catalogues, unless others are named."""
+    return policies_cli.policy_main(argv, sorted(DEFAULTS.glob("*.yaml")))

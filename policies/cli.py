@@ -1,0 +1,162 @@
+"""``apostille policy``: check packs, explain a decision, draw what may be used where.
+
+Results on standard output, the rest on standard error. Exit codes: 0 yes, 1 no, 2 usage, 3 could not tell.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from audit.vocabulary import Verdict
+from policies import facts, labels, matrix, matrix_page, packs, shipped
+from policies.decision import Action, Context, Query
+from policies.errors import PolicyError
+from policies.explain import sentence
+from policies.jurisdiction import normal
+from policies.point import PolicyPoint
+
+NO, USAGE = 1, 2
+STALE = timedelta(days=180)
+"""A rule that nobody has checked for this long is named by ``check``."""
+JURISDICTIONS = "DE,FR,IT,GB,CH,US,US-TX,CN,JP,IN,BR,AU"
+SHIPPED = Path(packs.__file__).parent / "packs"
+
+
+def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="apostille policy", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--packs", dest="folders", type=Path, action="append", default=[], metavar="DIR", help="further packs"
+    )
+    common.add_argument(
+        "--catalogue", type=Path, action="append", default=[], metavar="FILE", help="catalogue files (default: shipped)"
+    )
+    context = argparse.ArgumentParser(add_help=False)
+    context.add_argument("--pack", action="append", default=[], metavar="NAME", help="packs in force (default: all)")
+    context.add_argument("--data-classes", default="", metavar="A,B", help="classes of the data")
+    context.add_argument("--purpose", default="general")
+    context.add_argument("--flowdown", default="", metavar="A,B", help="contract clauses")
+    context.add_argument("--audience", default="internal", choices=["internal", "public"])
+    context.add_argument("--at", type=_day, default=None, metavar="DAY", help="decide as on this day (default: today)")
+    commands.add_parser("check", parents=[common], help="parse, validate and lint every pack; its digest")
+    explain = commands.add_parser("explain", parents=[common, context], help="why a deployment may be used, or not")
+    explain.add_argument("deployment")
+    explain.add_argument("--jurisdiction", required=True, metavar="A,B", help="codes that apply")
+    draw = commands.add_parser("matrix", parents=[common, context], help="jurisdiction by deployment")
+    draw.add_argument("--jurisdictions", default=JURISDICTIONS, metavar="A,B")
+    draw.add_argument("--format", choices=["text", "html", "csv", "json"], default="text")
+    parser.set_defaults(shipped=tuple(catalogues))
+    return parser
+
+
+def _day(text: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day as YYYY-MM-DD, got `{text[:20]}`") from None
+
+
+def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
+    """Run a command. ``catalogues``: files that are read where none is named."""
+    arguments = _parser(catalogues).parse_args(argv)
+    try:
+        match arguments.command:
+            case "check":
+                return _check(arguments)
+            case "explain":
+                return _explain(arguments)
+            case _:
+                return _matrix(arguments)
+    except PolicyError as error:
+        print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
+        return NO
+
+
+def _facts(arguments: argparse.Namespace) -> facts.Facts:
+    files = arguments.catalogue or arguments.shipped
+    return facts.load([(path.name, shipped.read_yaml(path)) for path in files])
+
+
+def _names(folders: Sequence[Path]) -> tuple[str, ...]:
+    found = {p.name for folder in (*folders, SHIPPED) if folder.is_dir() for p in folder.iterdir() if p.is_dir()}
+    return tuple(sorted(found))
+
+
+def _point(arguments: argparse.Namespace, names: Sequence[str]) -> PolicyPoint:
+    return PolicyPoint(packs.load(tuple(arguments.folders), tuple(names)), _facts(arguments))
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    known = _facts(arguments)
+    bad = False
+    names = _names(arguments.folders)
+    for name in names:
+        try:
+            found = packs.load(tuple(arguments.folders), (name,))
+            packs.check_names(found, known)
+        except PolicyError as error:
+            bad = True
+            print(f"✗ {name}: {error}")
+            continue
+        print(f"✓ {name}: {len(found.rules)} rules")
+        for rule in found.rules.values():
+            checked = rule.checked_on
+            if checked and date.fromisoformat(checked) + STALE < datetime.now(UTC).date():
+                print(f"    {rule.id}: last checked on {checked}")
+    if bad:
+        return NO
+    print(f"policy set of all packs: {packs.load(tuple(arguments.folders), names).digest}")
+    return 0
+
+
+def _context(arguments: argparse.Namespace, names: tuple[str, ...], codes: frozenset[str]) -> Context:
+    classes = frozenset(filter(None, arguments.data_classes.split(",")))
+    return Context(
+        tenant="policy-cli",
+        packs=names,
+        jurisdictions=codes,
+        data_classes=labels.label(classes, prompt_detected=frozenset()),
+        purpose=arguments.purpose,
+        now=arguments.at or datetime.now(UTC),
+        flowdown=frozenset(filter(None, arguments.flowdown.split(","))),
+        audience=arguments.audience,
+    )
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    names = tuple(arguments.pack) or _names(arguments.folders)
+    point = _point(arguments, names)
+    codes = frozenset(normal(code) for code in arguments.jurisdiction.split(","))
+    context = _context(arguments, names, codes)
+    verdict: Any = None
+    for action in Action:
+        (decision,) = point.decide_all(context, [Query(deployment=arguments.deployment, action=action)])
+        print(sentence(decision, point))
+        verdict = verdict or decision.verdict
+    return 0 if verdict is Verdict.PERMIT else NO
+
+
+def _matrix(arguments: argparse.Namespace) -> int:
+    names = tuple(arguments.pack) or _names(arguments.folders)
+    point = _point(arguments, names)
+    codes = [normal(code) for code in arguments.jurisdictions.split(",")]
+    unknown = [code for code in codes if code not in point.facts.jurisdictions]
+    if unknown:
+        print(f"apostille policy: expected known ISO 3166 codes or groups, got `{unknown[0]}`", file=sys.stderr)
+        return USAGE
+    context = _context(arguments, names, frozenset(codes[:1]))
+    found = matrix.matrix(point, context, codes, sorted(point.facts.deployments))
+    match arguments.format:
+        case "text":
+            print(matrix_page.text(found))
+        case "csv":
+            sys.stdout.write(matrix_page.as_csv(found))
+        case "json":
+            print(matrix_page.as_json(found, point))
+        case _:
+            print(matrix_page.html(found, point))
+    return 0

@@ -1,0 +1,101 @@
+"""A matrix as text, CSV, JSON and a page without scripts (the rule and its legal basis on hover and in a list below)."""
+
+import csv
+import io
+import json
+from html import escape
+from string import Template
+
+from policies import shipped
+from policies.explain import sentence
+from policies.matrix import Cell, Matrix
+from policies.point import PolicyPoint
+
+DISCLAIMER = "Example, not legal advice."
+_MARKS = {"yes": "✓", "alone": "◐", "no": "✗"}
+
+
+def text(found: Matrix) -> str:
+    """Columns for a terminal; rules of a denied cell in brackets."""
+    width = max((len(d) for d in found.deployments), default=0)
+    head = " " * width + "  " + "  ".join(f"{code:<6}" for code, _ in found.rows)
+    lines = [head]
+    for i, deployment in enumerate(found.deployments):
+        lines.append(f"{deployment:<{width}}  " + "  ".join(f"{_MARKS[cells[i].word]:<6}" for _, cells in found.rows))
+    return "\n".join(lines)
+
+
+def as_csv(found: Matrix) -> str:
+    """One row a cell (RFC 4180)."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow(["jurisdiction", "deployment", "may", "rules", "unknown", "obligations"])
+    for code, cells in found.rows:
+        for cell in cells:
+            decision = cell.decision
+            writer.writerow(
+                [
+                    code,
+                    cell.deployment,
+                    cell.word,
+                    " ".join(decision.rules),
+                    " ".join(decision.unknown),
+                    " ".join(decision.obligations),
+                ]
+            )
+    return out.getvalue()
+
+
+def as_json(found: Matrix, point: PolicyPoint) -> str:
+    """Cells with their sentences."""
+    rows = [
+        {
+            "jurisdiction": code,
+            "deployment": cell.deployment,
+            "may": cell.word,
+            "rules": cell.decision.rules,
+            "errors": cell.decision.errors,
+            "unknown": cell.decision.unknown,
+            "obligations": cell.decision.obligations,
+            "sentence": sentence(cell.decision, point),
+        }
+        for code, cells in found.rows
+        for cell in cells
+    ]
+    return json.dumps(
+        {"policy": point.digest, "facts": point.facts_digest, "disclaimer": DISCLAIMER, "cells": rows}, indent=2
+    )
+
+
+def html(found: Matrix, point: PolicyPoint) -> str:
+    """The page."""
+    context = found.context
+    said = [f"data classes: {', '.join(sorted(context.data_classes)) or 'none'}", f"purpose: {context.purpose}"]
+    said += [f"packs: {', '.join(context.packs)}", f"on {context.now:%d %B %Y}"]
+    head = "".join(f"<th><span>{escape(code)}</span></th>" for code, _ in found.rows)
+    body = []
+    for i, deployment in enumerate(found.deployments):
+        cells = "".join(_cell(cells[i], point) for _, cells in found.rows)
+        body.append(f"<tr><th class=d>{escape(deployment)}</th>{cells}</tr>")
+    rules = sorted(
+        {rule for _, cells in found.rows for cell in cells for rule in cell.decision.rules if cell.word == "no"}
+    )
+    listed = "".join(
+        f"<dt id='{escape(r)}'>{escape(r)}: {escape(point.rule(r).title)}</dt>"
+        f"<dd>{escape(point.rule(r).reason)} <i>{escape(point.rule(r).legal_basis)}</i></dd>"
+        for r in rules
+    )
+    return Template(shipped.matrix_page()).substitute(
+        head=head,
+        body="".join(body),
+        rules=listed,
+        said=escape("; ".join(said)),
+        policy=point.digest,
+        disclaimer=DISCLAIMER,
+    )
+
+
+def _cell(cell: Cell, point: PolicyPoint) -> str:
+    rules = ", ".join(cell.decision.rules) or ", ".join(cell.decision.errors)
+    shown = f"<small>{escape(rules)}</small>" if cell.word == "no" else ""
+    return f'<td class={cell.word} title="{escape(sentence(cell.decision, point))}">{_MARKS[cell.word]}{shown}</td>'

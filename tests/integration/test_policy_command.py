@@ -1,0 +1,104 @@
+"""``apostille policy``: packs checked, decisions explained, the matrix in every form."""
+
+import csv
+import io
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from tests.simulators.rules import rule
+from tests.simulators.server import apostille
+
+
+def test_the_shipped_packs_hold() -> None:
+    found = apostille("policy", "check")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "✓ eu: 8 rules" in found.stdout
+
+
+def test_a_pack_that_does_not_hold_is_named_with_its_rule(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "rules.cedar").write_text(rule('resource.operator == Company::"opnai"', identifier="mine.01"))
+    found = apostille("policy", "check", "--packs", str(tmp_path))
+    assert found.returncode == 1
+    assert "✗ mine" in found.stdout
+    assert "did you mean `openai`" in found.stdout
+
+
+def test_explain_says_rule_and_legal_basis_and_exits_with_the_verdict() -> None:
+    denied = apostille("policy", "explain", "local-cn/prime", "--jurisdiction", "DE", "--data-classes", "personal")
+    assert denied.returncode == 1
+    assert "eu.04" in denied.stdout
+    assert "Regulation (EU) 2016/679" in denied.stdout
+    assert "xample, not legal advice" in denied.stdout
+    assert apostille("policy", "explain", "local-cn/prime", "--jurisdiction", "US").returncode == 0
+    assert apostille("policy", "explain", "nobody", "--jurisdiction", "US").returncode == 1
+
+
+def test_a_rule_of_the_past_decides_as_it_did_then() -> None:
+    italian = (
+        "policy",
+        "explain",
+        "deepseek/deepseek-chat",
+        "--jurisdiction",
+        "IT",
+        "--data-classes",
+        "personal",
+        "--pack",
+        "corporate",
+        "--pack",
+        "it",
+    )
+    assert "it.01" in apostille(*italian, "--at", "2026-01-30").stdout
+    assert "it.01" not in apostille(*italian, "--at", "2025-01-29").stdout
+
+
+def test_the_matrix_is_the_same_in_every_form() -> None:
+    asked = ("policy", "matrix", "--data-classes", "personal", "--jurisdictions", "DE,us")
+    cells = json.loads(apostille(*asked, "--format", "json").stdout)["cells"]
+    rows = list(csv.DictReader(io.StringIO(apostille(*asked, "--format", "csv").stdout)))
+    assert [(c["jurisdiction"], c["deployment"], c["may"]) for c in cells] == [
+        (r["jurisdiction"], r["deployment"], r["may"]) for r in rows
+    ]
+    by_cell = {(c["jurisdiction"], c["deployment"]): c for c in cells}
+    assert by_cell["DE", "local-cn/prime"]["may"] == "no"
+    assert by_cell["US", "local-cn/prime"]["may"] == "yes"
+    assert "eu.04" in by_cell["DE", "bedrock-global/claude-sonnet-4-5"]["rules"]
+    assert by_cell["DE", "bedrock-eu/claude-sonnet-4-5"]["may"] == "yes"
+    text = apostille(*asked).stdout
+    assert len(text.splitlines()) == 1 + len(cells) // 2
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.titles: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.titles += [value or "" for name, value in attrs if name == "title"]
+
+
+def test_the_page_works_without_scripts_and_says_the_rule_on_hover() -> None:
+    found = _Tags()
+    found.feed(apostille("policy", "matrix", "--data-classes", "personal", "--format", "html").stdout)
+    assert "script" not in found.tags
+    assert any("eu.04" in title and "GDPR" in title for title in found.titles)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("policy", "matrix", "--jurisdictions", "DE,EUU"), 2),
+        (("policy", "explain", "x", "--jurisdiction", "DE", "--data-classes", "helath"), 1),
+        (("policy", "explain", "x", "--jurisdiction", "DE", "--at", "yesterday"), 2),
+        (("policy", "nothing"), 2),
+    ],
+)
+def test_wrong_arguments_are_said_on_standard_error(arguments: tuple[str, ...], code: int) -> None:
+    found = apostille(*arguments)
+    assert found.returncode == code
+    assert found.stderr or found.stdout
