@@ -36,6 +36,7 @@ MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
 
+DEFECT = "internal-error"
 CLIENT_LEFT = 499
 """Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {
@@ -97,6 +98,13 @@ class Run:
             # Nobody waits for an answer any more, or we are stopping; the record is written all the same.
             if not self.concluded:
                 await self.abandon(cause)
+            raise
+        except ProxyError:
+            raise
+        except Exception:
+            # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
+            if not self.concluded:
+                await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
             raise
 
     # --- one model ----------------------------------------------------------------------------------------------------
