@@ -197,7 +197,9 @@ class Calls:
         reply = _failed(calls[0], LegStatus.FAILED, NO_BUDGET)
         number = 0
         for position, call in enumerate((*calls, calls[-1])):
-            flight.budget, grant = flight.budget.reserve(call.deployment, flight.request.needs, share=share)
+            flight.budget, grant = flight.budget.reserve(
+                call.deployment, flight.request.needs, _most_prompt_tokens(flight, ask), share=share
+            )
             if grant is None:
                 continue
             if position == len(calls):
@@ -358,6 +360,17 @@ class _Trial:
             tokens_out=self.received // CHARACTERS_PER_TOKEN,
             estimated=True,
         )
+
+
+def _most_prompt_tokens(flight: Flight, ask: Ask) -> int:
+    """The most tokens that a leg's prompt can have: one for each byte, and what images count for.
+
+    A judge reads the candidates as well, so its prompt is not the client's. Without a cap nobody asks.
+    """
+    if flight.budget.left is None:
+        return 0
+    own = len(flight.request.commitment_input) + flight.request.needs.prompt_tokens_estimate
+    return own if ask.messages is None else own + len(orjson.dumps(ask.messages))
 
 
 def _body(request: InferenceRequest, call: AdmittedCall, ask: Ask, grant: Grant, *, stream: bool) -> dict[str, Any]:

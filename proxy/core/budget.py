@@ -1,7 +1,7 @@
 """The cost cap of one request: every call is paid for before it is made, at the most that it can cost.
 
-Pure. A call's worst case is its estimated prompt (which errs high) plus as many output tokens as it is allowed to write; the
-cap becomes that allowance, so no answer can pass it. What a call did not use comes back when its real cost is known.
+Pure. A call's worst case is a prompt of one token for each byte plus as many output tokens as it is allowed to write; the cap
+becomes that allowance, so no answer can pass it. What a call did not use comes back when its real cost is known.
 """
 
 from dataclasses import dataclass, replace
@@ -28,19 +28,24 @@ class Budget:
 
     left: int | None
 
-    def reserve(self, deployment: Deployment, needs: Needs, *, share: int = 1) -> tuple["Budget", Grant | None]:
-        """Room for one of ``share`` equal calls that start together, or None; with what is left after it."""
+    def reserve(
+        self, deployment: Deployment, needs: Needs, prompt_tokens: int, *, share: int = 1
+    ) -> tuple["Budget", Grant | None]:
+        """Room for one of ``share`` equal calls that start together, or None; with what is left after it.
+
+        ``prompt_tokens``: the most that this call's prompt can have.
+        """
         if self.left is None:
             return self, Grant(max_tokens=None, reserved=0)
         room = self.left // share
         price = deployment.price
-        spent = price.cost_micro_usd(needs.prompt_tokens_estimate, 0)
+        spent = price.cost_micro_usd(prompt_tokens, 0)
         wanted = min(needs.max_output_tokens or deployment.capabilities.max_output, deployment.capabilities.max_output)
         if price.output_micro_usd:
             wanted = min(wanted, max(0, room - spent) * MILLIONTHS // price.output_micro_usd)
         if spent > room or wanted < min(SMALLEST_ANSWER, needs.max_output_tokens or SMALLEST_ANSWER):
             return self, None
-        reserved = price.cost_micro_usd(needs.prompt_tokens_estimate, wanted)
+        reserved = price.cost_micro_usd(prompt_tokens, wanted)
         return replace(self, left=self.left - min(reserved, self.left)), Grant(max_tokens=wanted, reserved=reserved)
 
     def settle(self, grant: Grant, cost: int) -> "Budget":

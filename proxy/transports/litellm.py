@@ -16,6 +16,7 @@ from proxy.transports.base import (
     UpstreamBroken,
     UpstreamError,
     UpstreamMisconfigured,
+    UpstreamRejected,
     UpstreamRequest,
     UpstreamServerError,
     UpstreamTimeout,
@@ -29,6 +30,8 @@ _OFFLINE = {
     "LITELLM_MODE": "PRODUCTION",
     "LITELLM_LOG": "CRITICAL",
 }
+_TEXTS = frozenset({"text", "content", "arguments", "name", "role", "refusal", "id", "tool_call_id"})
+"""Members of messages that are words for the model: an address in them is not fetched."""
 _NOTHING: JsonObject = MappingProxyType({})
 
 
@@ -42,6 +45,9 @@ class LiteLLMTransport:
 
     async def open(self, call: AdmittedCall, request: UpstreamRequest) -> "LiteLLMResponse":
         """Send and wait for the answer or its beginning. Raises an ``UpstreamError``."""
+        if _names_an_address(request.body.get("messages")):
+            # For some providers the library would fetch it from here: a way from a request to any address that we can reach.
+            raise UpstreamRejected("expected images and files in the request itself (`data:`), got an address")
         library = await self._loaded()
         deployment = call.deployment
         arguments: dict[str, Any] = {**deployment.defaults, **request.body}
@@ -69,6 +75,17 @@ class LiteLLMTransport:
             if self._library is None:
                 self._library = await asyncio.to_thread(_import)
             return self._library
+
+
+def _names_an_address(value: object, key: str = "") -> bool:
+    """Whether a part of a message, other than its text, is an address to fetch. Depth is bounded by the parser."""
+    if isinstance(value, str):
+        return key not in _TEXTS and "://" in value[:16]
+    if isinstance(value, Mapping):
+        return any(_names_an_address(item, str(name)) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return any(_names_an_address(item, key) for item in value)
+    return False
 
 
 def _import() -> Any:

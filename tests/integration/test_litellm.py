@@ -170,6 +170,22 @@ async def test_errors_are_mapped_and_their_text_is_dropped(url: str, text: str, 
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image_url", "image_url": {"url": "http://169.254.169.254/latest/meta-data"}},
+        {"type": "image_url", "image_url": "HTTP://127.0.0.1:1/"},
+        {"type": "file", "file": {"file_id": "gs://bucket/object"}},
+        {"type": "file", "file": {"file_data": "file:///etc/passwd"}},
+    ],
+)
+async def test_an_address_in_a_message_is_never_fetched_from_here(url: str, part: dict[str, Any]) -> None:
+    transport = LiteLLMTransport({"KEY": SECRET})
+    body = {"messages": [{"role": "user", "content": [{"type": "text", "text": "see http://x"}, part]}]}
+    with pytest.raises(UpstreamError, match="got an address"):
+        await transport.open(call(url), UpstreamRequest(body=body, stream=False, timeout_s=5))
+
+
 def test_importing_it_connects_to_nobody() -> None:
     script = """
 import socket, sys
