@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.vocabulary import Verdict
-from policies import facts, labels, matrix, matrix_page, packs, shipped
+from policies import cases, facts, labels, matrix, matrix_page, packs, shipped
 from policies.decision import Action, Context, Query
 from policies.errors import PolicyError
 from policies.explain import sentence
@@ -43,6 +43,7 @@ def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
     context.add_argument("--audience", default="internal", choices=["internal", "public"])
     context.add_argument("--at", type=_day, default=None, metavar="DAY", help="decide as on this day (default: today)")
     commands.add_parser("check", parents=[common], help="parse, validate and lint every pack; its digest")
+    commands.add_parser("test", parents=[common], help="every pack's cases.yaml, and the days around each rule's dates")
     explain = commands.add_parser("explain", parents=[common, context], help="why a deployment may be used, or not")
     explain.add_argument("deployment")
     explain.add_argument("--jurisdiction", required=True, metavar="A,B", help="codes that apply")
@@ -67,6 +68,8 @@ def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
         match arguments.command:
             case "check":
                 return _check(arguments)
+            case "test":
+                return _test(arguments)
             case "explain":
                 return _explain(arguments)
             case _:
@@ -111,6 +114,28 @@ def _check(arguments: argparse.Namespace) -> int:
         return NO
     print(f"policy set of all packs: {packs.load(tuple(arguments.folders), names).digest}")
     return 0
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    """Cases of packs, over fictional deployments and those of catalogues that are named."""
+    documents = [("examples.yaml", shipped.examples())]
+    documents += [(path.name, shipped.read_yaml(path)) for path in arguments.catalogue]
+    names = _names(arguments.folders)
+    point = PolicyPoint(packs.load(tuple(arguments.folders), names), facts.load(documents))
+    bad = 0
+    for name in names:
+        place = next((f / name / cases.FILE for f in (*arguments.folders, SHIPPED) if (f / name).is_dir()), None)
+        if place is None or not place.is_file():
+            print(f"✗ {name}: expected `{cases.FILE}`, got none")
+            bad += 1
+            continue
+        tally = cases.Tally()
+        found = list(cases.run(name, cases.parse(name, shipped.read_yaml(place)), point, tally))
+        bad += len(found)
+        print(f"{'✗' if found else '✓'} {name}: {tally.written} cases, {tally.generated} instants around dates")
+        for each in found:
+            print(f"    {f'case {each.case}: ' if each.case else ''}{each.what}")
+    return NO if bad else 0
 
 
 def _context(arguments: argparse.Namespace, names: tuple[str, ...], codes: frozenset[str]) -> Context:

@@ -27,6 +27,34 @@ def test_a_pack_that_does_not_hold_is_named_with_its_rule(tmp_path: Path) -> Non
     assert "did you mean `openai`" in found.stdout
 
 
+def test_the_shipped_rules_decide_as_their_cases_say() -> None:
+    found = apostille("policy", "test")
+    assert found.returncode == 0, found.stdout + found.stderr
+    assert "✓ eu: 13 cases" in found.stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        (None, "expected `cases.yaml`, got none"),
+        (
+            "cases: [{deployment: case/eu, jurisdictions: [DE], expect: deny, rules: [mine.01]}]",
+            "expected deny by mine.01",
+        ),
+        ("cases: [{deployment: case/us, jurisdictions: [DE], expect: permit, rules: [corp.01]}]", "no case triggers"),
+    ],
+)
+def test_a_missing_a_wrong_and_an_untried_case_are_findings(tmp_path: Path, written: str | None, said: str) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "rules.cedar").write_text(rule('resource.operator == Company::"openai"', identifier="mine.01"))
+    if written is not None:
+        (tmp_path / "mine" / "cases.yaml").write_text(written)
+    found = apostille("policy", "test", "--packs", str(tmp_path))
+    assert found.returncode == 1, found.stdout + found.stderr
+    assert "✗ mine" in found.stdout
+    assert said in found.stdout
+
+
 def test_explain_says_rule_and_legal_basis_and_exits_with_the_verdict() -> None:
     denied = apostille("policy", "explain", "local-cn/prime", "--jurisdiction", "DE", "--data-classes", "personal")
     assert denied.returncode == 1
