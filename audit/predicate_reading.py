@@ -14,9 +14,12 @@ from audit.records import (
     AdmittedLeg,
     Aggregation,
     Anchor,
+    Bounds,
+    Composition,
     Contribution,
     DecisionRecord,
     Exclusion,
+    Inputs,
     Position,
     Refusal,
     ResultRecord,
@@ -63,8 +66,9 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         obligations=_texts(value, "obligations"),
         parameters_digest=_digest(value, "parametersDigest"),
         prompt_commitment=prompt_commitment,
-        max_cost_micro_usd=None if value.get("maxCostMicroUsd") is None else _integer(value, "maxCostMicroUsd"),
+        max_cost_micro_usd=_integer_or_none(value, "maxCostMicroUsd"),
         refusal=_optional(value, "refusal", _refusal_from),
+        inputs=_optional(value, "inputs", inputs_from),
     )
 
 
@@ -102,6 +106,38 @@ def position_from(value: Mapping[str, Any]) -> Position:
 def anchor_from(value: Mapping[str, Any]) -> Anchor:
     """Anchor of its JSON object."""
     return Anchor(origin=_text(value, "origin"), size=_integer(value, "size"), root=_digest(value, "root"))
+
+
+def inputs_from(value: Mapping[str, Any]) -> Inputs:
+    """Member ``inputs``."""
+    chosen = _member(value, "composition", dict)
+    bounds = _member(value, "bounds", dict)
+    return Inputs(
+        packs=_texts(value, "packs"),
+        human_oversight=_flag(value, "humanOversight"),
+        user_us_person=None if value.get("userUsPerson") is None else _flag(value, "userUsPerson"),
+        flowdown=_texts(value, "flowdown"),
+        audience=_text(value, "audience"),
+        on_restricted=_text(value, "onRestricted"),
+        on_outage=_text(value, "onOutage"),
+        on_provider_refusal=_text(value, "onProviderRefusal"),
+        needs=_texts(value, "needs"),
+        prompt_tokens=_integer(value, "promptTokens"),
+        max_output_tokens=_integer_or_none(value, "maxOutputTokens"),
+        comparable=_flag(value, "comparable"),
+        bounds=Bounds(
+            min_quality=_integer_or_none(bounds, "minQuality"),
+            max_price=_integer_or_none(bounds, "maxPrice"),
+            max_latency=_integer_or_none(bounds, "maxLatency"),
+        ),
+        composition=Composition(
+            mode=_text_or_none(chosen, "mode"),
+            panel=_texts(chosen, "panel"),
+            aggregator=_text_or_none(chosen, "aggregator"),
+            min_panel=_integer_or_none(chosen, "minPanel"),
+            threshold=_integer_or_none(chosen, "threshold"),
+        ),
+    )
 
 
 def _signal_from(value: Mapping[str, Any]) -> SignalRecord:
@@ -205,6 +241,14 @@ def _text(value: Mapping[str, Any], key: str) -> str:
 
 def _integer(value: Mapping[str, Any], key: str) -> int:
     return _member(value, key, int)
+
+
+def _text_or_none(value: Mapping[str, Any], key: str) -> str | None:
+    return None if value.get(key) is None else _text(value, key)
+
+
+def _integer_or_none(value: Mapping[str, Any], key: str) -> int | None:
+    return None if value.get(key) is None else _integer(value, key)
 
 
 def _flag(value: Mapping[str, Any], key: str) -> bool:

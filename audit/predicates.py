@@ -12,6 +12,7 @@ from audit.records import (
     Contribution,
     DecisionRecord,
     Exclusion,
+    Inputs,
     Position,
     Refusal,
     ResultRecord,
@@ -50,6 +51,7 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "parametersDigest": record.parameters_digest,
         "maxCostMicroUsd": record.max_cost_micro_usd,
         "refusal": None if record.refusal is None else _refusal_object(record.refusal),
+        "inputs": None if record.inputs is None else inputs_object(record.inputs),
     }
 
 
@@ -100,6 +102,37 @@ def _substitution_object(each: Substitution) -> dict[str, Any]:
         "role": each.role,
         "rules": each.rules,
         "reason": each.reason,
+    }
+
+
+def inputs_object(inputs: Inputs) -> dict[str, Any]:
+    """JSON of what a decision was made from."""
+    chosen, bounds = inputs.composition, inputs.bounds
+    return {
+        "packs": inputs.packs,
+        "humanOversight": inputs.human_oversight,
+        "userUsPerson": inputs.user_us_person,
+        "flowdown": inputs.flowdown,
+        "audience": inputs.audience,
+        "onRestricted": inputs.on_restricted,
+        "onOutage": inputs.on_outage,
+        "onProviderRefusal": inputs.on_provider_refusal,
+        "needs": inputs.needs,
+        "promptTokens": inputs.prompt_tokens,
+        "maxOutputTokens": inputs.max_output_tokens,
+        "comparable": inputs.comparable,
+        "bounds": {
+            "minQuality": bounds.min_quality,
+            "maxPrice": bounds.max_price,
+            "maxLatency": bounds.max_latency,
+        },
+        "composition": {
+            "mode": chosen.mode,
+            "panel": chosen.panel,
+            "aggregator": chosen.aggregator,
+            "minPanel": chosen.min_panel,
+            "threshold": chosen.threshold,
+        },
     }
 
 

@@ -84,6 +84,54 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """Options of a composite that the client chose; None or empty: the default of the operator. ``threshold``: millionths."""
+
+    mode: str | None = None
+    panel: tuple[str, ...] = ()
+    aggregator: str | None = None
+    min_panel: int | None = None
+    threshold: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a stand-in that nobody declared may be, against what it stands in for; ratios in millionths, None: no bound.
+
+    ``min_quality``: least measured share of right answers for the task, of that of the excluded model. ``max_price``,
+    ``max_latency``: most, of the excluded deployment's. A figure that was not measured meets no bound.
+    """
+
+    min_quality: int | None = None
+    max_price: int | None = None
+    max_latency: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What a decision was made from, besides the members beside it: enough to decide again on other rules, and no content.
+
+    ``packs`` in force for the tenant. ``needs``: capabilities asked for, sorted. Sizes in tokens, estimated from the prompt.
+    ``user_us_person``: an attestation, None unknown. ``comparable``: the answers of several models can be compared.
+    """
+
+    packs: tuple[str, ...]
+    human_oversight: bool
+    user_us_person: bool | None
+    flowdown: tuple[str, ...]
+    audience: str
+    on_restricted: str
+    on_outage: str
+    on_provider_refusal: str
+    needs: tuple[str, ...]
+    prompt_tokens: int
+    max_output_tokens: int | None
+    comparable: bool
+    bounds: Bounds = Bounds()
+    composition: Composition = Composition()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionRecord:
     """Predicate of a decision statement. ``at``: RFC 3339 UTC with microseconds, the writer's own clock (a claim).
 
@@ -120,6 +168,8 @@ class DecisionRecord:
     prompt_commitment: Sha256Hex
     max_cost_micro_usd: int | None = None
     refusal: Refusal | None = None
+    inputs: Inputs | None = None
+    """None in records of versions that did not write it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 1. A ``Flight`` cannot be made without the ``Appended`` of its decision: nothing leaves before wall 1.
 2. A leg goes through its admitted deployments in order, and through no others; every attempt is kept for the record.
-3. What a client may fix (a bad request, a refusal by the provider's own rules) is not tried elsewhere.
+3. What a client may fix (a bad request) is not tried elsewhere, nor what a provider's own rules refuse unless the tenant says so.
 4. A deadline or a client that left cuts a leg; what was cut is on record too.
 """
 
@@ -17,10 +17,11 @@ from audit.log import Appended
 from audit.vocabulary import LegStatus, Role
 from proxy.core.aggregation.steps import Ask
 from proxy.core.budget import Budget, Grant
+from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedCall
 from proxy.core.provenance import Attempt, Commitments
 from proxy.core.replies import Reply, Usage
-from proxy.core.request import InferenceRequest, JsonObject
+from proxy.core.request import InferenceRequest, JsonObject, OnOutage, OnRefusal
 from proxy.transports.base import (
     Transport,
     UpstreamBroken,
@@ -47,13 +48,21 @@ CUT_STRAGGLER = "straggler"
 CUT_CLIENT = "client-left"
 CUT_STOPPED = "server-stopped"
 CONTEXT_OVERFLOW = "context-overflow"
+CONTENT_REFUSED = "content-refused"
 NO_BUDGET = "budget-exceeded"
 _CLIENT_ONLY = ("tools", "tool_choice", "functions", "function_call", "response_format", "parallel_tool_calls")
 """Parameters that concern the client's own answer, and would bend a judge's."""
-_FINAL = (UpstreamRejected, UpstreamRestricted)
 _RETRIED = frozenset({"upstream-rate-limited", "upstream-unreachable", "upstream-server-error"})
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hops:
+    """How far a leg may go on past a deployment that fails, as its tenant says; always within what was admitted."""
+
+    outage: OnOutage = OnOutage.SUBSTITUTE
+    refusal: OnRefusal = OnRefusal.REFUSE
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,6 +75,7 @@ class Flight:
     origin_us: int
     deadline_us: int
     budget: Budget
+    hops: Hops = Hops()
     attempts: list[Attempt] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Whole answers by leg, as they came: a single model's is passed on unchanged."""
@@ -81,9 +91,9 @@ class OpenStream:
         self.first = first
 
     @property
-    def model(self) -> str:
-        """Catalogue model that answers."""
-        return self._trial.call.deployment.model
+    def deployment(self) -> Deployment:
+        """Who answers."""
+        return self._trial.call.deployment
 
     @property
     def leg(self) -> str:
@@ -193,28 +203,33 @@ class Calls:
         *,
         stream: bool = False,
     ) -> T | Reply:
-        """Try a leg's deployments in order; the last one a second time, for what passes by itself."""
+        """Try a leg's deployments in order, as far as the tenant lets it go on; the last one tried a second time, for what
+        passes by itself."""
         reply = _failed(calls[0], LegStatus.FAILED, NO_BUDGET)
+        failure: UpstreamError | None = None
+        last = calls[0]
         number = 0
-        for position, call in enumerate((*calls, calls[-1])):
+        for call in (*calls, None):
+            if call is None:
+                if number == 0 or reply.error not in _RETRIED:
+                    break
+                await asyncio.sleep(RETRY_PAUSE_S)
+                call = last  # once more, the one that was tried last
+            elif failure is not None and not _may_go_on(flight.hops, failure, calls[0], call):
+                continue
             flight.budget, grant = flight.budget.reserve(
                 call.deployment, flight.request.needs, _most_prompt_tokens(flight, ask), share=share
             )
             if grant is None:
                 continue
-            if position == len(calls):
-                if reply.error not in _RETRIED:
-                    break
-                await asyncio.sleep(RETRY_PAUSE_S)
+            last = call
             trial = _Trial(flight, call, ask, number, grant, self._clock_us, stream=stream)
             number += 1
             try:
                 return await send(trial)
             except UpstreamError as error:
                 trial.settle(LegStatus.FAILED, error.code)
-                reply = _failed(call, LegStatus.FAILED, error.code)
-                if isinstance(error, _FINAL) and error.code != CONTEXT_OVERFLOW:
-                    break
+                reply, failure = _failed(call, LegStatus.FAILED, error.code), error
             except asyncio.CancelledError as cause:
                 trial.settle(LegStatus.CUT, self.why_cut(flight, cause))
                 raise
@@ -360,6 +375,17 @@ class _Trial:
             tokens_out=self.received // CHARACTERS_PER_TOKEN,
             estimated=True,
         )
+
+
+def _may_go_on(hops: Hops, failure: UpstreamError, first: AdmittedCall, call: AdmittedCall) -> bool:
+    """Whether a leg may go on to a deployment after a failure of another; both were admitted."""
+    if failure.code == CONTENT_REFUSED or isinstance(failure, UpstreamRestricted):
+        return hops.refusal is OnRefusal.SUBSTITUTE
+    if isinstance(failure, UpstreamRejected) and failure.code != CONTEXT_OVERFLOW:
+        return False
+    if hops.outage is OnOutage.SAME_MODEL:
+        return call.deployment.model == first.deployment.model
+    return hops.outage is OnOutage.SUBSTITUTE
 
 
 def _most_prompt_tokens(flight: Flight, ask: Ask) -> int:

@@ -15,14 +15,14 @@ from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
-from proxy.calls import Calls, Flight
+from proxy.calls import Calls, Flight, Hops
 from proxy.clock import Clock, instant, timestamp
 from proxy.core import budget, identifiers, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.case import Caller, Case, Rulebook
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Commitments
-from proxy.core.request import InferenceRequest
+from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
@@ -97,6 +97,7 @@ class Pipeline:
             origin_us=origin_us,
             deadline_us=origin_us + deadline_ms * 1000,
             budget=case.budget,
+            hops=_hops(case),
         )
         run = Run(
             case=case,
@@ -123,6 +124,13 @@ class Pipeline:
         except EvidenceUnavailable as error:
             raise unavailable(error) from error
         return decided, left
+
+
+def _hops(case: Case) -> Hops:
+    """A model that was asked for by name stands for itself; a seat of a plan goes to whoever was admitted for it."""
+    question, verdict = case.question, case.verdict
+    itself = isinstance(verdict, AdmittedPlan) and verdict.plan.first[0].primary in question.intent.named
+    return Hops(outage=question.on_outage if itself else OnOutage.SUBSTITUTE, refusal=question.on_refusal)
 
 
 def _quote(case: Case) -> int:

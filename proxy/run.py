@@ -132,7 +132,7 @@ class Run:
         sent = _Sent(self)
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=stream.leg)
         try:
-            await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, (stream.model,)))
+            await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,)))
             async with asyncio.timeout(self.calls.remaining_s(self.flight)):
                 await sent.send(stream.first)
                 async for content in stream.rest():
@@ -209,8 +209,8 @@ class Run:
             usage=usage if self.case.request.include_usage else None,
         )
         sent = _Sent(self)
-        models = receipt.contributed(self.flight.attempts, ending)
-        await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, models))
+        answering = receipt.contributed(self.flight.attempts, ending)
+        await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, answering))
         for event in events:
             await sent.send(event)
         await self._end_stream(ending, sent)
@@ -238,9 +238,9 @@ class Run:
         sent = _Sent(self)
         sent.note(body)
         await self._conclude(ending, sent)
-        models = receipt.contributed(self.flight.attempts, ending)
+        answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *receipt.headers(self.case, models)))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *receipt.headers(self.case, answering)))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:

@@ -15,7 +15,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from proxy.core.aggregation.steps import AggregatorName
-from proxy.core.request import OnRestricted
+from proxy.core.request import OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
 
 DEFAULTS = Path(__file__).parent / "defaults"
@@ -68,6 +68,16 @@ class Key(_Strict):
     sha256: Digest = Field(..., description="SHA-256 of the bearer key, hexadecimal (`apostille key new` prints both)")
 
 
+class Substitution(_Strict):
+    """What a stand-in that no catalogue declares may be, against the model it stands in for; empty means no bound."""
+
+    min_quality_ratio: float | None = Field(
+        None, gt=0, le=2, description="least measured quality for the task; what was not measured stands in for nothing"
+    )
+    max_price_ratio: float | None = Field(None, gt=0, description="most list price, input and output together")
+    max_latency_ratio: float | None = Field(None, gt=0, description="most typical latency")
+
+
 class Tenant(_Strict):
     """One customer of the proxy: who may call, under which jurisdictions and packs."""
 
@@ -82,6 +92,15 @@ class Tenant(_Strict):
     on_restricted: OnRestricted = Field(
         OnRestricted.SUBSTITUTE, description="a named model is forbidden: `substitute` or `refuse`"
     )
+    on_outage: OnOutage = Field(
+        OnOutage.SAME_MODEL,
+        description="a named model fails: `fail`, its other deployments (`same-model`), or `substitute`",
+    )
+    on_provider_refusal: OnRefusal = Field(
+        OnRefusal.REFUSE,
+        description="a provider refuses by rules of its own: `refuse`, or `substitute`: the next permitted deployment",
+    )
+    substitution: Substitution = Field(Substitution(), description="bounds of stand-ins that no catalogue declares")
     purpose: str = Field("general", pattern=r"^[a-z][a-z0-9-]{0,63}$", description="declared purpose of processing")
     data_classes: tuple[str, ...] = Field((), description="data classes that every request of this tenant carries")
     human_oversight: bool = Field(False, description="a person reviews each answer before it has effect")

@@ -3,12 +3,13 @@
 A request keeps the snapshot it began with; a reload swaps the whole. Raises the operator's errors at start, never later.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from audit.records import Bounds
 from audit.vocabulary import MILLIONTHS
 from policies import facts, packs
 from policies.errors import PolicyError
@@ -44,14 +45,19 @@ class Snapshot:
         return replace(self.callers[tenant], signals=signals, trusted=trusted)
 
 
-def build(settings: Settings, environ: Mapping[str, str]) -> Snapshot:
-    """Load everything that the settings name. Raises ``ConfigurationError``, naming file and key."""
+def build(
+    settings: Settings, environ: Mapping[str, str], *, drafts: Sequence[Path] = (), added: Sequence[str] = ()
+) -> Snapshot:
+    """Load everything that the settings name. Raises ``ConfigurationError``, naming file and key.
+
+    ``drafts``: directories of packs that are searched before all others; ``added``: packs that no tenant names, to be decided
+    with on demand. Neither changes what a tenant's profile says.
+    """
     documents = _documents(settings)
     try:
         known = facts.load(documents)
-        policy_set = packs.load(
-            _pack_directories(settings), tuple({p: None for t in settings.tenants.values() for p in t.packs})
-        )
+        named = dict.fromkeys((*(p for t in settings.tenants.values() for p in t.packs), *added))
+        policy_set = packs.load((*drafts, *_pack_directories(settings)), tuple(named))
         point = PolicyPoint(policy_set, known)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
@@ -144,6 +150,18 @@ def _defaults(settings: Settings) -> Defaults:
     )
 
 
+def _bounds(tenant: Tenant) -> Bounds:
+    def millionths(ratio: float | None) -> int | None:
+        return None if ratio is None else round(ratio * MILLIONTHS)
+
+    asked = tenant.substitution
+    return Bounds(
+        min_quality=millionths(asked.min_quality_ratio),
+        max_price=millionths(asked.max_price_ratio),
+        max_latency=millionths(asked.max_latency_ratio),
+    )
+
+
 def _caller(name: str, tenant: Tenant, rulebook: Rulebook) -> Caller:
     known = rulebook.point.facts
     for key, codes in (
@@ -173,6 +191,9 @@ def _caller(name: str, tenant: Tenant, rulebook: Rulebook) -> Caller:
         default_jurisdictions=tenant.default_jurisdictions,
         packs=tenant.packs,
         on_restricted=tenant.on_restricted,
+        on_outage=tenant.on_outage,
+        on_provider_refusal=tenant.on_provider_refusal,
+        bounds=_bounds(tenant),
         purpose=tenant.purpose,
         data_classes=frozenset(tenant.data_classes),
         human_oversight=tenant.human_oversight,

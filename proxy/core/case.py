@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from audit.records import Bounds
 from audit.vocabulary import RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
@@ -21,7 +22,7 @@ from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
-from proxy.core.request import InferenceRequest, OnRestricted, TaskClass
+from proxy.core.request import InferenceRequest, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import router
 from proxy.errors import ClientError, Forbidden
 
@@ -42,6 +43,9 @@ class Caller:
     default_jurisdictions: tuple[str, ...]
     packs: tuple[str, ...]
     on_restricted: OnRestricted
+    on_outage: OnOutage
+    on_provider_refusal: OnRefusal
+    bounds: Bounds
     purpose: str
     data_classes: frozenset[str]
     human_oversight: bool
@@ -73,7 +77,7 @@ class Case:
     applicable: Applicable | Unestablished
     data_classes: frozenset[str]
     purpose: str
-    intent: Intent
+    question: Question
     task: TaskClass
     task_confidence: int
     router: str
@@ -91,20 +95,26 @@ def decide(
     request_id: RequestId, request: InferenceRequest, caller: Caller, rulebook: Rulebook, *, now: datetime
 ) -> Case:
     """Decide a request. Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong."""
-    wanted = intent.resolve(request, catalogue=rulebook.catalogue, pipelines=rulebook.pipelines, allowed=caller.models)
+    wanted = intent.resolve(
+        request.model,
+        request.options,
+        catalogue=rulebook.catalogue,
+        pipelines=rulebook.pipelines,
+        allowed=caller.models,
+    )
     classes = _data_classes(request, caller)
     purpose = _purpose(request, caller, rulebook)
     applicable = jurisdiction.resolve(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
     task, confidence, used_router = _task(request, wanted)
+    question = _question(request, caller, rulebook, wanted, task)
     verdict: AdmittedPlan | Refused
     if isinstance(applicable, Unestablished):
         verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
     else:
-        question = _question(request, caller, rulebook, wanted, task)
         context = _context(caller, applicable, classes, purpose, now)
-        verdict, sentence = _enforced(question, context, rulebook.point)
+        verdict, sentence = enforced(question, context, rulebook.point)
     return Case(
         request_id=request_id,
         request=request,
@@ -113,7 +123,7 @@ def decide(
         applicable=applicable,
         data_classes=classes,
         purpose=purpose,
-        intent=wanted,
+        question=question,
         task=task,
         task_confidence=confidence,
         router=used_router,
@@ -169,6 +179,9 @@ def _question(
         on_restricted=_stricter(request.options.on_restricted, caller.on_restricted),
         defaults=rulebook.defaults,
         min_panel=request.options.min_panel,
+        on_outage=caller.on_outage,
+        on_refusal=caller.on_provider_refusal,
+        bounds=caller.bounds,
     )
 
 
@@ -192,7 +205,7 @@ def _context(caller: Caller, applicable: Applicable, classes: frozenset[str], pu
     )
 
 
-def _enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[AdmittedPlan | Refused, str]:
+def enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[AdmittedPlan | Refused, str]:
     """Verdict of the enforcement point, and the sentence of a refusal.
 
     A named model is asked about first, alone; the rest of the catalogue only when something must stand in for it.

@@ -84,11 +84,13 @@ def queries(question: Question) -> tuple[tuple[Query, ...], ...]:
     named = question.intent.named
     if not named:
         return (asked(question.pool()),)
-    if question.on_restricted is OnRestricted.REFUSE:
-        return (asked(named),)
     others = {d.id: d for d in question.pool()}
     for deployment in named:
         others.pop(deployment.id, None)
+    if question.may_hop():
+        return ((*asked(named), *asked(others.values())),)
+    if question.on_restricted is OnRestricted.REFUSE:
+        return (asked(named),)
     return (asked(named), asked(others.values()))
 
 

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
-from proxy.core.request import InferenceRequest, Options
+from proxy.core.request import Options
 from proxy.core.routing.cascade import Mode
 from proxy.errors import ClientError, Forbidden, NotFound
 
@@ -64,14 +64,13 @@ _COMPOSITE_OPTIONS = ("mode", "panel", "aggregator", "min_panel", "straggler_ms"
 
 
 def resolve(
-    request: InferenceRequest, *, catalogue: Catalogue, pipelines: Mapping[str, Declared], allowed: tuple[str, ...]
+    name: str, options: Options, *, catalogue: Catalogue, pipelines: Mapping[str, Declared], allowed: tuple[str, ...]
 ) -> Intent:
-    """The intent of a request. ``allowed``: patterns of the names that the tenant may ask for.
+    """The intent of a request's model name and options. ``allowed``: patterns of the names that the tenant may ask for.
 
     Raises ``Forbidden`` (``model-not-allowed``), ``NotFound`` (``model-not-found``) or ``ClientError``
     (``option-not-applicable``, ``unknown-panel-member``).
     """
-    name, options = request.model, request.options
     if not may_ask(name, allowed):
         raise Forbidden(
             "`model`: expected a name that this key may ask for; `GET /v1/models` lists them",

@@ -7,11 +7,12 @@ happen); ``enforcement`` compares the two, so that exclusions name what would ha
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from audit.records import Bounds
 from audit.vocabulary import MILLIONTHS, Role
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.intent import Intent, IntentKind
-from proxy.core.request import Needs, OnRestricted, TaskClass
+from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import cascade
 from proxy.core.routing.cascade import Expert, Mode
 
@@ -23,6 +24,8 @@ SELF_SAMPLES = 3
 """Samples of the one permitted model where policy leaves no panel: the smallest number with a majority."""
 JUDGED_PANEL = 3
 """Candidates that a judge compares: more cost more, and judges grow less reliable with length."""
+
+NO_BOUNDS = Bounds()
 
 Allowed = Callable[[Deployment], bool]
 
@@ -52,6 +55,13 @@ class Question:
     on_restricted: OnRestricted
     defaults: Defaults
     min_panel: int | None = None
+    on_outage: OnOutage = OnOutage.SAME_MODEL
+    on_refusal: OnRefusal = OnRefusal.REFUSE
+    bounds: Bounds = NO_BOUNDS
+
+    def may_hop(self) -> bool:
+        """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
+        return self.on_outage is OnOutage.SUBSTITUTE or self.on_refusal is OnRefusal.SUBSTITUTE
 
     def pool(self) -> tuple[Deployment, ...]:
         """Deployments that can serve the request whole, with those that the client named."""
@@ -114,8 +124,7 @@ def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, 
     """Best first: measured quality for the task, then price, then latency, then the catalogue's own order."""
 
     def merit(deployment: Deployment) -> tuple[int, int, int]:
-        price = deployment.price.input_micro_usd + deployment.price.output_micro_usd
-        return (-reliability(deployment, question.task), price, deployment.latency_ms)
+        return (-reliability(deployment, question.task), _price(deployment), deployment.latency_ms)
 
     return tuple(sorted(pool, key=merit))
 
@@ -127,8 +136,25 @@ def substitutes(question: Question, excluded: Sequence[Deployment], allowed: All
     declared = [
         found for deployment in excluded for name in deployment.alternates for found in question.catalogue.named(name)
     ]
-    order = [d for d in (*declared, *ranked(question, pool.values())) if d.id in pool and d.id not in barred]
+    matching = [d for d in ranked(question, pool.values()) if any(_within(question, e, d) for e in excluded)]
+    order = [d for d in (*declared, *matching) if d.id in pool and d.id not in barred]
     return tuple({d.id: d for d in order}.values())
+
+
+def _within(question: Question, excluded: Deployment, stand_in: Deployment) -> bool:
+    """Whether a stand-in keeps the tenant's bounds; what was not measured keeps none."""
+    bounds, task = question.bounds, question.task
+    if bounds.min_quality is not None:
+        had, has = excluded.measured.get(task), stand_in.measured.get(task)
+        if had is None or has is None or has * MILLIONTHS < had * bounds.min_quality:
+            return False
+    if bounds.max_price is not None and _price(stand_in) * MILLIONTHS > _price(excluded) * bounds.max_price:
+        return False
+    return bounds.max_latency is None or stand_in.latency_ms * MILLIONTHS <= excluded.latency_ms * bounds.max_latency
+
+
+def _price(deployment: Deployment) -> int:
+    return deployment.price.input_micro_usd + deployment.price.output_micro_usd
 
 
 def reason(excluded: Deployment, substitute: Deployment) -> str:
@@ -148,6 +174,10 @@ def _named(question: Question, allowed: Allowed) -> Plan | None:
     options = tuple(filter(allowed, named))
     if not options and question.on_restricted is OnRestricted.SUBSTITUTE:
         options = substitutes(question, named, allowed)
+    elif options and question.may_hop():
+        options = (*options[:MAX_FALLBACKS], *substitutes(question, named, allowed))
+    if question.on_outage is OnOutage.FAIL and question.on_refusal is OnRefusal.REFUSE:
+        options = options[:1]
     return _single(question, options)
 
 

@@ -23,6 +23,7 @@ from audit.records import (
     SignalRecord,
 )
 from audit.vocabulary import MILLIONTHS, DecisionOutcome, LegStatus, ResultOutcome, Role, Sha256Hex
+from proxy.core import redecision
 from proxy.core.aggregation.steps import Basis
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
@@ -125,6 +126,7 @@ def decision(
         prompt_commitment=commitments.of("prompt", request.commitment_input),
         max_cost_micro_usd=case.budget.left,
         refusal=None if admitted else refusal(case),
+        inputs=redecision.inputs(case),
     )
 
 

@@ -11,6 +11,7 @@ from audit.records import Exclusion, Substitution
 from audit.vocabulary import LegStatus, Sha256Hex
 from proxy.core import provenance
 from proxy.core.case import Case
+from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Attempt, Ending
 
@@ -20,25 +21,36 @@ DISCLOSE_AI = "disclose-ai"
 DISCLOSE_COMPOSITE = "disclose-composite"
 
 
-def headers(case: Case, models: Iterable[str] = ()) -> Headers:
-    """Headers of an answer. ``models``: catalogue models whose words or votes are in it, if that is known yet."""
+def headers(case: Case, answering: Sequence[Deployment] = ()) -> Headers:
+    """Headers of an answer. ``answering``: deployments whose words or votes are in it, if that is known yet."""
     verdict = case.verdict
     found = [
         ("apostille-record", case.request_id),
         ("apostille-jurisdictions", ",".join(case.jurisdictions) or "none"),
         ("apostille-policy", case.rulebook.point.digest),
     ]
-    named = ",".join(dict.fromkeys(models))
-    if named:
-        found.append(("apostille-models", named))
+    models = ",".join(dict.fromkeys(each.model for each in answering))
+    if models:
+        found.append(("apostille-models", models))
     if isinstance(verdict, AdmittedPlan):
-        stand_ins = ",".join(f"{s.excluded}->{s.substitute}" for s in verdict.substituted)
+        stand_ins = ",".join(
+            (*(f"{s.excluded}->{s.substitute}" for s in verdict.substituted), *_hopped(case, answering))
+        )
         if stand_ins:
             found.append(("apostille-substituted", stand_ins))
         told = disclosures(case)
         if told:
             found.append(("apostille-disclosure", ",".join(told)))
     return tuple(found)
+
+
+def _hopped(case: Case, answering: Sequence[Deployment]) -> tuple[str, ...]:
+    """Who answers for a permitted model that was asked for by name and failed, or whose provider refused."""
+    named = case.question.intent.named
+    assert isinstance(case.verdict, AdmittedPlan)
+    if not named or case.verdict.substituted or any(each in named for each in answering):
+        return ()
+    return tuple(f"{case.verdict.plan.first[0].primary.id}->{each.id}" for each in answering)
 
 
 def disclosures(case: Case) -> tuple[str, ...]:
@@ -54,10 +66,10 @@ def disclosures(case: Case) -> tuple[str, ...]:
     return tuple(told)
 
 
-def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[str, ...]:
-    """Catalogue models whose text or vote is in the answer, in the order of their legs."""
+def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment, ...]:
+    """Deployments whose text or vote is in the answer, in the order of their legs."""
     found = provenance.contributions(attempts, ending)
-    return tuple(dict.fromkeys(each.model for each in found if each.used))
+    return tuple(attempt.deployment for attempt, each in zip(attempts, found, strict=True) if each.used)
 
 
 def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sha256Hex, key: bytes) -> dict[str, Any]:

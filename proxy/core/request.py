@@ -35,6 +35,26 @@ class OnRestricted(StrEnum):
     REFUSE = "refuse"
 
 
+class OnOutage(StrEnum):
+    """Who may answer when every deployment of a model that was asked for by name fails."""
+
+    FAIL = "fail"
+    """Nobody: not even another deployment of the same model."""
+    SAME_MODEL = "same-model"
+    """Other deployments of the same model."""
+    SUBSTITUTE = "substitute"
+    """Other permitted models too, declared alternates first."""
+
+
+class OnRefusal(StrEnum):
+    """What to do when a provider refuses a request by rules of its own (safety, or 451)."""
+
+    REFUSE = "refuse"
+    """Say so: nobody else is asked."""
+    SUBSTITUTE = "substitute"
+    """Ask the next permitted deployment."""
+
+
 class ReceiptDetail(StrEnum):
     """How much of the receipt goes into the response body; the headers are always there."""
 

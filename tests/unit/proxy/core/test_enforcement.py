@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from audit.records import Bounds
 from audit.vocabulary import DecisionOutcome, Role, Verdict
 from policies.decision import Action, Decision, Query
 from proxy.core import enforcement
@@ -15,7 +16,7 @@ from proxy.core.catalogue import Capabilities, Catalogue, Deployment, Price, Tra
 from proxy.core.enforcement import AdmittedCall, AdmittedPlan, Refused
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.planning import Defaults, Question
-from proxy.core.request import Needs, OnRestricted, TaskClass
+from proxy.core.request import Needs, OnOutage, OnRestricted, TaskClass
 from proxy.core.routing.cascade import Mode
 
 
@@ -234,3 +235,58 @@ def test_no_plan_ever_names_a_denied_deployment(
     assert not {e.deployment for e in plan.excluded} - denied
     assert {s.excluded for s in plan.substituted} <= denied
     assert {s.leg for s in plan.plan.slots()} == set(plan.calls)
+
+
+def test_a_stand_in_keeps_the_bounds_and_a_declared_one_need_not() -> None:
+    found = catalogue(
+        deployment("x/a", quality=900_000, price=1_000_000, latency_ms=100, alternates=("n/declared",)),
+        deployment("n/declared", quality=100_000, price=9_000_000),
+        deployment("n/dear", quality=950_000, price=3_000_000, latency_ms=100),
+        deployment("n/slow", quality=940_000, price=1_000_000, latency_ms=900),
+        deployment("n/poor", quality=500_000, price=1_000_000, latency_ms=100),
+        deployment("n/unmeasured", price=1_000_000, latency_ms=100, measured={}),
+        deployment("n/fit", quality=850_000, price=1_500_000, latency_ms=150),
+    )
+    bounds = Bounds(min_quality=900_000, max_price=2_000_000, max_latency=2_000_000)
+    plan = enforced(question(found, named(found, "a"), bounds=bounds), ["x/a"])
+    assert isinstance(plan, AdmittedPlan)
+    assert [c.deployment.id for c in plan.calls["author"]] == ["n/declared", "n/fit"]
+    refused = enforced(question(found, named(found, "a"), bounds=Bounds(max_price=1)), ["x/a", "n/declared"])
+    assert isinstance(refused, Refused)
+
+
+def test_a_stand_in_is_never_one_that_lacks_what_the_request_needs() -> None:
+    small = Capabilities(context=100, max_output=10)
+    found = catalogue(deployment("x/a", alternates=("n/small",)), deployment("n/small", capabilities=small))
+    refused = enforced(question(found, named(found, "a"), needs=Needs(tools=True)), ["x/a"])
+    assert isinstance(refused, Refused)
+
+
+def test_an_outage_goes_as_far_as_the_tenant_says() -> None:
+    found = catalogue(deployment("n/a"), deployment("s/a"), deployment("n/b"))
+    reached = {
+        outage: [c.deployment.id for c in _calls(question(found, named(found, "a"), on_outage=outage))]
+        for outage in OnOutage
+    }
+    assert reached == {
+        OnOutage.FAIL: ["n/a"],
+        OnOutage.SAME_MODEL: ["n/a", "s/a"],
+        OnOutage.SUBSTITUTE: ["n/a", "s/a", "n/b"],
+    }
+
+
+def test_what_stands_in_on_an_outage_was_permitted_too() -> None:
+    found = catalogue(deployment("n/a"), deployment("n/b"), deployment("n/c"))
+    plan = enforced(question(found, named(found, "a"), on_outage=OnOutage.SUBSTITUTE), ["n/b"])
+    assert isinstance(plan, AdmittedPlan)
+    assert [c.deployment.id for c in plan.calls["author"]] == ["n/a", "n/c"]
+    single = {"n/b": ("single-model",), "n/c": ("single-model",)}
+    alone = enforced(question(found, named(found, "a"), on_outage=OnOutage.SUBSTITUTE), obligations=single)
+    assert isinstance(alone, AdmittedPlan)
+    assert [c.deployment.id for c in alone.calls["author"]] == ["n/a"]
+
+
+def _calls(asked: Question) -> tuple[AdmittedCall, ...]:
+    plan = enforced(asked)
+    assert isinstance(plan, AdmittedPlan)
+    return plan.calls["author"]
