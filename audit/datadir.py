@@ -70,6 +70,11 @@ class DataDirectory:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return map(_stored, self._rows("SELECT idx, request_id, kind, env FROM rec WHERE idx < ? ORDER BY idx", size))
 
+    def size(self) -> int:
+        """Number of entries that have a place in the log; raises ``UnreadableError``."""
+        (found,) = next(self._rows("SELECT max(idx) FROM rec"))
+        return found + 1 if isinstance(found, int) else 0
+
     def between(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Index and envelope of the entries in [first, end), in order; raises ``UnreadableError``."""
         query = "SELECT idx, env FROM rec WHERE idx >= ? AND idx < ? ORDER BY idx"

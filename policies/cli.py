@@ -50,6 +50,11 @@ def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
     draw = commands.add_parser("matrix", parents=[common, context], help="jurisdiction by deployment")
     draw.add_argument("--jurisdictions", default=JURISDICTIONS, metavar="A,B")
     draw.add_argument("--format", choices=["text", "html", "csv", "json"], default="text")
+    for name, told in (
+        ("drill", "what a ban would do to recorded traffic: --help says more"),
+        ("replay", "recorded decisions on the set in force, or on a draft: --help says more"),
+    ):
+        commands.add_parser(name, help=told, add_help=False)
     parser.set_defaults(shipped=tuple(catalogues))
     return parser
 

@@ -6,7 +6,11 @@ from datetime import datetime
 from audit.report import cli
 from policies import cli as policies_cli
 from policies import facts
+from proxy.drill import cli as drill_cli
 from proxy.settings import DEFAULTS
+
+RECORDED = ("drill", "replay")
+"""Commands of ``apostille policy`` that read the log."""
 
 
 def report_main(argv: Sequence[str]) -> int:
@@ -20,5 +24,7 @@ def report_main(argv: Sequence[str]) -> int:
 
 
 def policy_main(argv: Sequence[str]) -> int:
-    """``apostille policy`` over the shipped catalogues, unless others are named."""
+    """``apostille policy`` over the shipped catalogues, unless others are named; drills and replays over recorded traffic."""
+    if argv and argv[0] in RECORDED:
+        return drill_cli.drill_main(argv)
     return policies_cli.policy_main(argv, sorted(DEFAULTS.glob("*.yaml")))

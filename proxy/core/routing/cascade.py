@@ -134,7 +134,14 @@ def _cost(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
 
 
 def _merit(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
-    """Expected accuracy: the strong model's, plus what agreement adds, less what it spoils, less what waiting costs."""
+    """Expected accuracy, less what waiting for the slower of the pair costs."""
+    one, other = first
+    slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
+    return expected_accuracy(first, rest) - slow
+
+
+def expected_accuracy(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
+    """Expected share of right answers of a cascade: the strong model's, plus what agreement adds, less what it spoils."""
     one, other = first
     right, wrong = _together(one, other)
     strong = max((e.accuracy for e in rest), default=max(one.accuracy, other.accuracy))
@@ -143,5 +150,4 @@ def _merit(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
         second = GAIN_OF_SECOND * rest[1].accuracy / max(rest[0].accuracy, 0.01)
         second *= 0.5 if rest[0].make == rest[1].make else 1.0
     alike = LOSS_OF_AGREEMENT * WRONG_AND_ALIKE * wrong * (2 if one.make == other.make else 1)
-    slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
-    return strong + GAIN_OF_AGREEMENT * right + second - alike - slow
+    return strong + GAIN_OF_AGREEMENT * right + second - alike
