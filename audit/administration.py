@@ -15,6 +15,8 @@ LOG_KEY = "log-key"
 RECORD_KEY = "record-key"
 """Name of a key-event's subject: SHA-256 of the record key's SPKI, which is its key id."""
 ADDED = "added"
+POLICY_SET = "policy-set"
+"""Name of a policy-activation's subject: the digest of the policy set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,59 @@ class KeyEvent:
     certificate: Sha256Hex
     not_before: str
     not_after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyActivation:
+    """What decides from here on. ``cause``: ``start`` or ``reload``. ``emergencies``: break-glass acts that were signed."""
+
+    policy: Sha256Hex
+    facts: Sha256Hex
+    catalogue: Sha256Hex
+    cause: str
+    previous: Sha256Hex | None
+    approved_by: tuple[str, ...]
+    shadow: Sha256Hex | None
+    emergencies: tuple["Emergency", ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Emergency:
+    """Rules that do not bind some tenants for a while. Times: RFC 3339."""
+
+    rules: tuple[str, ...]
+    tenants: tuple[str, ...]
+    since: str
+    until: str
+    reason: str
+    approved_by: tuple[str, ...]
+
+
+def render_policy_activation(
+    activation: PolicyActivation, *, at: str, position: Position, anchor: Anchor | None
+) -> bytes:
+    """Canonical bytes of the statement."""
+    predicate = {
+        **_common(at, position, anchor),
+        "facts": activation.facts,
+        "catalogue": activation.catalogue,
+        "cause": activation.cause,
+        "previous": activation.previous,
+        "approvedBy": activation.approved_by,
+        "shadow": activation.shadow,
+        "breakGlass": [
+            {
+                "rules": each.rules,
+                "tenants": each.tenants,
+                "since": each.since,
+                "until": each.until,
+                "reason": each.reason,
+                "approvedBy": each.approved_by,
+            }
+            for each in activation.emergencies
+        ],
+    }
+    return statement.render(RecordKind.POLICY_ACTIVATION, {POLICY_SET: activation.policy}, predicate)
 
 
 def render_log_start(start: LogStart, *, at: str, position: Position, anchor: Anchor | None) -> bytes:

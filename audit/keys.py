@@ -340,6 +340,25 @@ def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> 
     )
 
 
+def public_der(pem: bytes) -> bytes:
+    """SPKI of a P-256 public key's PEM text; raises ``MalformedError``."""
+    try:
+        key = serialization.load_pem_public_key(pem)
+    except (ValueError, UnsupportedAlgorithm) as cause:
+        raise MalformedError("expected a public key in PEM", code="public-key") from cause
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise MalformedError("expected a P-256 public key, got another kind", code="public-key")
+    return _spki(key)
+
+
+def load_record_signer(pem: bytes) -> P256Signer:
+    """The signer of a P-256 private key's PEM text; raises ``MalformedError``."""
+    key = _load_private(pem)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise MalformedError("expected a P-256 private key, got another kind", code="private-key")
+    return record_signer(key)
+
+
 def load_log_signer(name: str, pem: bytes) -> LogSigner:
     """The log key of a PEM text; raises ``MalformedError``."""
     key = _load_private(pem)

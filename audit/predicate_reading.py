@@ -23,6 +23,7 @@ from audit.records import (
     Position,
     Refusal,
     ResultRecord,
+    Shadow,
     SignalRecord,
     Substitution,
 )
@@ -69,6 +70,7 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         max_cost_micro_usd=_integer_or_none(value, "maxCostMicroUsd"),
         refusal=_optional(value, "refusal", _refusal_from),
         inputs=_optional(value, "inputs", inputs_from),
+        shadow=_optional(value, "shadow", _shadow_from),
     )
 
 
@@ -125,6 +127,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
         prompt_tokens=_integer(value, "promptTokens"),
         max_output_tokens=_integer_or_none(value, "maxOutputTokens"),
         comparable=_flag(value, "comparable"),
+        suspended=_texts(value, "suspended"),
         bounds=Bounds(
             min_quality=_integer_or_none(bounds, "minQuality"),
             max_price=_integer_or_none(bounds, "maxPrice"),
@@ -171,6 +174,16 @@ def _substitution_from(value: Mapping[str, Any]) -> Substitution:
         role=_word(value, "role", Role),
         rules=_texts(value, "rules"),
         reason=_text(value, "reason"),
+    )
+
+
+def _shadow_from(value: Mapping[str, Any]) -> Shadow:
+    return Shadow(
+        policy=_digest(value, "policy"),
+        outcome=_word(value, "outcome", DecisionOutcome),
+        excluded=_texts(value, "excluded"),
+        rules=_texts(value, "rules"),
+        refusal=_text(value, "refusal"),
     )
 
 

@@ -16,6 +16,7 @@ from audit.records import (
     Position,
     Refusal,
     ResultRecord,
+    Shadow,
     Substitution,
 )
 
@@ -52,6 +53,7 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "maxCostMicroUsd": record.max_cost_micro_usd,
         "refusal": None if record.refusal is None else _refusal_object(record.refusal),
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
+        "shadow": None if record.shadow is None else _shadow_object(record.shadow),
     }
 
 
@@ -121,6 +123,7 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
         "promptTokens": inputs.prompt_tokens,
         "maxOutputTokens": inputs.max_output_tokens,
         "comparable": inputs.comparable,
+        "suspended": inputs.suspended,
         "bounds": {
             "minQuality": bounds.min_quality,
             "maxPrice": bounds.max_price,
@@ -133,6 +136,16 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "minPanel": chosen.min_panel,
             "threshold": chosen.threshold,
         },
+    }
+
+
+def _shadow_object(each: Shadow) -> dict[str, Any]:
+    return {
+        "policy": each.policy,
+        "outcome": each.outcome,
+        "excluded": each.excluded,
+        "rules": each.rules,
+        "refusal": each.refusal,
     }
 
 

@@ -112,7 +112,8 @@ class Inputs:
     """What a decision was made from, besides the members beside it: enough to decide again on other rules, and no content.
 
     ``packs`` in force for the tenant. ``needs``: capabilities asked for, sorted. Sizes in tokens, estimated from the prompt.
-    ``user_us_person``: an attestation, None unknown. ``comparable``: the answers of several models can be compared.
+    ``suspended``: rules that a break-glass act had switched off. ``user_us_person``: an attestation, None unknown.
+    ``comparable``: the answers of several models can be compared.
     """
 
     packs: tuple[str, ...]
@@ -127,8 +128,20 @@ class Inputs:
     prompt_tokens: int
     max_output_tokens: int | None
     comparable: bool
+    suspended: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
     composition: Composition = Composition()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """What a draft set would have said, beside the decision and without effect. ``refusal``: its code, or ""."""
+
+    policy: Sha256Hex
+    outcome: DecisionOutcome
+    excluded: tuple[str, ...]
+    rules: tuple[str, ...]
+    refusal: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +183,7 @@ class DecisionRecord:
     refusal: Refusal | None = None
     inputs: Inputs | None = None
     """None in records of versions that did not write it."""
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from audit.records import (
     Position,
     Refusal,
     ResultRecord,
+    Shadow,
     SignalRecord,
     Substitution,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "Position",
     "Refusal",
     "ResultRecord",
+    "Shadow",
     "SignalRecord",
     "Statement",
     "Substitution",

@@ -53,6 +53,10 @@ def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
     for name, told in (
         ("drill", "what a ban would do to recorded traffic: --help says more"),
         ("replay", "recorded decisions on the set in force, or on a draft: --help says more"),
+        ("digest", "digests of what a configuration puts in force, and who approved them"),
+        ("approve", "approve the policy set of a configuration"),
+        ("sign", "sign a pack"),
+        ("break-glass", "suspend rules for some tenants, for a while"),
     ):
         commands.add_parser(name, help=told, add_help=False)
     parser.set_defaults(shipped=tuple(catalogues))

@@ -25,7 +25,7 @@ class Context:
     """What holds for the whole request. All codes were checked against the facts before they get here.
 
     ``user_us_person`` is an attestation (yes, no, unknown as None), never a nationality.
-    ``now`` is timezone-aware.
+    ``now`` is timezone-aware. ``suspended``: rules that a break-glass act has switched off for this tenant, by id.
     """
 
     tenant: str
@@ -38,6 +38,7 @@ class Context:
     user_us_person: bool | None = None
     flowdown: frozenset[str] = frozenset()
     audience: str = "internal"
+    suspended: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if self.now.tzinfo is None:

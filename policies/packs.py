@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from audit.canonical import digest, encode
+from audit.canonical import decode, digest, encode
 from policies import cedar, lint, rules, shipped
 from policies.decision import RuleText
 from policies.errors import PackError
@@ -76,6 +76,17 @@ def load(directory: Path | Sequence[Path], names: Sequence[str]) -> PolicySet:
         packs=MappingProxyType({p: tuple(i for i, rule in found.items() if rule.pack == p) for p in files}),
         schema=schema,
     )
+
+
+def manifest(policy_set: PolicySet) -> Mapping[str, Mapping[str, str]]:
+    """SHA-256 of every file of every pack, by ``<pack>/<file>``, as it was loaded."""
+    found = decode(policy_set.texts[policy_set.digest].encode())
+    return {pack: dict(files) for pack, files in found["packs"].items()}
+
+
+def place(name: str, directories: Sequence[Path]) -> Path:
+    """The folder that a pack is taken from. Raises ``PackError``."""
+    return _find(name, directories)
 
 
 def check_names(policy_set: PolicySet, facts: Facts) -> None:

@@ -152,6 +152,7 @@ class PolicyPoint:
             context.user_us_person,
             context.flowdown,
             context.audience,
+            context.suspended,
         )
         return self._contexts.get(key, dict)
 
@@ -161,7 +162,7 @@ class PolicyPoint:
             return Decision(query=query, verdict=Verdict.DENY, errors=strangers)
         now = _to_milliseconds(context.now)
         above = self._facts.territories.above(context.jurisdictions, now)
-        sliced = self._slice(context.packs, above, now)
+        sliced = self._slice(context.packs, above, now, context.suspended)
         outcome = cedar.evaluate(
             action=query.action.value,
             deployment=query.deployment,
@@ -220,13 +221,19 @@ class PolicyPoint:
             found.append("unknown-jurisdiction:none")
         return tuple(sorted(found))
 
-    def _slice(self, names: tuple[str, ...], above: frozenset[str], now: datetime) -> _Sliced:
-        """Rules of the packs that can fire; those left out cannot, as one of their conjuncts does not hold."""
+    def _slice(
+        self, names: tuple[str, ...], above: frozenset[str], now: datetime, suspended: frozenset[str] = frozenset()
+    ) -> _Sliced:
+        """Rules of the packs that can fire; those left out cannot, as one of their conjuncts does not hold.
+
+        A suspended base permit stays: break-glass can only lift what forbids.
+        """
         ids = tuple(
             identifier
             for name in dict.fromkeys(names)
             for identifier in self._set.packs[name]
             if identifier in self._set.parsed
+            and (identifier not in suspended or self._set.parsed[identifier].base_permit)
             and (not self._sliced or self._set.parsed[identifier].can_fire(above, now))
         )
 

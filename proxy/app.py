@@ -19,17 +19,18 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from audit import durable, layout
+from audit import layout
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
+from proxy import settings as configuration
 from proxy import snapshot as snapshots
+from proxy.activation import Activation
 from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
-from proxy.auth import Authenticator
 from proxy.calls import Calls
 from proxy.clock import Clock
-from proxy.pipeline import Limits, Pipeline
+from proxy.pipeline import Pipeline
 from proxy.settings import Settings
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
@@ -46,14 +47,18 @@ _log = logging.getLogger(__name__)
 
 
 class Server:
-    """One proxy process. ``ready`` is called with the port once it answers."""
+    """One proxy process over a configuration file. ``ready`` is called with the port once it answers."""
 
-    def __init__(
-        self, settings: Settings, environ: Mapping[str, str], ready: Callable[[int], None] = lambda _: None
-    ) -> None:
-        self._settings = settings
+    def __init__(self, config: Path, environ: Mapping[str, str], ready: Callable[[int], None] = lambda _: None) -> None:
+        """Raises ``ConfigurationError``."""
+        self._config = config
+        self._environ = environ
         self._ready = ready
-        self._snapshot = snapshots.build(settings, environ)
+        self._snapshot = self._load()
+        self._settings = self._snapshot.settings
+
+    def _load(self) -> Snapshot:
+        return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises ``ConfigurationError`` or ``HistoryError`` before it answers anything."""
@@ -67,18 +72,19 @@ class Server:
         )
         traces = _traces(settings, log)
         try:
-            keep_policy_texts(settings.data_dir, self._snapshot)
+            activation = Activation(self._snapshot, self._load, log, Clock())
+            activation.begin()
             traces.start()
             log.listen(lambda _: traces.notify())
-            self._serve(log, traces)
+            self._serve(log, traces, activation)
         finally:
             log.close()
             traces.stop()
 
-    def _serve(self, log: Log, traces: TraceExporter) -> None:
+    def _serve(self, log: Log, traces: TraceExporter, activation: Activation) -> None:
         server = self._settings.server
         config = uvicorn.Config(
-            self._application(log, traces),
+            self._application(log, traces, activation),
             host=server.host,
             port=server.port,
             loop="uvloop",
@@ -95,39 +101,54 @@ class Server:
         )
         _Announcing(config, self._ready).run()
 
-    def _application(self, log: Log, traces: TraceExporter) -> ASGIApp:
+    def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
-        authenticator = Authenticator(self._settings)
-        fusion = self._settings.fusion
-        pipeline = Pipeline(
-            lambda: self._snapshot.rulebook,
-            log,
-            Calls(transports, clock.monotonic_us),
-            Limits(deadline_ms=fusion.deadline_ms, straggler_ms=fusion.straggler_ms),
-            clock,
-        )
+        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
         async def lifespan(_: FastAPI) -> Any:
             await transports.start(kinds)
+            activation.transports = transports
+            reloading = _reloads(activation, self._config)
             try:
                 yield
             finally:
+                for task in reloading:
+                    task.cancel()
+                await asyncio.gather(*reloading, return_exceptions=True)
                 await transports.aclose()
 
-        current = lambda: self._snapshot  # noqa: E731  # one snapshot, read anew by every request
+        current = activation.current
         rest = create(
             [
-                *models.routes(authenticator, current, clock),
-                *records.routes(log, self._settings.data_dir, authenticator),
+                *models.routes(current, clock),
+                *records.routes(log, self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
-                *health.routes(log, current, traces.status),
+                *health.routes(log, activation, traces.status),
             ],
             lifespan,
         )
-        return front({CHAT_PATH: ChatEndpoint(pipeline, authenticator, current)}, rest)
+        return front({CHAT_PATH: ChatEndpoint(pipeline, current)}, rest)
+
+
+def _reloads(activation: Activation, config: Path) -> list["asyncio.Task[None]"]:
+    """Reload on SIGHUP, and where the configuration says so whenever a file changed. Gives what runs for it."""
+    asked = asyncio.Event()
+
+    async def obey() -> None:
+        while True:
+            await asked.wait()
+            asked.clear()
+            await activation.reload()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked.set)
+    tasks = [asyncio.create_task(obey())]
+    seconds = activation.current().settings.policy.watch_seconds
+    if seconds:
+        tasks.append(asyncio.create_task(activation.watch(config, seconds)))
+    return tasks
 
 
 def front(hot: Mapping[str, ASGIApp], rest: ASGIApp) -> ASGIApp:
@@ -156,16 +177,6 @@ def create(routes: list[Route], lifespan: Any) -> FastAPI:
     app.add_exception_handler(404, errors.not_found)
     app.add_exception_handler(405, errors.method_not_allowed)
     return app
-
-
-def keep_policy_texts(data_dir: Path, current: Snapshot) -> None:
-    """Keep every text of the policy set in force beside the log, named by its digest, for bundles and auditors."""
-    folder = data_dir / layout.POLICIES
-    folder.mkdir(parents=True, exist_ok=True)
-    for text in current.rulebook.point.policy_set.texts.values():
-        place = data_dir / layout.policy_path(text.encode())
-        if not place.exists():
-            durable.replace(place, text.encode())
 
 
 def _traces(settings: Settings, log: Log) -> TraceExporter:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit import founding
+from audit import founding, keys
 from audit.errors import AuditError
 from proxy import settings, workspace
 from proxy.app import Server
@@ -43,7 +43,7 @@ def up_main(argv: Sequence[str]) -> int:
     def run() -> None:
         prepared = workspace.prepare(arguments.dir)
         server = Server(
-            settings.load(prepared.config, environ=os.environ),
+            prepared.config,
             os.environ,
             ready=lambda port: print(workspace.announcement(prepared, port), flush=True),
         )
@@ -59,7 +59,7 @@ def serve_main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     return _guarded(
         lambda: Server(
-            settings.load(arguments.config, environ=os.environ),
+            arguments.config,
             os.environ,
             ready=lambda port: print(f"APOSTILLE_URL=http://127.0.0.1:{port}", flush=True),
         ).run()
@@ -82,10 +82,31 @@ def init_main(argv: Sequence[str]) -> int:
 
 
 def key_main(argv: Sequence[str]) -> int:
-    """Make a bearer key: the key for its user, the digest for the configuration."""
-    parser = argparse.ArgumentParser(prog="apostille key", description="Make a bearer key and its digest.")
-    parser.add_argument("action", choices=["new"])
-    parser.parse_args(argv)
+    """Make a bearer key: the key for its user, the digest for the configuration. Or a key pair for signing packs and approvals."""
+    parser = argparse.ArgumentParser(
+        prog="apostille key", description="Make a bearer key and its digest, or a signing key."
+    )
+    parser.add_argument("action", choices=["new", "signing"])
+    parser.add_argument(
+        "--out", default="signing", metavar="NAME", help="signing: writes NAME.key.pem and NAME.pub.pem"
+    )
+    arguments = parser.parse_args(argv)
+    if arguments.action == "signing":
+        return _signing_key(Path(arguments.out))
     key, digest = new_key()
     print(f"key: {key}\nsha256: {digest}")
+    return 0
+
+
+def _signing_key(name: Path) -> int:
+    """A P-256 pair: the private key for its owner alone, the public one for the configuration."""
+    signer = keys.record_signer()
+    private, public = name.with_name(f"{name.name}.key.pem"), name.with_name(f"{name.name}.pub.pem")
+    try:
+        keys.write_private(private, keys.private_pem(signer.key))
+        public.write_bytes(keys.public_pem(signer.public_der))
+    except OSError as error:
+        print(f"apostille key: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        return USAGE
+    print(f"private: {private}\npublic: {public}")
     return 0

@@ -119,3 +119,8 @@ class ConfigurationError(Exception):
     """The operator's configuration is at fault; the server does not start, and says where and what was expected."""
 
     code = "configuration-invalid"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            self.code = code

@@ -5,8 +5,6 @@ before that: ``proxy.calls`` takes the ``Appended`` of the decision. What follow
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 
 import orjson
 
@@ -19,52 +17,44 @@ from proxy.calls import Calls, Flight, Hops
 from proxy.clock import Clock, instant, timestamp
 from proxy.core import budget, identifiers, provenance, receipt
 from proxy.core import case as cases
-from proxy.core.case import Caller, Case, Rulebook
+from proxy.core.case import Caller, Case
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.settings import Fusion
+from proxy.snapshot import Snapshot
 
 EXPECTED_OUTPUT_TOKENS = 500
 """For the quote of a dry run whose request sets no limit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Times of the operator, milliseconds."""
-
-    deadline_ms: int
-    straggler_ms: int | None
-
-
 class Pipeline:
-    """Answers requests. ``rulebook`` gives the snapshot in force; a request keeps the one it began with."""
+    """Answers requests, each with the snapshot that it brings."""
 
-    def __init__(self, rulebook: Callable[[], Rulebook], log: Log, calls: Calls, limits: Limits, clock: Clock) -> None:
-        self._rulebook = rulebook
+    def __init__(self, log: Log, calls: Calls, clock: Clock) -> None:
         self._log = log
         self._calls = calls
-        self._limits = limits
         self._clock = clock
         self._randomness = Randomness()
 
-    async def answer(self, request: InferenceRequest, caller: Caller, exchange: Exchange) -> None:
+    async def answer(self, request: InferenceRequest, caller: Caller, current: Snapshot, exchange: Exchange) -> None:
         """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
         now_us = self._clock.unix_us()
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
             request,
             caller,
-            self._rulebook(),
+            current.rulebook,
             now=instant(now_us),
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())
             await exchange.end(orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case))}))
             return
-        run, left = await self._recorded(case, now_us, exchange)
+        run, left = await self._recorded(case, now_us, current.settings.fusion, exchange)
         if left is not None:
             await run.abandon(left)
             raise left
@@ -73,7 +63,9 @@ class Pipeline:
         else:
             await run.refuse(_refusal(case))
 
-    async def _recorded(self, case: Case, now_us: int, exchange: Exchange) -> tuple[Run, asyncio.CancelledError | None]:
+    async def _recorded(
+        self, case: Case, now_us: int, limits: Fusion, exchange: Exchange
+    ) -> tuple[Run, asyncio.CancelledError | None]:
         """Wall 1: the decision is durable when this returns; with the cancellation that came meanwhile, if one did.
 
         Raises ``EvidenceDown``.
@@ -88,8 +80,8 @@ class Pipeline:
         origin_us = self._clock.monotonic_us()
         decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
         options = case.request.options
-        deadline_ms = min(options.deadline_ms or self._limits.deadline_ms, self._limits.deadline_ms)
-        straggler_ms = options.straggler_ms or self._limits.straggler_ms
+        deadline_ms = min(options.deadline_ms or limits.deadline_ms, limits.deadline_ms)
+        straggler_ms = options.straggler_ms or limits.straggler_ms
         flight = Flight(
             decided=decided,
             request=case.request,

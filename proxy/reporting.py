@@ -6,6 +6,7 @@ from datetime import datetime
 from audit.report import cli
 from policies import cli as policies_cli
 from policies import facts
+from proxy import governance_cli
 from proxy.drill import cli as drill_cli
 from proxy.settings import DEFAULTS
 
@@ -27,4 +28,6 @@ def policy_main(argv: Sequence[str]) -> int:
     """``apostille policy`` over the shipped catalogues, unless others are named; drills and replays over recorded traffic."""
     if argv and argv[0] in RECORDED:
         return drill_cli.drill_main(argv)
+    if argv and argv[0] in governance_cli.COMMANDS:
+        return governance_cli.governance_main(argv)
     return policies_cli.policy_main(argv, sorted(DEFAULTS.glob("*.yaml")))

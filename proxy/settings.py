@@ -159,6 +159,33 @@ class Pipeline(_Strict):
     threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
 
 
+class Person(_Strict):
+    """Somebody whose signature counts."""
+
+    id: Name = Field(..., description="name of whoever holds the key, as records tell it")
+    public_key_file: Path = Field(
+        ..., description="PEM file with a P-256 public key (`apostille key signing` makes one)"
+    )
+
+
+class Policy(_Strict):
+    """How rules come into force."""
+
+    pack_signers: tuple[Person, ...] = Field(
+        (), description="who may sign packs; where somebody is named, an unsigned pack from `pack_dirs` is refused"
+    )
+    approvers: tuple[Person, ...] = Field((), description="who may approve a policy set, or sign a break-glass act")
+    approvals: int = Field(
+        0, ge=0, le=16, description="how many of them must have approved a policy set with its facts before it decides"
+    )
+    signatures_dir: Path | None = Field(None, description="folder with approvals and break-glass acts")
+    break_glass_hours: float = Field(24, gt=0, le=720, description="longest time of a break-glass act")
+    shadow_dirs: tuple[Path, ...] = Field(
+        (), description="draft packs that decide alongside, without effect; their verdicts are on record"
+    )
+    watch_seconds: float = Field(0, ge=0, description="look for changed files this often and reload; 0: on SIGHUP only")
+
+
 class Settings(_Strict):
     """The whole configuration."""
 
@@ -170,6 +197,7 @@ class Settings(_Strict):
         ("builtin:local",), min_length=1, description="catalogue files, or `builtin:local`, `builtin:providers`"
     )
     pack_dirs: tuple[Path, ...] = Field((), description="directories with further policy packs; searched first")
+    policy: Policy = Field(Policy(), description="how rules come into force")
     tenants: Mapping[Name, Tenant] = Field(..., min_length=1, description="tenants by id")
     jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
     traces: Traces = Field(Traces(), description="OpenTelemetry export")
@@ -230,6 +258,21 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "pack_dirs": tuple(base / p for p in settings.pack_dirs),
             "catalogue": tuple(c if c.startswith(BUILTIN) else str(base / c) for c in settings.catalogue),
             "jwt": tuple(j.model_copy(update={"public_key_file": base / j.public_key_file}) for j in settings.jwt),
+            "policy": _anchored_policy(settings.policy, base),
+        }
+    )
+
+
+def _anchored_policy(policy: Policy, base: Path) -> Policy:
+    def people(found: tuple[Person, ...]) -> tuple[Person, ...]:
+        return tuple(p.model_copy(update={"public_key_file": base / p.public_key_file}) for p in found)
+
+    return policy.model_copy(
+        update={
+            "pack_signers": people(policy.pack_signers),
+            "approvers": people(policy.approvers),
+            "signatures_dir": None if policy.signatures_dir is None else base / policy.signatures_dir,
+            "shadow_dirs": tuple(base / p for p in policy.shadow_dirs),
         }
     )
 

@@ -5,32 +5,41 @@ A request keeps the snapshot it began with; a reload swaps the whole. Raises the
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from audit import keys
+from audit.errors import MalformedError
 from audit.records import Bounds
 from audit.vocabulary import MILLIONTHS
-from policies import facts, packs
+from policies import facts, packs, shipped
 from policies.errors import PolicyError
 from policies.jurisdiction import Signal, SignalSource, normal
 from policies.labels import KNOWN
+from policies.packs import PolicySet
 from policies.point import PolicyPoint
 from proxy import settings as configuration
-from proxy.core import loading
-from proxy.core.case import Caller, Rulebook
+from proxy.auth import Authenticator
+from proxy.core import governance, loading
+from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
+from proxy.core.governance import BreakGlass, BreakGlassLimits
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
 from proxy.errors import ConfigurationError
-from proxy.settings import Pipeline, Settings, Tenant
+from proxy.settings import Person, Pipeline, Settings, Tenant
 
 MAX_SECRET_BYTES = 65_536
+SIGNATURE = "pack.sig.json"
+"""File in a pack's folder with the signature over all its rules."""
+MAX_SIGNATURES, MAX_SIGNATURE_BYTES = 1_000, 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What is in force. ``callers``: each tenant as a caller without signals of a request.
+    """What is in force. ``callers``: each tenant as a caller without signals of a request. ``approved_by``: who signed for it.
 
     ``credentials``: value of each variable that a catalogue names, from the environment or from the file in ``<name>_FILE``.
     """
@@ -38,6 +47,8 @@ class Snapshot:
     settings: Settings
     rulebook: Rulebook
     callers: Mapping[str, Caller]
+    approved_by: tuple[str, ...]
+    authenticator: Authenticator
     credentials: Mapping[str, str] = field(repr=False)
 
     def caller(self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource]) -> Caller:
@@ -61,6 +72,7 @@ def build(
         point = PolicyPoint(policy_set, known)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
+    approved_by, emergencies = _signed(settings, policy_set, known.digest) if not drafts else ((), ())
     credentials = _credentials(loading.credential_names(documents), environ)
     catalogue = loading.load(documents, available=credentials)
     rulebook = Rulebook(
@@ -70,14 +82,104 @@ def build(
             {name: _declared(name, pipeline, catalogue) for name, pipeline in settings.pipelines.items()}
         ),
         defaults=_defaults(settings),
+        emergencies=emergencies,
+        draft=_draft(settings, tuple(named), known),
     )
     callers = {name: _caller(name, tenant, rulebook) for name, tenant in settings.tenants.items()}
     return Snapshot(
         settings=settings,
         rulebook=rulebook,
         callers=MappingProxyType(callers),
+        approved_by=approved_by,
+        authenticator=Authenticator(settings),
         credentials=MappingProxyType(credentials),
     )
+
+
+def _signed(
+    settings: Settings, policy_set: PolicySet, facts_digest: str
+) -> tuple[tuple[str, ...], tuple[BreakGlass, ...]]:
+    """Who approved what is loaded, and the emergencies that were signed. Raises ``ConfigurationError``."""
+    asked = settings.policy
+    _check_packs(settings, policy_set)
+    approvers = _keys_of(asked.approvers)
+    contents = _envelopes(asked.signatures_dir)
+    names = governance.approvals(contents, policy_set.digest, facts_digest, approvers)
+    if len(names) < asked.approvals:
+        raise ConfigurationError(
+            f"policy set `{policy_set.digest}` with facts `{facts_digest}`: expected {asked.approvals} approvals, "
+            f"got {len(names)} ({', '.join(names) or 'nobody'}); `apostille policy approve` makes one",
+            code="policy-not-approved",
+        )
+    limits = BreakGlassLimits(approvals=asked.approvals, longest=timedelta(hours=asked.break_glass_hours))
+    return names, governance.emergencies(contents, policy_set, approvers, limits)
+
+
+def _check_packs(settings: Settings, policy_set: PolicySet) -> None:
+    """Every pack that does not come with the package is signed, where the configuration names signers."""
+    signers = _keys_of(settings.policy.pack_signers)
+    if not signers:
+        return
+    for name, files in packs.manifest(policy_set).items():
+        folder = packs.place(name, settings.pack_dirs)
+        if folder.parent == shipped.PACKS:
+            continue
+        try:
+            content = (folder / SIGNATURE).read_bytes()
+        except OSError:
+            raise ConfigurationError(
+                f"pack `{name}`: expected its signature in `{folder / SIGNATURE}`, got none", code="pack-not-signed"
+            ) from None
+        governance.check_pack(name, files, content, signers)
+
+
+def _keys_of(people: Sequence[Person]) -> dict[str, bytes]:
+    found = {}
+    for person in people:
+        try:
+            found[person.id] = keys.public_der(person.public_key_file.read_bytes())
+        except (OSError, MalformedError):
+            raise ConfigurationError(
+                f"`policy`: expected a P-256 public key in PEM of `{person.id}` at `{person.public_key_file}`"
+            ) from None
+    if len(set(found.values())) < len(people):
+        raise ConfigurationError("`policy`: expected a name and a key of their own for every person")
+    return found
+
+
+def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
+    """Contents of the signatures' folder, in order of name; what is too large for an envelope is none."""
+    if folder is None:
+        return ()
+    if not folder.is_dir():
+        raise ConfigurationError(f"`policy.signatures_dir`: expected a directory, got `{folder}`")
+    found = sorted(folder.glob("*.json"))
+    if len(found) > MAX_SIGNATURES:
+        raise ConfigurationError(f"`policy.signatures_dir`: expected at most {MAX_SIGNATURES} files, got {len(found)}")
+    return tuple(path.read_bytes() for path in found if path.stat().st_size <= MAX_SIGNATURE_BYTES)
+
+
+def _draft(settings: Settings, named: tuple[str, ...], known: facts.Facts) -> Draft | None:
+    folders = settings.policy.shadow_dirs
+    if not folders:
+        return None
+    fresh = draft_names(folders, frozenset(named))
+    try:
+        found = packs.load((*folders, *_pack_directories(settings)), (*named, *fresh))
+        return Draft(point=PolicyPoint(found, known), packs=fresh)
+    except PolicyError as error:
+        raise ConfigurationError(f"`policy.shadow_dirs`: {error}") from error
+
+
+def draft_names(folders: Sequence[Path], named: frozenset[str]) -> tuple[str, ...]:
+    """Packs of draft folders that no tenant names: they join for every tenant. Raises ``ConfigurationError``."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigurationError(f"expected a directory of packs, got `{folder}`")
+    found = {p.name for folder in folders for p in folder.iterdir() if p.is_dir() and any(p.glob("*.cedar"))}
+    if not found:
+        raise ConfigurationError("expected draft packs, each in a folder of its own, got none")
+    return tuple(sorted(found - named))
 
 
 def _credentials(names: frozenset[str], environ: Mapping[str, str]) -> dict[str, str]:

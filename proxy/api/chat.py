@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from starlette.types import Message, Receive, Scope, Send
 
-from proxy.auth import Authenticator
 from proxy.calls import CUT_CLIENT
 from proxy.errors import ClientError, ProxyError, TooLarge
 from proxy.pipeline import Pipeline
@@ -23,11 +22,10 @@ _log = logging.getLogger(__name__)
 
 
 class ChatEndpoint:
-    """The endpoint. ``snapshot`` gives what is in force."""
+    """The endpoint. ``snapshot`` gives what is in force; a request keeps the one it began with."""
 
-    def __init__(self, pipeline: Pipeline, authenticator: Authenticator, snapshot: Callable[[], Snapshot]) -> None:
+    def __init__(self, pipeline: Pipeline, snapshot: Callable[[], Snapshot]) -> None:
         self._pipeline = pipeline
-        self._authenticator = authenticator
         self._snapshot = snapshot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,7 +45,7 @@ class ChatEndpoint:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         peer = scope.get("client")
         snapshot = self._snapshot()
-        principal = self._authenticator.principal(
+        principal = snapshot.authenticator.principal(
             _text(headers.get(b"authorization")),
             _text(headers.get(b"apostille-jurisdiction")),
             peer[0] if peer else None,
@@ -66,7 +64,7 @@ class ChatEndpoint:
         assert task is not None
         watch = asyncio.ensure_future(_cancel_when_gone(receive, task))
         try:
-            await self._pipeline.answer(request, caller, exchange)
+            await self._pipeline.answer(request, caller, snapshot, exchange)
         except asyncio.CancelledError as cause:
             if CUT_CLIENT not in cause.args:
                 raise

@@ -1,6 +1,7 @@
 """``GET /healthz``: whether this process can answer requests: 200, or 503 with the code of what is wrong."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -8,19 +9,21 @@ from starlette.routing import Route
 
 from audit.log import Log
 from audit.trace_feed import FeedStatus
-from proxy.snapshot import Snapshot
+from proxy.activation import Activation
 
 
-def routes(log: Log, snapshot: Callable[[], Snapshot], traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
+def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
     """The route. Traces that cannot be delivered are told and are no reason to refuse requests: the log has them."""
 
     async def health(_: Request) -> Response:
         state = log.state
-        current = snapshot()
+        current = activation.current()
         body = {
             "status": state,
             "log": {"instance": log.instance, "published_size": log.published_size},
             "policy": current.rulebook.point.digest,
+            "policy_since": activation.since,
+            "reload_failing": None if activation.failing is None else asdict(activation.failing),
             "catalogue": current.rulebook.catalogue.digest,
             "deployments": len(current.rulebook.catalogue.deployments),
             "traces": [

@@ -15,7 +15,6 @@ from policies import explain, jurisdiction, labels
 from policies.decision import Action, Context, Decision, Query
 from policies.jurisdiction import Unestablished
 from proxy.api.errors import answered
-from proxy.auth import Authenticator
 from proxy.clock import Clock, instant
 from proxy.core.case import Caller, Rulebook
 from proxy.core.intent import RESERVED, may_ask
@@ -23,16 +22,16 @@ from proxy.errors import Forbidden
 from proxy.snapshot import Snapshot
 
 
-def routes(authenticator: Authenticator, snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
+def routes(snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
     """The routes of this module."""
 
     async def models(request: Request) -> Response:
-        principal = authenticator.principal(
+        current = snapshot()
+        principal = current.authenticator.principal(
             request.headers.get("authorization"),
             request.headers.get("apostille-jurisdiction"),
             request.client.host if request.client else None,
         )
-        current = snapshot()
         caller = current.caller(principal.tenant_id, principal.signals, principal.trusted)
         now = instant(clock.unix_us())
         with_excluded = request.query_params.get("excluded", "").lower() in ("1", "true", "yes")

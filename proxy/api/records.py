@@ -4,6 +4,7 @@ Another tenant's record and one that does not exist are the same answer.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -19,17 +20,17 @@ from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
 from audit.vocabulary import RecordKind
 from proxy.api.errors import answered
-from proxy.auth import Authenticator
 from proxy.errors import ClientError, EvidenceDown, NotFound
+from proxy.snapshot import Snapshot
 
 MAX_ID = 128
 
 
-def routes(log: Log, data_dir: Path, authenticator: Authenticator) -> list[Route]:
+def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[Route]:
     """The routes over one log."""
 
     async def found(request: Request) -> tuple[StoredRecord, ...]:
-        principal = authenticator.principal(
+        principal = snapshot().authenticator.principal(
             request.headers.get("authorization"), None, request.client.host if request.client else None
         )
         identifier = request.path_params["id"]

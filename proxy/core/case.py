@@ -5,7 +5,7 @@ request says wrongly raises ``ClientError``; what the law or the policy says is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit.records import Bounds
@@ -20,6 +20,7 @@ from proxy.core.aggregation.expected import expected
 from proxy.core.budget import Budget
 from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
+from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, OnOutage, OnRefusal, OnRestricted, TaskClass
@@ -57,18 +58,29 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A policy set that decides without effect. ``packs``: those that no tenant names; they count for every tenant."""
+
+    point: PolicyPoint
+    packs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """What decides: policy and facts, catalogue, compositions. One per snapshot."""
+    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside."""
 
     point: PolicyPoint
     catalogue: Catalogue
     pipelines: Mapping[str, Declared]
     defaults: Defaults
+    emergencies: tuple[BreakGlass, ...] = ()
+    draft: Draft | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A decided request. ``jurisdictions`` sorted; ``sentence``: why it was refused, in plain language, or ""."""
+    """A decided request. ``jurisdictions`` sorted; ``sentence``: why it was refused, in plain language, or "".
+    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said."""
 
     request_id: RequestId
     request: InferenceRequest
@@ -84,6 +96,8 @@ class Case:
     verdict: AdmittedPlan | Refused
     sentence: str
     budget: Budget
+    suspended: frozenset[str] = frozenset()
+    shadow: AdmittedPlan | Refused | None = None
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -109,12 +123,16 @@ def decide(
     )
     task, confidence, used_router = _task(request, wanted)
     question = _question(request, caller, rulebook, wanted, task)
+    suspended = frozenset(rule for act in rulebook.emergencies for rule in act.suspends(caller.tenant, now))
     verdict: AdmittedPlan | Refused
+    shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):
         verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
     else:
-        context = _context(caller, applicable, classes, purpose, now)
+        context = replace(_context(caller, applicable, classes, purpose, now), suspended=suspended)
         verdict, sentence = enforced(question, context, rulebook.point)
+        if rulebook.draft is not None:
+            shadow, _ = enforced(question, drafted(context, rulebook.draft), rulebook.draft.point)
     return Case(
         request_id=request_id,
         request=request,
@@ -129,6 +147,8 @@ def decide(
         router=used_router,
         verdict=verdict,
         sentence=sentence,
+        suspended=suspended,
+        shadow=shadow,
         budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
     )
 
@@ -203,6 +223,11 @@ def _context(caller: Caller, applicable: Applicable, classes: frozenset[str], pu
         flowdown=caller.flowdown,
         audience=caller.audience,
     )
+
+
+def drafted(context: Context, draft: Draft) -> Context:
+    """The context as a draft decides it: its new packs count, and no emergency lifts its rules."""
+    return replace(context, packs=(*context.packs, *draft.packs), suspended=frozenset())
 
 
 def enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[AdmittedPlan | Refused, str]:

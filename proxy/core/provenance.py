@@ -20,6 +20,7 @@ from audit.records import (
     Position,
     Refusal,
     ResultRecord,
+    Shadow,
     SignalRecord,
 )
 from audit.vocabulary import MILLIONTHS, DecisionOutcome, LegStatus, ResultOutcome, Role, Sha256Hex
@@ -27,7 +28,7 @@ from proxy.core import redecision
 from proxy.core.aggregation.steps import Basis
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
-from proxy.core.enforcement import AdmittedPlan
+from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.replies import Usage
 from proxy.core.request import JsonObject
 
@@ -127,6 +128,21 @@ def decision(
         max_cost_micro_usd=case.budget.left,
         refusal=None if admitted else refusal(case),
         inputs=redecision.inputs(case),
+        shadow=_shadow(case),
+    )
+
+
+def _shadow(case: Case) -> Shadow | None:
+    said, draft = case.shadow, case.rulebook.draft
+    if said is None or draft is None:
+        return None
+    admitted = said if isinstance(said, AdmittedPlan) else None
+    return Shadow(
+        policy=Sha256Hex(draft.point.digest),
+        outcome=admitted.outcome if admitted else DecisionOutcome.REFUSED,
+        excluded=tuple(each.deployment for each in said.excluded),
+        rules=tuple(sorted({rule for each in said.excluded for rule in each.rules})),
+        refusal=said.code if isinstance(said, Refused) else "",
     )
 
 

@@ -64,6 +64,7 @@ def inputs(case: Case) -> Inputs:
         prompt_tokens=question.needs.prompt_tokens_estimate,
         max_output_tokens=question.needs.max_output_tokens,
         comparable=question.comparable,
+        suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
         composition=Composition(
             mode=options.mode,
@@ -137,6 +138,7 @@ def context_of(record: DecisionRecord, *, at: datetime) -> Context:
         user_us_person=found.user_us_person,
         flowdown=frozenset(found.flowdown),
         audience=found.audience,
+        suspended=frozenset(found.suspended),
     )
 
 

@@ -180,7 +180,7 @@ def _replay(arguments: argparse.Namespace, loaded: Settings, environ: Mapping[st
     before: Judge | None = None
     draft, after = active, Judge(Side(rulebook=active.rulebook))
     if arguments.policy:
-        names = _new_packs(arguments.policy, active)
+        names = snapshot.draft_names(arguments.policy, frozenset(active.rulebook.point.policy_set.packs))
         draft = snapshot.build(loaded, environ, drafts=arguments.policy, added=names)
         before, after = after, Judge(Side(rulebook=draft.rulebook, packs=names))
     for request, first, second in compared(_requests(source), before, after, skipped):
@@ -190,16 +190,6 @@ def _replay(arguments: argparse.Namespace, loaded: Settings, environ: Mapping[st
     question = "Draft packs instead of those in force" if arguments.policy else "Recorded decisions on the set in force"
     _told(arguments, tally, question, _notes(skipped), (active, draft))
     return DIFFERS if found.count else DONE
-
-
-def _new_packs(folders: Sequence[Path], active: Snapshot) -> tuple[str, ...]:
-    for folder in folders:
-        if not folder.is_dir():
-            raise ConfigurationError(f"`--policy`: expected a directory of packs, got `{folder}`")
-    names = sorted({p.name for folder in folders for p in folder.iterdir() if p.is_dir() and list(p.glob("*.cedar"))})
-    if not names:
-        raise ConfigurationError("`--policy`: expected a directory with at least one pack in a folder of its own")
-    return tuple(name for name in names if name not in active.rulebook.point.policy_set.packs)
 
 
 # --- both -------------------------------------------------------------------------------------------------------------

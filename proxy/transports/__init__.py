@@ -17,11 +17,18 @@ class Transports:
         self._openai = OpenAITransport(secrets)
         self._litellm = LiteLLMTransport(secrets)
         self._local: LocalTransport | None = None
+        self.started = frozenset({TransportKind.OPENAI, TransportKind.LITELLM})
+
+    def use(self, secrets: Mapping[str, str]) -> None:
+        """Take other credentials from the next call on."""
+        self._openai.use(secrets)
+        self._litellm.use(secrets)
 
     async def start(self, kinds: Collection[TransportKind]) -> None:
         """Make ready what has to be loaded before the first request. Raises ``ConfigurationError``."""
         if TransportKind.LOCAL in kinds:
             self._local = LocalTransport(self._openai)
+            self.started |= {TransportKind.LOCAL}
             await self._local.start()
 
     async def open(self, call: AdmittedCall, request: UpstreamRequest) -> UpstreamResponse:

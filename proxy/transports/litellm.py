@@ -39,9 +39,14 @@ class LiteLLMTransport:
     """``secrets``: value of each environment variable that a catalogue names."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._secrets = dict(secrets)
+        self._secrets: Mapping[str, str] = {}
+        self.use(secrets)
         self._library: Any = None
         self._loading = asyncio.Lock()
+
+    def use(self, secrets: Mapping[str, str]) -> None:
+        """Take other credentials from the next call on."""
+        self._secrets = dict(secrets)
 
     async def open(self, call: AdmittedCall, request: UpstreamRequest) -> "LiteLLMResponse":
         """Send and wait for the answer or its beginning. Raises an ``UpstreamError``."""

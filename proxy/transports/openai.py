@@ -49,8 +49,13 @@ class OpenAITransport:
     """``secrets``: value of each environment variable that a catalogue names. They appear in one header and nowhere else."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
-        self._authorization = {name: f"Bearer {value}" for name, value in secrets.items()}
+        self._authorization: Mapping[str, str] = {}
+        self.use(secrets)
         self._session: aiohttp.ClientSession | None = None
+
+    def use(self, secrets: Mapping[str, str]) -> None:
+        """Take other credentials from the next call on."""
+        self._authorization = {name: f"Bearer {value}" for name, value in secrets.items()}
 
     async def open(self, call: AdmittedCall, request: UpstreamRequest) -> "OpenAIResponse":
         """Send and wait for the head. Raises an ``UpstreamError``."""

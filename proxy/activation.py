@@ -1,0 +1,207 @@
+"""What is in force, and how it is replaced while requests run: all of it or nothing, on record before it decides.
+
+1. A new snapshot is loaded and checked beside the old one, in a thread; anything wrong leaves the old one in force, and says so
+   in the log output and under ``/healthz`` until a reload succeeds.
+2. Its texts are kept beside the log, then its activation is a durable record, then it decides: no record ever names a policy set
+   that the log does not know.
+3. A request keeps the snapshot that it began with, so a reload neither drops nor mixes anything.
+4. Where the server listens, and its log, cannot be changed by a reload: such a file is refused.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from audit import administration, durable, layout
+from audit.administration import Emergency, PolicyActivation
+from audit.errors import EvidenceUnavailable
+from audit.log import Log, Pending
+from audit.records import Anchor, Position
+from audit.vocabulary import RecordKind, Sha256Hex
+from policies import labels
+from policies.decision import Action, Context, Query
+from policies.jurisdiction import normal
+from policies.packs import PolicySet
+from proxy.clock import Clock, instant, timestamp
+from proxy.errors import ConfigurationError
+from proxy.snapshot import Snapshot
+from proxy.transports import Transports
+
+START, RELOAD = "start", "reload"
+FIXED = ("data_dir", "server", "log", "traces")
+"""Settings that a reload cannot change."""
+MAX_WATCHED = 10_000
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A reload that was refused. ``at``: RFC 3339."""
+
+    code: str
+    message: str
+    at: str
+
+
+class Activation:
+    """Holds the snapshot in force. ``load`` reads a new one from the operator's files; raises ``ConfigurationError``."""
+
+    def __init__(self, first: Snapshot, load: Callable[[], Snapshot], log: Log, clock: Clock) -> None:
+        self._current = first
+        self._load = load
+        self._record = log
+        self._clock = clock
+        self._turn = asyncio.Lock()
+        self.transports: Transports | None = None
+        self.failing: Failure | None = None
+        self.since = ""
+
+    def current(self) -> Snapshot:
+        """What is in force now."""
+        return self._current
+
+    def begin(self) -> None:
+        """Put the first snapshot in force, on record. Raises ``EvidenceUnavailable``; not for an event loop's thread."""
+        keep_texts(self._current)
+        at = timestamp(self._clock.unix_us())
+        self._record.append_now(_pending(self._current, START, None, at))
+        self.since = at
+
+    async def reload(self) -> bool:
+        """Replace what is in force; False, with ``failing``, where it stays."""
+        async with self._turn:
+            at = timestamp(self._clock.unix_us())
+            before = Sha256Hex(self._current.rulebook.point.digest)
+            try:
+                fresh = await asyncio.to_thread(self._prepared)
+                await self._record.append(_pending(fresh, RELOAD, before, at))
+            except (ConfigurationError, EvidenceUnavailable) as error:
+                return self._refused(Failure(code=error.code, message=str(error), at=at))
+            except Exception:  # noqa: BLE001  # a defect of ours changes nothing that is in force, nor ends the reloading
+                _log.exception("reload failed")
+                return self._refused(
+                    Failure(code="internal-error", message="a defect; the log output has its trace", at=at)
+                )
+            self._current, self.since, self.failing = fresh, at, None
+            if self.transports is not None:
+                self.transports.use(fresh.credentials)
+            _log.info("reloaded: policy set %s", fresh.rulebook.point.digest)
+            return True
+
+    def _refused(self, failure: Failure) -> bool:
+        self.failing = failure
+        _log.error("reload refused, what was in force stays: %s: %s", failure.code, failure.message)
+        return False
+
+    def _prepared(self) -> Snapshot:
+        """A loaded, checked and warmed snapshot, its texts on disk."""
+        fresh = self._load()
+        for name in FIXED:
+            if getattr(fresh.settings, name) != getattr(self._current.settings, name):
+                raise ConfigurationError(
+                    f"`{name}`: expected what the server was started with; a change needs a restart"
+                )
+        kinds = {d.transport for d in fresh.rulebook.catalogue.deployments.values()}
+        if self.transports is not None and not kinds <= self.transports.started:
+            raise ConfigurationError("`catalogue`: expected no new embedded pool; it needs a restart")
+        warm(fresh, self._clock)
+        keep_texts(fresh)
+        return fresh
+
+    async def watch(self, config: Path, seconds: float) -> None:
+        """Reload whenever a file changed, until cancelled."""
+        seen = await asyncio.to_thread(_fingerprint, config, self._current)
+        while True:
+            await asyncio.sleep(seconds)
+            found = await asyncio.to_thread(_fingerprint, config, self._current)
+            if found != seen:
+                seen = found
+                await self.reload()
+
+
+def warm(snapshot: Snapshot, clock: Clock) -> None:
+    """Decide what every tenant's plain requests will ask, so that nobody waits for it."""
+    now = instant(clock.unix_us())
+    rulebook = snapshot.rulebook
+    queries = [Query(deployment=d, action=action) for d in rulebook.catalogue.deployments for action in Action]
+    for name, caller in snapshot.callers.items():
+        codes = frozenset(map(normal, snapshot.settings.tenants[name].jurisdictions))
+        if not codes:
+            continue
+        context = Context(
+            tenant=name,
+            packs=caller.packs,
+            jurisdictions=codes,
+            data_classes=labels.label(caller.data_classes, prompt_detected=frozenset()),
+            purpose=caller.purpose,
+            now=now,
+            human_oversight=caller.human_oversight,
+            user_us_person=caller.user_us_person,
+            flowdown=caller.flowdown,
+            audience=caller.audience,
+        )
+        rulebook.point.decide_all(context, queries)
+
+
+def keep_texts(snapshot: Snapshot) -> None:
+    """Keep every text of the policy sets beside the log, named by its digest, for bundles and auditors."""
+    folder = snapshot.settings.data_dir / layout.POLICIES
+    folder.mkdir(parents=True, exist_ok=True)
+    for text in (text for found in _sets(snapshot) for text in found.texts.values()):
+        place = snapshot.settings.data_dir / layout.policy_path(text.encode())
+        if not place.exists():
+            durable.replace(place, text.encode())
+
+
+def _sets(snapshot: Snapshot) -> Iterator[PolicySet]:
+    yield snapshot.rulebook.point.policy_set
+    if snapshot.rulebook.draft is not None:
+        yield snapshot.rulebook.draft.point.policy_set
+
+
+def _pending(snapshot: Snapshot, cause: str, previous: Sha256Hex | None, at: str) -> Pending:
+    rulebook = snapshot.rulebook
+    activation = PolicyActivation(
+        policy=Sha256Hex(rulebook.point.digest),
+        facts=Sha256Hex(rulebook.point.facts_digest),
+        catalogue=Sha256Hex(rulebook.catalogue.digest),
+        cause=cause,
+        previous=previous,
+        approved_by=snapshot.approved_by,
+        shadow=Sha256Hex(rulebook.draft.point.digest) if rulebook.draft else None,
+        emergencies=tuple(
+            Emergency(
+                rules=tuple(sorted(act.rules)),
+                tenants=tuple(sorted(act.tenants)),
+                since=act.since.isoformat(),
+                until=act.until.isoformat(),
+                reason=act.reason,
+                approved_by=act.approvers,
+            )
+            for act in rulebook.emergencies
+        ),
+    )
+
+    def build(position: Position, anchor: Anchor | None) -> bytes:
+        return administration.render_policy_activation(activation, at=at, position=position, anchor=anchor)
+
+    return Pending(request_id=f"policy-{rulebook.point.digest[:16]}", kind=RecordKind.POLICY_ACTIVATION, build=build)
+
+
+def _fingerprint(config: Path, snapshot: Snapshot) -> tuple[tuple[str, int, int], ...]:
+    """Names, times and sizes of the files that a snapshot was read from."""
+    settings = snapshot.settings
+    folders = [*settings.pack_dirs, *settings.policy.shadow_dirs]
+    folders += [settings.policy.signatures_dir] if settings.policy.signatures_dir else []
+    files = [config, *settings.catalogue_files()]
+    files += sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*"))[:MAX_WATCHED]
+    found = []
+    for path in files:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((str(path), status.st_mtime_ns, status.st_size))
+    return tuple(found)
