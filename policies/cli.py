@@ -1,4 +1,4 @@
-"""``apostille policy``: check packs, explain a decision, draw what may be used where.
+"""``apostille policy``: check packs, explain a decision, draw what may be used where, print every rule.
 
 Results on standard output, the rest on standard error. Exit codes: 0 yes, 1 no, 2 usage, 3 could not tell.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.vocabulary import Verdict
-from policies import cases, facts, labels, matrix, matrix_page, packs, shipped
+from policies import cases, facts, labels, matrix, matrix_page, packs, reference, shipped
 from policies.decision import Action, Context, Query
 from policies.errors import PolicyError
 from policies.explain import sentence
@@ -22,6 +22,9 @@ NO, USAGE = 1, 2
 STALE = timedelta(days=180)
 """A rule that nobody has checked for this long is named by ``check``."""
 JURISDICTIONS = "DE,FR,IT,GB,CH,US,US-TX,CN,JP,IN,BR,AU"
+CHOSEN = "residency-"
+"""Packs of this name are alternatives that a tenant chooses one of: nobody is under all of them."""
+IN_FORCE = f"packs in force (default: all but {CHOSEN}…)"
 SHIPPED = Path(packs.__file__).parent / "packs"
 
 
@@ -36,7 +39,7 @@ def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
         "--catalogue", type=Path, action="append", default=[], metavar="FILE", help="catalogue files (default: shipped)"
     )
     context = argparse.ArgumentParser(add_help=False)
-    context.add_argument("--pack", action="append", default=[], metavar="NAME", help="packs in force (default: all)")
+    context.add_argument("--pack", action="append", default=[], metavar="NAME", help=IN_FORCE)
     context.add_argument("--data-classes", default="", metavar="A,B", help="classes of the data")
     context.add_argument("--purpose", default="general")
     context.add_argument("--flowdown", default="", metavar="A,B", help="contract clauses")
@@ -44,6 +47,7 @@ def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
     context.add_argument("--at", type=_day, default=None, metavar="DAY", help="decide as on this day (default: today)")
     commands.add_parser("check", parents=[common], help="parse, validate and lint every pack; its digest")
     commands.add_parser("test", parents=[common], help="every pack's cases.yaml, and the days around each rule's dates")
+    commands.add_parser("reference", parents=[common], help="every rule of every pack, in plain words, as Markdown")
     explain = commands.add_parser("explain", parents=[common, context], help="why a deployment may be used, or not")
     explain.add_argument("deployment")
     explain.add_argument("--jurisdiction", required=True, metavar="A,B", help="codes that apply")
@@ -79,6 +83,8 @@ def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
                 return _check(arguments)
             case "test":
                 return _test(arguments)
+            case "reference":
+                return _reference(arguments)
             case "explain":
                 return _explain(arguments)
             case _:
@@ -96,6 +102,11 @@ def _facts(arguments: argparse.Namespace) -> facts.Facts:
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     found = {p.name for folder in (*folders, SHIPPED) if folder.is_dir() for p in folder.iterdir() if p.is_dir()}
     return tuple(sorted(found))
+
+
+def _in_force(arguments: argparse.Namespace) -> tuple[str, ...]:
+    found = (name for name in _names(arguments.folders) if not name.startswith(CHOSEN))
+    return tuple(arguments.pack) or tuple(found)
 
 
 def _point(arguments: argparse.Namespace, names: Sequence[str]) -> PolicyPoint:
@@ -147,6 +158,11 @@ def _test(arguments: argparse.Namespace) -> int:
     return NO if bad else 0
 
 
+def _reference(arguments: argparse.Namespace) -> int:
+    print(reference.page(packs.load(tuple(arguments.folders), _names(arguments.folders))))
+    return 0
+
+
 def _context(arguments: argparse.Namespace, names: tuple[str, ...], codes: frozenset[str]) -> Context:
     classes = frozenset(filter(None, arguments.data_classes.split(",")))
     return Context(
@@ -162,7 +178,7 @@ def _context(arguments: argparse.Namespace, names: tuple[str, ...], codes: froze
 
 
 def _explain(arguments: argparse.Namespace) -> int:
-    names = tuple(arguments.pack) or _names(arguments.folders)
+    names = _in_force(arguments)
     point = _point(arguments, names)
     codes = frozenset(normal(code) for code in arguments.jurisdiction.split(","))
     context = _context(arguments, names, codes)
@@ -175,7 +191,7 @@ def _explain(arguments: argparse.Namespace) -> int:
 
 
 def _matrix(arguments: argparse.Namespace) -> int:
-    names = tuple(arguments.pack) or _names(arguments.folders)
+    names = _in_force(arguments)
     point = _point(arguments, names)
     codes = [normal(code) for code in arguments.jurisdictions.split(",")]
     unknown = [code for code in codes if code not in point.facts.jurisdictions]

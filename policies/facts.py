@@ -197,10 +197,12 @@ def _families(read: _Read, companies: Mapping[str, Company]) -> dict[str, Family
             if raw.developer not in companies:
                 raise FactsError(f"unknown developer `{raw.developer}`", document=name, where=where)
             models[identifier] = _merged(models.get(identifier), raw, document=name, where=where)
-    for identifier, raw in models.items():
-        for parent in raw.parents or ():
-            if parent.model not in models:
-                raise FactsError(f"unknown parent `{parent.model}`", document="models", where=identifier)
+    for name, document in read:
+        for identifier, raw in document.models.items():
+            for parent in raw.parents or ():
+                if parent.model not in models:
+                    where = f"models.{identifier}.parents"
+                    raise FactsError(f"unknown parent `{parent.model}`", document=name, where=where)
     return {identifier: _family(identifier, models) for identifier in models}
 
 

@@ -18,7 +18,7 @@ from policies import cedar, lint, rules, shipped
 from policies.decision import RuleText
 from policies.errors import PackError
 from policies.facts import Facts
-from policies.rules import Rule, Status
+from policies.rules import NEVER_DECIDES, Rule
 
 MAX_FILE_BYTES = 1 << 20
 TERMINATOR = ";"
@@ -31,13 +31,15 @@ class PolicySet:
     """Packs in force, under one digest.
 
     ``rules``: what people are told, by rule id, drafts included. ``texts``: every pack file, the schema and the manifest by
-    SHA-256; the manifest's is ``digest``. ``parsed``: the rules that decide, by id. ``packs``: ids of each pack's rules.
+    SHA-256; the manifest's is ``digest``. ``parsed``: the rules that decide, by id; ``silent``: drafts and others that never
+    do. ``packs``: ids of each pack's rules.
     """
 
     digest: str
     rules: Mapping[str, RuleText]
     texts: Mapping[str, str] = field(repr=False)
     parsed: Mapping[str, Rule] = field(repr=False)
+    silent: Mapping[str, Rule] = field(repr=False)
     packs: Mapping[str, tuple[str, ...]]
     schema: cedar.Schema = field(repr=False)
 
@@ -72,7 +74,8 @@ def load(directory: Path | Sequence[Path], names: Sequence[str]) -> PolicySet:
         digest=identity,
         rules=MappingProxyType({identifier: rule.text() for identifier, rule in found.items()}),
         texts=MappingProxyType({**texts, identity: manifest.decode()}),
-        parsed=MappingProxyType({i: rule for i, rule in found.items() if rule.status is not Status.DRAFT}),
+        parsed=MappingProxyType({i: rule for i, rule in found.items() if rule.status not in NEVER_DECIDES}),
+        silent=MappingProxyType({i: rule for i, rule in found.items() if rule.status in NEVER_DECIDES}),
         packs=MappingProxyType({p: tuple(i for i, rule in found.items() if rule.pack == p) for p in files}),
         schema=schema,
     )
@@ -90,8 +93,8 @@ def place(name: str, directories: Sequence[Path]) -> Path:
 
 
 def check_names(policy_set: PolicySet, facts: Facts) -> None:
-    """Raise ``PackError`` for the first rule that names what the facts do not know."""
-    for rule in policy_set.parsed.values():
+    """Raise ``PackError`` for the first rule, drafts included, that names what the facts do not know."""
+    for rule in (*policy_set.parsed.values(), *policy_set.silent.values()):
         for message in lint.unknown_names(rule, facts):
             raise _problem(rule, message)
 

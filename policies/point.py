@@ -81,7 +81,7 @@ _Bucket = dict[tuple[str, Action], Decision]
 class PolicyPoint:
     """Decides. One instance per snapshot of policy set and facts; replaced whole when either changes."""
 
-    __slots__ = ("_boundaries", "_contexts", "_entities", "_facts", "_set", "_sliced", "_slices")
+    __slots__ = ("_boundaries", "_changes", "_contexts", "_entities", "_facts", "_set", "_sliced", "_slices")
 
     def __init__(self, policy_set: PolicySet, facts: Facts, *, cached: bool = True, sliced: bool = True) -> None:
         """``cached`` and ``sliced`` exist so that a test can compare; both only save time.
@@ -93,7 +93,8 @@ class PolicyPoint:
         self._facts = facts
         self._sliced = sliced
         literals = {at for rule in policy_set.parsed.values() for at in (rule.since, rule.until) if at is not None}
-        self._boundaries = tuple(sorted(literals | facts.boundaries()))
+        self._changes = tuple(sorted(facts.boundaries()))
+        self._boundaries = tuple(sorted({*literals, *self._changes}))
         self._contexts: _Kept[tuple[object, ...], _Bucket] | None = _Kept(MAX_CONTEXTS) if cached else None
         self._slices: _Kept[tuple[str, ...], _Sliced] = _Kept(MAX_SLICES)
         self._entities: _Kept[int, cedar.Entities] = _Kept(MAX_EPOCHS)
@@ -244,8 +245,10 @@ class PolicyPoint:
         return self._slices.get(ids, compiled)
 
     def _entities_at(self, now: datetime) -> cedar.Entities:
+        """Entities as of an instant: facts and groups change them, the dates of rules do not."""
         return self._entities.get(
-            self.epoch(now), lambda: cedar.compile_entities(entities.build(self._facts, now), self._set.schema)
+            bisect_right(self._changes, now),
+            lambda: cedar.compile_entities(entities.build(self._facts, now), self._set.schema),
         )
 
 

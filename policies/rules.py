@@ -34,7 +34,7 @@ OPTIONAL = (
 
 
 class Status(StrEnum):
-    """Standing of a rule's legal basis. A draft is checked with its pack and never decides."""
+    """Standing of a rule's legal basis. See ``NEVER_DECIDES``."""
 
     COMPANY = "company"
     IN_FORCE = "in_force"
@@ -44,6 +44,12 @@ class Status(StrEnum):
     LIFTED = "lifted"
     FUTURE = "future"
     DRAFT = "draft"
+    RESCINDED = "rescinded"
+    """Withdrawn before it applied."""
+
+
+NEVER_DECIDES = frozenset({Status.DRAFT, Status.RESCINDED})
+"""Never law on any day: such a rule is checked with its pack, is shown to people, and fires for nobody."""
 
 
 class Effect(StrEnum):

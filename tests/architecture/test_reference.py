@@ -7,6 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
+from policies.cli import policy_main
 from proxy import calls, errors, settings
 from proxy.transports import base
 from proxy.wire.options import OPTION_NAMES
@@ -102,3 +103,8 @@ def test_reasons_for_a_cut_leg_are_documented() -> None:
     documented = rows("error-codes.md")
     for code in (calls.CUT_CLIENT, calls.CUT_DEADLINE, calls.CUT_STOPPED, calls.CUT_STRAGGLER):
         assert code in documented
+
+
+def test_the_page_of_rules_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    assert policy_main(["reference"]) == 0
+    assert (REFERENCE / "rules.md").read_text(encoding="utf-8") == capsys.readouterr().out
