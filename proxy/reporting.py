@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from audit.report import cli
+from policies import catalogue_cli, facts
 from policies import cli as policies_cli
-from policies import facts
 from proxy.settings import DEFAULTS
 
 
@@ -22,3 +22,8 @@ def report_main(argv: Sequence[str]) -> int:
 def policy_main(argv: Sequence[str]) -> int:
     """``apostille policy`` over the shipped catalogues, unless others are named."""
     return policies_cli.policy_main(argv, sorted(DEFAULTS.glob("*.yaml")))
+
+
+def catalogue_main(argv: Sequence[str]) -> int:
+    """``apostille catalogue`` over the shipped catalogues, unless others are named."""
+    return catalogue_cli.catalogue_main(argv, sorted(DEFAULTS.glob("*.yaml")))
