@@ -6,8 +6,8 @@ the reading that denies (``policies.entities``). Refuses documents that contradi
 lineage, and names outside the table of jurisdictions. Shape of the documents: ``docs/reference/catalogue.md``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -95,6 +95,12 @@ class Facts:
     deployments: Mapping[str, DeploymentFacts]
     purposes: Mapping[str, str]
     clauses: Mapping[str, str]
+
+    def only(self, deployments: Collection[str]) -> "Facts":
+        """The same without other deployments, under the digest of all that was loaded: what is not there is denied."""
+        return replace(
+            self, deployments=MappingProxyType({i: d for i, d in self.deployments.items() if i in deployments})
+        )
 
     @property
     def jurisdictions(self) -> Mapping[str, Territory]:

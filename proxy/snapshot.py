@@ -52,11 +52,12 @@ def build(settings: Settings, environ: Mapping[str, str]) -> Snapshot:
         policy_set = packs.load(
             _pack_directories(settings), tuple({p: None for t in settings.tenants.values() for p in t.packs})
         )
-        point = PolicyPoint(policy_set, known)
+        credentials = _credentials(loading.credential_names(documents), environ)
+        catalogue = loading.load(documents, available=credentials)
+        # A deployment that cannot be called is never asked about, and the engine's entities grow with each.
+        point = PolicyPoint(policy_set, known.only(catalogue.deployments))
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
-    credentials = _credentials(loading.credential_names(documents), environ)
-    catalogue = loading.load(documents, available=credentials)
     rulebook = Rulebook(
         point=point,
         catalogue=catalogue,
