@@ -6,7 +6,7 @@ Results on standard output, the rest on standard error. Exit codes: 0 yes, 1 no,
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,9 @@ from policies.errors import PolicyError
 from policies.explain import sentence
 from policies.jurisdiction import normal
 from policies.point import PolicyPoint
+from policies.staleness import STALE
 
 NO, USAGE = 1, 2
-STALE = timedelta(days=180)
-"""A rule that nobody has checked for this long is named by ``check``."""
 JURISDICTIONS = "DE,FR,IT,GB,CH,US,US-TX,CN,JP,IN,BR,AU"
 CHOSEN = "residency-"
 """Packs of this name are alternatives that a tenant chooses one of: nobody is under all of them."""

@@ -6,8 +6,8 @@ the reading that denies (``policies.entities``). Refuses documents that contradi
 lineage, and names outside the table of jurisdictions. Shape of the documents: ``docs/reference/catalogue.md``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -86,7 +86,8 @@ class DeploymentFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that rules may ask about, under one digest. ``families`` are the models, by id."""
+    """Everything that rules may ask about, under one digest. ``families`` are the models, by id; ``stated``: deployments
+    that rules may name, whether or not they can be called here."""
 
     digest: str
     territories: Territories
@@ -95,6 +96,13 @@ class Facts:
     deployments: Mapping[str, DeploymentFacts]
     purposes: Mapping[str, str]
     clauses: Mapping[str, str]
+    stated: frozenset[str]
+
+    def only(self, deployments: Collection[str]) -> "Facts":
+        """The same without other deployments, under the digest of all that was loaded: what is not there is denied."""
+        return replace(
+            self, deployments=MappingProxyType({i: d for i, d in self.deployments.items() if i in deployments})
+        )
 
     @property
     def jurisdictions(self) -> Mapping[str, Territory]:
@@ -141,6 +149,7 @@ def load(documents: Sequence[tuple[str, Mapping[str, Any]]]) -> Facts:
         deployments=MappingProxyType(deployments),
         purposes=MappingProxyType({k: v for _, document in read for k, v in document.purposes.items()}),
         clauses=MappingProxyType({k: v for _, document in read for k, v in document.clauses.items()}),
+        stated=frozenset(deployments),
     )
 
 

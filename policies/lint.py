@@ -176,7 +176,7 @@ def unknown_names(rule: Rule, facts: Facts) -> Iterator[str]:
         "Jurisdiction": facts.jurisdictions,
         "Company": facts.companies,
         "ModelFamily": facts.families,
-        "Deployment": facts.deployments,
+        "Deployment": facts.stated,
         "DataClass": labels.KNOWN,
         "Purpose": facts.purposes,
         "Clause": facts.clauses,

@@ -201,7 +201,10 @@ class PolicyPoint:
     ) -> tuple[str, ...]:
         """Unknown facts that were read: by the rules that decided, or by all that could have, where none did."""
         missing = entities.unknown_facts(self._facts, self._facts.deployments[query.deployment], now)
-        reading = [rule for rule in active if rule.id in outcome.reasons] or active
+        granted = outcome.allowed and any(self._set.parsed[identifier].base_permit for identifier in outcome.reasons)
+        # An obligation's permit may fire where no base permit does: it explains nothing about the denial.
+        deciding = outcome.reasons if granted else _forbids(outcome, self._set.parsed)
+        reading = [rule for rule in active if rule.id in deciding] or active
         return tuple(sorted(missing & {FACT_OF_ATTRIBUTE.get(name, "") for rule in reading for name in rule.reads}))
 
     def _unknown_names(self, context: Context, query: Query) -> tuple[str, ...]:

@@ -37,6 +37,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
+def pack_names() -> tuple[str, ...]:
+    """Names of the packs that come with the package, sorted."""
+    return tuple(sorted(path.name for path in PACKS.iterdir() if path.is_dir()))
+
+
 @cache
 def jurisdictions() -> dict[str, Any]:
     """The dated table of jurisdictions and groups. Read-only by convention."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from audit.report import cli
+from policies import catalogue_cli, facts
 from policies import cli as policies_cli
-from policies import facts
 from proxy import governance_cli
 from proxy.drill import cli as drill_cli
 from proxy.settings import DEFAULTS
@@ -31,3 +31,8 @@ def policy_main(argv: Sequence[str]) -> int:
     if argv and argv[0] in governance_cli.COMMANDS:
         return governance_cli.governance_main(argv)
     return policies_cli.policy_main(argv, sorted(DEFAULTS.glob("*.yaml")))
+
+
+def catalogue_main(argv: Sequence[str]) -> int:
+    """``apostille catalogue`` over the shipped catalogues, unless others are named."""
+    return catalogue_cli.catalogue_main(argv, sorted(DEFAULTS.glob("*.yaml")))

@@ -69,12 +69,14 @@ def build(
         known = facts.load(documents)
         named = dict.fromkeys((*(p for t in settings.tenants.values() for p in t.packs), *added))
         policy_set = packs.load((*drafts, *_pack_directories(settings)), tuple(named))
-        point = PolicyPoint(policy_set, known)
+        credentials = _credentials(loading.credential_names(documents), environ)
+        catalogue = loading.load(documents, available=credentials)
+        # A deployment that cannot be called is never asked about, and the engine's entities grow with each.
+        callable_ones = known.only(catalogue.deployments)
+        point = PolicyPoint(policy_set, callable_ones)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
     approved_by, emergencies = _signed(settings, policy_set, known.digest) if not drafts else ((), ())
-    credentials = _credentials(loading.credential_names(documents), environ)
-    catalogue = loading.load(documents, available=credentials)
     rulebook = Rulebook(
         point=point,
         catalogue=catalogue,
@@ -83,7 +85,7 @@ def build(
         ),
         defaults=_defaults(settings),
         emergencies=emergencies,
-        draft=_draft(settings, tuple(named), known),
+        draft=_draft(settings, tuple(named), callable_ones),
     )
     callers = {name: _caller(name, tenant, rulebook) for name, tenant in settings.tenants.items()}
     return Snapshot(

@@ -4,8 +4,9 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import pytest
@@ -27,10 +28,12 @@ class Anthropic(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     keys: ClassVar[list[str]] = []
+    geos: ClassVar[list[object]] = []
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.keys.append(str(self.headers.get("x-api-key")))
+        self.geos.append(body.get("inference_geo"))
         text = json.dumps(body["messages"][-1]["content"])
         for status, kind in ((429, "rate_limit_error"), (529, "overloaded_error"), (401, "authentication_error")):
             if str(status) in text:
@@ -104,7 +107,7 @@ def url() -> Iterator[str]:
     thread.join()
 
 
-def call(url: str) -> AdmittedCall:
+def call(url: str, defaults: Mapping[str, str] = MappingProxyType({})) -> AdmittedCall:
     """An admitted call; only a test of a transport makes one by hand."""
     deployment = Deployment(
         id="anthropic/x",
@@ -119,17 +122,20 @@ def call(url: str) -> AdmittedCall:
         api_key_env="KEY",
         price=Price(input_micro_usd=1, output_micro_usd=1),
         capabilities=Capabilities(context=1000, max_output=100),
+        defaults=defaults,
     )
     seal = enforcement._SEAL
     return AdmittedCall(leg="author", role=Role.AUTHOR, deployment=deployment, obligations=(), seal=seal)
 
 
-async def through(url: str, text: str, *, stream: bool = False) -> bytes:
+async def through(
+    url: str, text: str, *, stream: bool = False, defaults: Mapping[str, str] = MappingProxyType({})
+) -> bytes:
     transport = LiteLLMTransport({"KEY": SECRET})
     request = UpstreamRequest(
         body={"messages": [{"role": "user", "content": text}], "max_tokens": 20}, stream=stream, timeout_s=30
     )
-    response = await transport.open(call(url), request)
+    response = await transport.open(call(url, defaults), request)
     content = b"".join([chunk async for chunk in response.chunks()])
     await response.aclose()
     return content
@@ -142,6 +148,12 @@ async def test_an_answer_comes_in_openais_shape_with_usage(url: str) -> None:
     assert found.usage is not None
     assert (found.usage.tokens_in, found.usage.tokens_out) == (11, 3)
     assert SECRET in Anthropic.keys
+
+
+@pytest.mark.filterwarnings("ignore")
+async def test_the_place_that_a_catalogue_promises_is_sent(url: str) -> None:
+    await through(url, "hello", defaults={"inference_geo": "us"})
+    assert Anthropic.geos[-1] == "us"
 
 
 @pytest.mark.filterwarnings("ignore")

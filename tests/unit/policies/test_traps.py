@@ -237,6 +237,13 @@ def test_a_ban_on_a_model_reaches_what_was_distilled_from_it_and_not_the_vendors
     assert denied == {"alpha", "alpha-1", "beta"}
 
 
+def test_an_obligations_permit_does_not_hide_the_unknown_fact_that_a_denial_is_for(tmp_path: Path) -> None:
+    duty = rule("true", effect="permit", extra='@obligation("disclose-ai")')
+    found = point(tmp_path, duty, {"d": deployment("gamma", processing=None)})
+    decision = decide(found, context())
+    assert (decision.verdict, decision.rules, decision.unknown) == (Verdict.DENY, (), ("processing",))
+
+
 def test_unknown_lineage_counts_as_descending_from_everything_banned(tmp_path: Path) -> None:
     text = rule('resource.lineageDevelopers.contains(Company::"delta")')
     found = point(tmp_path, text, {"d": deployment("secret"), "g": deployment("gamma")})
