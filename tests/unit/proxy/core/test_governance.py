@@ -1,0 +1,166 @@
+"""Signatures that let rules come into force or lift them for a while: what counts, and everything that does not."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audit import keys
+from policies import packs
+from policies.packs import PolicySet
+from proxy.core import governance
+from proxy.core.governance import BreakGlass, BreakGlassLimits
+from proxy.errors import ConfigurationError
+from tests.simulators.rules import rule, write
+
+ANN, BOB, EVE = (keys.record_signer() for _ in range(3))
+KNOWN = {"ann": ANN.public_der, "bob": BOB.public_der}
+POLICY, FACTS = "a" * 64, "b" * 64
+SINCE = datetime(2026, 11, 25, 12, tzinfo=UTC)
+LIMITS = BreakGlassLimits(approvals=2, longest=timedelta(hours=24))
+FILES = {"bank/rules.cedar": "c" * 64}
+
+
+def approval(policy: str = POLICY, facts: str = FACTS, name: str = "ann", signer: keys.P256Signer = ANN) -> bytes:
+    return governance.approve(policy, facts, approver=name, at="2026-11-25T12:00:00Z", signer=signer)
+
+
+def act(
+    name: str = "ann", signer: keys.P256Signer = ANN, rules: tuple[str, ...] = ("t.rule",), hours: float = 4
+) -> bytes:
+    return governance.break_glass(
+        rules,
+        ["shop"],
+        since=SINCE.isoformat(),
+        until=(SINCE + timedelta(hours=hours)).isoformat(),
+        reason="an outage of the only permitted host",
+        approver=name,
+        signer=signer,
+    )
+
+
+@pytest.fixture
+def policy_set(tmp_path: Path) -> PolicySet:
+    law = '@status("in_force") @authority("a court") @checked_on("2026-11-01")'
+    text = rule("context.humanOversight") + rule("context.humanOversight", identifier="t.law", extra=law)
+    return packs.load(write(tmp_path, text), ["corporate-test", "extra"])
+
+
+# --- approvals --------------------------------------------------------------------------------------------------------
+
+
+def test_each_approver_counts_once() -> None:
+    found = governance.approvals([approval(), approval(), approval(name="bob", signer=BOB)], POLICY, FACTS, KNOWN)
+    assert found == ("ann", "bob")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        approval(policy="d" * 64),
+        approval(facts="d" * 64),
+        approval(name="bob", signer=ANN),
+        approval(name="eve", signer=EVE),
+        approval(name="ann", signer=EVE),
+        act(),
+        b"",
+        b"{}",
+        approval()[:-20],
+        approval().replace(b"application/vnd.apostille.policy-approval+json", b"application/vnd.apostille.pack+json"),
+    ],
+    ids=[
+        "other set",
+        "other facts",
+        "another's name",
+        "unknown",
+        "forged",
+        "other kind",
+        "empty",
+        "no envelope",
+        "cut",
+        "retyped",
+    ],
+)
+def test_what_is_not_an_approval_of_this_by_somebody_known_counts_for_nothing(content: bytes) -> None:
+    assert governance.approvals([content], POLICY, FACTS, KNOWN) == ()
+
+
+@given(st.binary(max_size=400))
+def test_any_bytes_in_the_folder_count_for_nothing(content: bytes) -> None:
+    assert governance.approvals([content], POLICY, FACTS, KNOWN) == ()
+
+
+# --- packs ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_signed_pack_names_its_signer() -> None:
+    assert governance.check_pack("bank", FILES, governance.sign_pack("bank", FILES, BOB), KNOWN) == "bob"
+
+
+@pytest.mark.parametrize(
+    ("files", "signature", "said"),
+    [
+        ({"bank/rules.cedar": "d" * 64}, governance.sign_pack("bank", FILES, ANN), "other files"),
+        ({**FILES, "bank/more.cedar": "d" * 64}, governance.sign_pack("bank", FILES, ANN), "other files"),
+        (FILES, governance.sign_pack("shop", FILES, ANN), "other files"),
+        (FILES, governance.sign_pack("bank", FILES, EVE), "no configured signer"),
+        (FILES, approval(), "another kind"),
+        (FILES, b"{}", "not an envelope"),
+    ],
+    ids=["changed", "added", "another pack's", "unknown signer", "an approval", "nonsense"],
+)
+def test_a_pack_that_is_not_what_was_signed_is_refused(files: dict[str, str], signature: bytes, said: str) -> None:
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        governance.check_pack("bank", files, signature, KNOWN)
+    assert caught.value.code == "pack-not-signed"
+
+
+# --- break-glass ------------------------------------------------------------------------------------------------------
+
+
+def test_two_signatures_suspend_a_rule_for_those_tenants_until_it_ends(policy_set: PolicySet) -> None:
+    (found,) = governance.emergencies([act(), act("bob", BOB)], policy_set, KNOWN, LIMITS)
+    assert found.approvers == ("ann", "bob")
+    assert found.suspends("shop", SINCE) == {"t.rule"}
+    assert found.suspends("shop", SINCE + timedelta(hours=4)) == frozenset()
+    assert found.suspends("shop", SINCE - timedelta(seconds=1)) == frozenset()
+    assert found.suspends("bank", SINCE) == frozenset()
+
+
+def test_one_signature_of_two_suspends_nothing(policy_set: PolicySet) -> None:
+    assert governance.emergencies([act(), act(), act("bob", EVE)], policy_set, KNOWN, LIMITS) == ()
+
+
+def test_signatures_on_different_acts_do_not_add_up(policy_set: PolicySet) -> None:
+    assert governance.emergencies([act(), act("bob", BOB, hours=5)], policy_set, KNOWN, LIMITS) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rules": ("t.law",)}, "in_force"),
+        ({"rules": ("t.base",)}, "expected one that forbids"),
+        ({"rules": ("t.typo",)}, "unknown rule `t.typo`"),
+        ({"hours": 25}, "expected an end within"),
+        ({"hours": -1}, "expected an end within"),
+    ],
+)
+def test_an_emergency_that_may_not_be_is_refused(policy_set: PolicySet, changes: dict[str, object], said: str) -> None:
+    both = [act(**changes), act("bob", BOB, **changes)]  # type: ignore[arg-type]  # the rows name the fields
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        governance.emergencies(both, policy_set, KNOWN, LIMITS)
+    assert caught.value.code == "break-glass-invalid"
+
+
+def test_nobody_is_bound_by_an_act_that_has_not_begun() -> None:
+    later = BreakGlass(
+        rules=frozenset({"r"}),
+        tenants=frozenset({"t"}),
+        since=SINCE,
+        until=SINCE + timedelta(hours=1),
+        reason="",
+        approvers=(),
+    )
+    assert later.suspends("t", SINCE - timedelta(hours=1)) == frozenset()
