@@ -4,13 +4,10 @@ Starting never creates a history: the log must be there (``apostille init``). St
 time (its record says so), then closes the log and delivers the last traces.
 """
 
-import asyncio
-import gc
 import logging
-import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +26,7 @@ from proxy.api.chat import ChatEndpoint
 from proxy.auth import Authenticator
 from proxy.calls import Calls
 from proxy.clock import Clock
+from proxy.listening import Announcing
 from proxy.pipeline import Limits, Pipeline
 from proxy.settings import Settings
 from proxy.snapshot import Snapshot
@@ -40,8 +38,6 @@ DESCRIPTION = "Policy-aware compliance and audit proxy for LLM traffic."
 SWITCH_S = 0.0005
 """How long the event loop may keep the interpreter's lock when the log's writer asks for it; Python's 5 ms would be added to
 every fsync and every signature."""
-COLLECT_AFTER = (20_000, 50, 100)
-"""Allocations before the cycle collector looks at each generation: a request makes hundreds of values and hardly a cycle."""
 _log = logging.getLogger(__name__)
 
 
@@ -93,7 +89,7 @@ class Server:
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=65_536,
         )
-        _Announcing(config, self._ready).run()
+        Announcing(config, self._ready).run()
 
     def _application(self, log: Log, traces: TraceExporter) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
@@ -176,35 +172,3 @@ def _traces(settings: Settings, log: Log) -> TraceExporter:
 
         sinks.append(OtlpReceiver(settings.traces.otlp_endpoint))
     return TraceExporter(log.records, sinks, folder)
-
-
-class _Announcing(uvicorn.Server):
-    """Says on which port it listens, which matters when that was left to the system.
-
-    What was loaded until then stays, so the cycle collector need not walk it again under load.
-    """
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
-        super().__init__(config)
-        self._tell = ready
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal and return. The base class raises it again, which would end the process before the log is closed."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    async def startup(self, sockets: Any = None) -> None:
-        """Start listening, then tell."""
-        await super().startup(sockets=sockets)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECT_AFTER)
-        for server in self.servers:
-            for socket in server.sockets:
-                await asyncio.to_thread(self._tell, int(socket.getsockname()[1]))
-                return
