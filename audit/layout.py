@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from audit import canonical, checkpoint, keys
 from audit.checkpoint import VerifierKey
 from audit.errors import MalformedError
-from audit.examine import Trust
+from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
@@ -49,20 +49,21 @@ def safe_path(path: str) -> str:
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
-def trust_of(folder: Files, quorum: int = 0, witnesses: tuple[VerifierKey, ...] | None = None) -> Trust:
+def trust_of(folder: Files, asked: Witnessing = NOT_ASKED) -> Trust:
     """Trust of a folder of keys: ``root.pem``, ``log.vkey``, any number of ``witness*.vkey`` (each one key a line).
 
-    ``witnesses``: what counts in place of the folder's own. Raises ``FileNotFoundError`` or ``MalformedError``.
+    Raises ``FileNotFoundError`` or ``MalformedError``.
     """
+    witnesses = asked.witnesses
     if witnesses is None:
         found = [vkeys_of(folder.read(path)) for path in sorted(folder.listing()) if is_witness_key(path)]
         witnesses = tuple(key for each in found for key in each)
-    check_witnesses(witnesses, quorum)
+    check_witnesses(witnesses, asked.quorum)
     return Trust(
         roots=(keys.certificate_der(folder.read(ROOT_CERTIFICATE)),),
         log_keys=vkeys_of(folder.read(LOG_VKEY)),
         witnesses=witnesses,
-        quorum=quorum,
+        quorum=asked.quorum,
     )
 
 
