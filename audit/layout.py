@@ -5,7 +5,7 @@ not relative, or that climbs, is refused before anything is read.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit import canonical, checkpoint, keys
@@ -104,6 +104,11 @@ def vkeys_of(content: bytes) -> tuple[VerifierKey, ...]:
 def is_witness_key(path: str) -> bool:
     """Whether a file in a folder of keys holds a witness's verifier key."""
     return _WITNESS.fullmatch(path) is not None
+
+
+def witness_key_file(keys_of_one: Sequence[VerifierKey]) -> str:
+    """Name of the file of a witness's keys in a folder of keys."""
+    return f"witness-{canonical.digest(keys_of_one[0].name.encode())[:16]}.vkey"
 
 
 def certificates_of(folder: Files) -> Mapping[str, bytes]:

@@ -31,6 +31,7 @@ from proxy.pipeline import Limits, Pipeline
 from proxy.settings import Settings
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
+from proxy.witness import configured as witnesses
 
 VERSION = "0.1.0"
 CHAT_PATH = "/v1/chat/completions"
@@ -50,6 +51,7 @@ class Server:
         self._settings = settings
         self._ready = ready
         self._snapshot = snapshots.build(settings, environ)
+        self._witnesses = witnesses.build(settings.log)
 
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT. Raises ``ConfigurationError`` or ``HistoryError`` before it answers anything."""
@@ -60,10 +62,12 @@ class Server:
             publish_interval_s=settings.log.publish_interval_ms / 1000,
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
+            witnesses=self._witnesses,
         )
         traces = _traces(settings, log)
         try:
             keep_policy_texts(settings.data_dir, self._snapshot)
+            witnesses.keep_keys(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
             self._serve(log, traces)

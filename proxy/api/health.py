@@ -12,7 +12,9 @@ from proxy.snapshot import Snapshot
 
 
 def routes(log: Log, snapshot: Callable[[], Snapshot], traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
-    """The route. Traces that cannot be delivered are told and are no reason to refuse requests: the log has them."""
+    """The route. Traces that cannot be delivered and witnesses that fail are told and are no reason to refuse requests by
+    themselves: the log has the former, and ``log.state`` says when a required quorum is missing.
+    """
 
     async def health(_: Request) -> Response:
         state = log.state
@@ -20,6 +22,9 @@ def routes(log: Log, snapshot: Callable[[], Snapshot], traces: Callable[[], tupl
         body = {
             "status": state,
             "log": {"instance": log.instance, "published_size": log.published_size},
+            "witnesses": [
+                {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
+            ],
             "policy": current.rulebook.point.digest,
             "catalogue": current.rulebook.catalogue.digest,
             "deployments": len(current.rulebook.catalogue.deployments),
