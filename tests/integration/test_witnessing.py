@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from audit import checkpoint, layout, witness
+from audit import checkpoint, layout, proofs, witness
 from audit.checkpoint import SignedNote
 from audit.log import Log
 from audit.tiles import TileReader
@@ -128,7 +128,10 @@ def test_what_is_published_is_cosigned_and_a_quorum_verifies(scene: Callable[...
     proof = ask(server, "GET", f"/v1/records/{headers['apostille-record']}/proof")[2]
     both = ["witness.example/w1", "witness.example/w2"]
     assert stage.cosigned(published(server).raw.encode()) == both, server.log_text
-    assert stage.cosigned(proof.partition(b"\n\n")[2]) == both
+    proven = proofs.parse(proof)
+    assert stage.cosigned(proven.note.raw.encode()) == both
+    reader = TileReader(lambda path: (stage.data / "log" / path).read_bytes(), size_of(proven.note))
+    proofs.verify(proven, reader.entry(proven.index))
     health = json.loads(ask(server, "GET", "/healthz")[2])
     assert [(w["name"], w["failing"]) for w in health["witnesses"]] == [(name, "") for name in both]
     assert server.stop() == 0, server.log_text
