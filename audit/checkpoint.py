@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from audit import keys
 from audit.errors import MalformedError, VerificationError
-from audit.keys import LogSigner
+from audit.keys import LogSigner, MLDSA44Signer
 from audit.merkle import HASH_BYTES
 
 ED25519 = 0x01
@@ -86,7 +86,7 @@ def parse_vkey(text: str) -> VerifierKey:
     """Key of its text (a final newline is allowed); raises ``MalformedError``."""
     name, _, rest = text.strip("\n").partition("+")
     stated, _, encoded = rest.partition("+")
-    material = _base64(encoded)
+    material = strict_base64(encoded)
     if not material or PUBLIC_KEY_BYTES.get(material[0]) != len(material) - 1 or not _NAME.fullmatch(name):
         raise MalformedError("expected a verifier key of type 0x01, 0x04 or 0x06", code="vkey")
     key = VerifierKey(name=name, kind=material[0], public=material[1:])
@@ -100,7 +100,8 @@ def vkey_of(signer: LogSigner) -> VerifierKey:
     return VerifierKey(name=signer.name, kind=ED25519, public=signer.public)
 
 
-def _base64(text: str) -> bytes:
+def strict_base64(text: str) -> bytes:
+    """Bytes of standard base64 in its only spelling; raises ``MalformedError``."""
     try:
         content = base64.b64decode(text, validate=True)
     except ValueError as cause:
@@ -126,7 +127,7 @@ def parse_text(content: str) -> Checkpoint:
     origin, size, encoded = lines[:3]
     if not _NAME.fullmatch(origin) or not _SIZE.fullmatch(size) or int(size) >= 1 << 63:
         raise MalformedError("expected an origin without spaces and a decimal size", code="checkpoint")
-    root = _base64(encoded)
+    root = strict_base64(encoded)
     if len(root) != HASH_BYTES:
         raise MalformedError(f"expected a root of {HASH_BYTES} bytes, got {len(root)}", code="checkpoint")
     return Checkpoint(origin=origin, size=int(size), root=root)
@@ -148,8 +149,33 @@ def cosign(note: SignedNote, signer: LogSigner, time: int) -> str:
     return _line(key, time.to_bytes(_TIME_BYTES, "big") + signer.sign(_cosigned(note.text, time)))
 
 
+def cosign_mldsa44(note: SignedNote, signer: MLDSA44Signer, time: int) -> str:
+    """A witness's 0x06 signature line over a note; otherwise as ``cosign``."""
+    key = VerifierKey(name=signer.name, kind=MLDSA44_COSIGNATURE, public=signer.public)
+    message = mldsa44_message(signer.name, time, parse_text(note.text))
+    return _line(key, time.to_bytes(_TIME_BYTES, "big") + signer.sign(message))
+
+
 def _line(key: VerifierKey, value: bytes) -> str:
-    return f"— {key.name} {base64.b64encode(key.key_id + value).decode()}\n"
+    return signature_line(Signature(name=key.name, key_id=key.key_id, value=value))
+
+
+def signature_line(signature: Signature) -> str:
+    """The line of a signature, with its newline."""
+    return f"— {signature.name} {base64.b64encode(signature.key_id + signature.value).decode()}\n"
+
+
+def merged(note: SignedNote, signatures: Iterable[Signature]) -> SignedNote:
+    """The note with further signatures; one by a key that has signed already takes that one's place."""
+    lines = {(each.name, each.key_id): each for each in (*note.signatures, *signatures)}
+    return parse(note.text + "\n" + "".join(map(signature_line, lines.values())))
+
+
+def only(note: SignedNote, vkeys: Iterable[VerifierKey]) -> SignedNote:
+    """The note with the lines of some keys and no others; raises ``MalformedError`` if none is left."""
+    wanted = {(key.name, key.key_id) for key in vkeys}
+    lines = (signature_line(each) for each in note.signatures if (each.name, each.key_id) in wanted)
+    return parse(note.text + "\n" + "".join(lines))
 
 
 def parse(note: str) -> SignedNote:
@@ -168,7 +194,7 @@ def parse(note: str) -> SignedNote:
 def _signature(line: str) -> Signature:
     dash, _, rest = line.partition(" ")
     name, _, encoded = rest.partition(" ")
-    content = _base64(encoded)
+    content = strict_base64(encoded)
     if dash != "—" or not _NAME.fullmatch(name) or len(content) <= _ID_BYTES:
         raise MalformedError("expected a signature line: dash, name, base64", code="note")
     return Signature(name=name, key_id=content[:_ID_BYTES], value=content[_ID_BYTES:])
@@ -205,9 +231,13 @@ def cosigners(note: SignedNote, witnesses: Iterable[VerifierKey]) -> Mapping[str
 
     Raises ``VerificationError`` if a line of a known witness does not hold.
     """
-    checkpoint = parse_text(note.text)
-    good = _good(note, checkpoint, [key for key in witnesses if key.kind != ED25519])
-    return {line.name: int.from_bytes(line.value[:_TIME_BYTES], "big") for line in good}
+    return {line.name: int.from_bytes(line.value[:_TIME_BYTES], "big") for line in cosignatures(note, witnesses)}
+
+
+def cosignatures(note: SignedNote, witnesses: Iterable[VerifierKey]) -> tuple[Signature, ...]:
+    """The signatures of known witnesses; raises as ``cosigners``."""
+    known = [key for key in witnesses if key.kind != ED25519]
+    return tuple(_good(note, parse_text(note.text), known))
 
 
 def _good(note: SignedNote, checkpoint: Checkpoint, known: list[VerifierKey]) -> list[Signature]:

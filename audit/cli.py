@@ -16,7 +16,7 @@ from audit import bundle, canonical, layout
 from audit.checkpoint import format_vkey
 from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
 from audit.errors import AuditError, UnreadableError
-from audit.examine import Trust
+from audit.examine import Trust, Witnessing
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
@@ -70,47 +70,73 @@ def _verify_parser() -> argparse.ArgumentParser:
         metavar="DIR",
         help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own)",
     )
-    parser.add_argument("--quorum", type=int, default=0, metavar="N", help="how many witnesses must have cosigned")
+    parser.add_argument(
+        "--witness",
+        action="append",
+        metavar="FILE",
+        help="a witness's keys that you got another way, may be repeated; then no other witness counts",
+    )
+    parser.add_argument(
+        "--quorum",
+        type=_quorum,
+        metavar="N",
+        help="how many witnesses must have cosigned (default: all that --witness names, else none)",
+    )
     parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
 
 
+def _quorum(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number of witnesses, got `{text[:20]}`")
+    return int(text[:9])
+
+
+def _asked(arguments: argparse.Namespace) -> Witnessing:
+    """The quorum asked for. Raises ``MalformedError`` where the witnesses given cannot make it up."""
+    if arguments.witness is None:
+        return Witnessing(quorum=arguments.quorum or 0)
+    named = tuple(key for place in arguments.witness for key in layout.vkeys_of(Path(place).read_bytes()))
+    quorum = len({key.name for key in named}) if arguments.quorum is None else arguments.quorum
+    layout.check_witnesses(named, quorum)
+    return Witnessing(quorum=quorum, witnesses=named)
+
+
 def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
-    trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), arguments.quorum)
+    asked = _asked(arguments)
+    trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), asked)
     earlier = None if arguments.earlier is None else Path(arguments.earlier).read_bytes()
     progress = _Progress()
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
-        report = verify_bundle(
-            directory_files(target), trust, quorum=arguments.quorum, earlier=earlier, progress=progress
-        )
-        return report, trust
+        bundled = directory_files(target)
+        return verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress), trust
     if (target / "checkpoint").is_file():
-        return _verify_public_log(target, trust, arguments.quorum, earlier, progress)
+        return _verify_public_log(target, trust, asked, earlier, progress)
     if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if (target / DATABASE).is_file() else _data_directory(arguments.data)
     with closing(open_directory(data)) as source:
-        own = trust or _trust(source.files.below(layout.KEYS), arguments.quorum)
+        own = trust or _trust(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
             return _verify_data_log(source, own, earlier, progress), own
         return _verify_data_record(source, arguments.target, own), own
 
 
-def _trust(folder: Files, quorum: int) -> Trust:
+def _trust(folder: Files, asked: Witnessing) -> Trust:
     try:
-        return layout.trust_of(folder, quorum)
+        return layout.trust_of(folder, asked)
     except FileNotFoundError as cause:
         raise UnreadableError(f"expected `{cause.args[0]}` among the trusted keys, got none") from cause
 
 
 def _verify_public_log(
-    place: Path, trust: Trust | None, quorum: int, earlier: bytes | None, progress: "_Progress"
+    place: Path, trust: Trust | None, asked: Witnessing, earlier: bytes | None, progress: "_Progress"
 ) -> tuple[Report, Trust]:
     """A log's folder by itself; its keys are beside it when it is in a data directory."""
     beside = directory_files(place.resolve().parent / "keys")
-    own = trust or _trust(beside, quorum)
+    own = trust or _trust(beside, asked)
     certificates = layout.certificates_of(beside)
     report = verify_log(directory_files(place), own, certificates=certificates, earlier=earlier, progress=progress)
     return report, own
@@ -186,6 +212,9 @@ def _fingerprints(trust: Trust | None) -> Iterable[str]:
         yield f"root certificate, SHA-256: {canonical.digest(root)}"
     for key in trust.log_keys:
         yield f"log key: {format_vkey(key)}"
+    if trust.quorum:
+        for key in trust.witnesses:
+            yield f"witness key: {key.name}+{key.key_id.hex()}"
 
 
 def _as_json(report: Report, trust: Trust | None) -> Mapping[str, object]:

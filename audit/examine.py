@@ -28,13 +28,26 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 class Trust:
     """What the verifier knows from elsewhere: nothing in here may come from the evidence itself.
 
-    ``roots``: certificates of organisation roots (DER). ``quorum``: how many of ``witnesses`` must have cosigned.
+    ``roots``: certificates of organisation roots (DER). ``quorum``: how many of ``witnesses`` must have cosigned;
+    one with several keys counts once.
     """
 
     roots: tuple[bytes, ...]
     log_keys: tuple[VerifierKey, ...]
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnessing:
+    """How many witnesses must have cosigned, and which count; None: those whose keys are among the trusted ones."""
+
+    quorum: int = 0
+    witnesses: tuple[VerifierKey, ...] | None = None
+
+
+NOT_ASKED = Witnessing()
+"""No witness is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

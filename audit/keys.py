@@ -1,8 +1,9 @@
 """Keys, signatures and certificates; the only module that touches ``cryptography``.
 
-Three kinds of key: a *record key* (P-256, one per instance and start, in memory), the *log key* (Ed25519, signs
-checkpoints) and the *organisation root* (P-256, certifies record keys). A key id is the hexadecimal SHA-256 of the
-public key's SPKI DER: a hint for look-up, never a decision. Refuses other curves, and any chain but root -> record key.
+Kinds of key: a *record key* (P-256, one per instance and start, in memory), the *log key* (Ed25519, signs checkpoints), the
+*organisation root* (P-256, certifies record keys), and a witness's two (Ed25519 and ML-DSA-44, sign what it saw). A key id is
+the hexadecimal SHA-256 of the public key's SPKI DER: a hint for look-up, never a decision. Refuses other curves, and any chain
+but root -> record key.
 Specs: FIPS 186-5 (ECDSA), RFC 8032 (Ed25519), FIPS 204 (ML-DSA), RFC 5280 (certificates).
 """
 
@@ -72,6 +73,19 @@ class LogSigner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MLDSA44Signer:
+    """A witness's ML-DSA-44 key. ``name`` is the witness's; ``public``: 1,312 bytes."""
+
+    name: str
+    key: mldsa.MLDSA44PrivateKey
+    public: bytes
+
+    def sign(self, message: bytes) -> bytes:
+        """2,420-byte signature over ``message``, with an empty context."""
+        return self.key.sign(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """An organisation's root: its private key and its self-signed certificate (DER)."""
 
@@ -109,6 +123,12 @@ def log_signer(name: str, seed: bytes | None = None) -> LogSigner:
     """A log key for the log called ``name``: from a 32-byte seed if given, else a new one."""
     key = ed25519.Ed25519PrivateKey.from_private_bytes(seed) if seed else ed25519.Ed25519PrivateKey.generate()
     return LogSigner(name=name, key=key, public=key.public_key().public_bytes_raw())
+
+
+def mldsa44_signer(name: str, seed: bytes | None = None) -> MLDSA44Signer:
+    """A witness's ML-DSA-44 key: from a 32-byte seed if given, else a new one."""
+    key = mldsa.MLDSA44PrivateKey.from_seed_bytes(seed) if seed else mldsa.MLDSA44PrivateKey.generate()
+    return MLDSA44Signer(name=name, key=key, public=key.public_key().public_bytes_raw())
 
 
 # --- checks -----------------------------------------------------------------------------------------------------------
@@ -333,7 +353,7 @@ def public_pem(public_der: bytes) -> bytes:
     return _p256(public_der).public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
-def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> bytes:
+def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA44PrivateKey) -> bytes:
     """PKCS#8 PEM of a private key, not encrypted: the file's mode and the disk protect it."""
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -365,6 +385,14 @@ def load_log_signer(name: str, pem: bytes) -> LogSigner:
     if not isinstance(key, ed25519.Ed25519PrivateKey):
         raise MalformedError("expected an Ed25519 log key, got another kind", code="private-key")
     return LogSigner(name=name, key=key, public=key.public_key().public_bytes_raw())
+
+
+def load_mldsa44_signer(name: str, pem: bytes) -> MLDSA44Signer:
+    """The ML-DSA-44 key of a PEM text; raises ``MalformedError``."""
+    key = _load_private(pem)
+    if not isinstance(key, mldsa.MLDSA44PrivateKey):
+        raise MalformedError("expected an ML-DSA-44 key, got another kind", code="private-key")
+    return MLDSA44Signer(name=name, key=key, public=key.public_key().public_bytes_raw())
 
 
 def load_authority(key_pem: bytes, certificate: bytes) -> Authority:

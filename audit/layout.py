@@ -5,12 +5,13 @@ not relative, or that climbs, is refused before anything is read.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit import canonical, checkpoint, keys
+from audit.checkpoint import VerifierKey
 from audit.errors import MalformedError
-from audit.examine import Trust
+from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
@@ -27,6 +28,9 @@ TRACES = "traces/"
 MANIFEST = "MANIFEST.sha256"
 RECORD_INDEX = "records/index.txt"
 README = "README.txt"
+
+MAX_VKEYS_BYTES = 1 << 20
+"""A file of verifier keys: several hundred with ML-DSA-44, which take 1.8 kB each."""
 
 _WITNESS = re.compile(r"witness[A-Za-z0-9._-]*\.vkey", re.ASCII)
 _CERTIFICATE = re.compile(r"instances/([0-9a-f]{64})\.pem", re.ASCII)
@@ -45,34 +49,66 @@ def safe_path(path: str) -> str:
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 
-def trust_of(folder: Files, quorum: int = 0) -> Trust:
-    """Trust of a folder of keys: ``root.pem``, ``log.vkey`` (one key a line), any number of ``witness*.vkey``.
+def trust_of(folder: Files, asked: Witnessing = NOT_ASKED) -> Trust:
+    """Trust of a folder of keys: ``root.pem``, ``log.vkey``, any number of ``witness*.vkey`` (each one key a line).
 
     Raises ``FileNotFoundError`` or ``MalformedError``.
     """
-    witnesses = tuple(
-        checkpoint.parse_vkey(_line(folder.read(path))) for path in sorted(folder.listing()) if is_witness_key(path)
-    )
-    if quorum > len(witnesses):
-        raise MalformedError(f"expected at least {quorum} witness keys for the quorum, got {len(witnesses)}")
+    witnesses = asked.witnesses
+    if witnesses is None:
+        found = [vkeys_of(folder.read(path)) for path in sorted(folder.listing()) if is_witness_key(path)]
+        witnesses = tuple(key for each in found for key in each)
+    check_witnesses(witnesses, asked.quorum)
     return Trust(
         roots=(keys.certificate_der(folder.read(ROOT_CERTIFICATE)),),
-        log_keys=tuple(checkpoint.parse_vkey(line) for line in _line(folder.read(LOG_VKEY)).split("\n")),
+        log_keys=vkeys_of(folder.read(LOG_VKEY)),
         witnesses=witnesses,
-        quorum=quorum,
+        quorum=asked.quorum,
     )
 
 
-def _line(content: bytes) -> str:
+def check_witnesses(witnesses: Iterable[VerifierKey], quorum: int) -> None:
+    """Raise ``MalformedError`` unless these keys can make up a quorum: a witness is a name, with one key or several.
+
+    A log's key is no witness's, and one key under two names would count twice.
+    """
+    names: dict[bytes, str] = {}
+    for key in witnesses:
+        if key.kind == checkpoint.ED25519:
+            raise MalformedError(f"expected a witness key of type 0x04 or 0x06, `{key.name}` is a log's", code="vkey")
+        if names.setdefault(key.public, key.name) != key.name:
+            raise MalformedError(f"expected the key of `{key.name}` under one name, got it under two", code="vkey")
+    if quorum > len(set(names.values())):
+        raise MalformedError(
+            f"expected keys of at least {quorum} witnesses for the quorum, got {len(set(names.values()))}"
+        )
+
+
+def vkeys_of(content: bytes) -> tuple[VerifierKey, ...]:
+    """The verifier keys of a file, one a line; empty lines and those that begin with ``#`` do not count.
+
+    Raises ``MalformedError``, also if there is none.
+    """
+    if len(content) > MAX_VKEYS_BYTES:
+        raise MalformedError(f"expected at most {MAX_VKEYS_BYTES} bytes of verifier keys", code="vkey")
     try:
-        return content.decode().rstrip("\n")
+        lines = content.decode().split("\n")
     except UnicodeDecodeError as cause:
-        raise MalformedError("expected a verifier key as text", code="vkey") from cause
+        raise MalformedError("expected verifier keys as text", code="vkey") from cause
+    found = tuple(checkpoint.parse_vkey(line) for line in lines if line and not line.startswith("#"))
+    if not found:
+        raise MalformedError("expected at least one verifier key, got none", code="vkey")
+    return found
 
 
 def is_witness_key(path: str) -> bool:
     """Whether a file in a folder of keys holds a witness's verifier key."""
     return _WITNESS.fullmatch(path) is not None
+
+
+def witness_key_file(keys_of_one: Sequence[VerifierKey]) -> str:
+    """Name of the file of a witness's keys in a folder of keys."""
+    return f"witness-{canonical.digest(keys_of_one[0].name.encode())[:16]}.vkey"
 
 
 def certificates_of(folder: Files) -> Mapping[str, bytes]:

@@ -24,6 +24,7 @@ from audit.storage import directory as storage
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
 from audit.vocabulary import RecordKind
+from audit.witnessing import Witnesses, WitnessStatus
 from audit.writer import Item, Writer
 
 __all__ = ["Appended", "Log", "Pending"]
@@ -63,10 +64,12 @@ class Log:
         publish_interval_s: float = 0.5,
         deadline_s: float = 2.0,
         queue_limit: int = 4096,
+        witnesses: Witnesses | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
-        Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong.
+        Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong; and
+        ``EvidenceUnavailable`` if too few witnesses of a required quorum could be asked.
         """
         if not (root / datadir.DATABASE).is_file():
             raise HistoryError(
@@ -77,7 +80,10 @@ class Log:
         try:
             store = Store(root / datadir.DATABASE)
             tiles = TileDirectory(root / layout.LOG)
-            edge, tree = sequencer.resume(store, tiles, signer)
+            asked = witnesses or Witnesses()
+            edge, tree = sequencer.resume(
+                store, tiles, signer, lambda note, tree: asked.take_up(note, tree, tiles.read)
+            )
             instance = store.meta(INSTANCE) or _new_instance(store)
             epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
             certificates = root / layout.KEYS / layout.CERTIFICATES
@@ -93,6 +99,7 @@ class Log:
                 queue_limit=queue_limit,
                 start_id=store.last_id(),
                 on_published=lambda size: self[0]._tell(size),
+                witnesses=asked,
             )
             log = cls(root, writer, store, lock, deadline_s)
             self.append(log)
@@ -159,6 +166,7 @@ class Log:
         if self._lock < 0:
             return
         self._writer.stop()
+        self._writer.witnesses.close()
         if self._writer.state == "ok":
             self._store.set_meta(RECOVERED, str(self._store.last_id()))
         self._store.close()
@@ -181,6 +189,11 @@ class Log:
     def published_size(self) -> int:
         """Entries below the published checkpoint."""
         return self._writer.published.size
+
+    @property
+    def witnesses(self) -> tuple[WitnessStatus, ...]:
+        """What is known of each witness that is asked."""
+        return self._writer.witnesses.status
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""

@@ -68,7 +68,9 @@ def parse(content: bytes) -> InclusionProof:
     hashes = tuple(_base64(line) for line in lines)
     if any(len(each) != HASH_BYTES for each in hashes):
         raise MalformedError(f"expected hashes of {HASH_BYTES} bytes", code="proof")
-    return InclusionProof(index=int(index[1]), hashes=hashes, note=checkpoint.parse(note), extra=extra)
+    parsed = checkpoint.parse(note)
+    checkpoint.parse_text(parsed.text)
+    return InclusionProof(index=int(index[1]), hashes=hashes, note=parsed, extra=extra)
 
 
 def _base64(text: str) -> bytes:

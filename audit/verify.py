@@ -10,7 +10,7 @@ from itertools import groupby
 
 from audit import layout, proofs
 from audit.errors import AuditError, MalformedError, VerificationError
-from audit.examine import Trust
+from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
 from audit.layout import IndexedRecord
 from audit.log_check import Progress, verify_log
@@ -39,6 +39,7 @@ __all__ = [
     "Proven",
     "Report",
     "Trust",
+    "Witnessing",
     "in_memory",
     "merge",
     "verify_bundle",
@@ -51,21 +52,22 @@ def verify_bundle(
     bundle: Files,
     trust: Trust | None = None,
     *,
-    quorum: int = 0,
+    asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verify an evidence bundle.
 
-    ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is. A bundle with ``log/`` is
-    verified as a log with all its records; one without, request by request with the proofs in it.
+    ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
+    are ``asked`` for. A bundle with ``log/`` is verified as a log with all its records; one without, request by request
+    with the proofs in it.
     """
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
         _check_manifest(bundle)
     with sheet.checking(POLICIES):
         _check_policies(bundle)
-    known = trust or _own_trust(bundle, quorum, sheet)
+    known = trust or _own_trust(bundle, asked, sheet)
     try:
         index = layout.parse_index(_read(bundle, layout.RECORD_INDEX))
     except AuditError as error:
@@ -91,9 +93,9 @@ def _read(bundle: Files, path: str) -> bytes:
         raise VerificationError(f"expected the file `{path}`, got none", code="file-missing") from cause
 
 
-def _own_trust(bundle: Files, quorum: int, sheet: Sheet) -> Trust | None:
+def _own_trust(bundle: Files, asked: Witnessing, sheet: Sheet) -> Trust | None:
     try:
-        return layout.trust_of(bundle.below(layout.KEYS), quorum)
+        return layout.trust_of(bundle.below(layout.KEYS), asked)
     except FileNotFoundError as error:
         sheet.fail(KEYS, f"expected the file `{error.args[0]}`, got none")
     except MalformedError as error:

@@ -24,7 +24,8 @@ from audit.sequencer import Publication
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Row, Store
 from audit.tiles import TreeEdge
-from audit.vocabulary import Sha256Hex
+from audit.vocabulary import RecordKind, Sha256Hex
+from audit.witnessing import QUORUM, Witnesses
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ class Writer:
     queue_limit: int
     start_id: int
     on_published: Callable[[int], None]
+    witnesses: Witnesses = field(default_factory=Witnesses)
     _queue: deque[Item] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _wake: threading.Condition = field(init=False)
@@ -72,6 +74,7 @@ class Writer:
     _dirty: bool = True
     _broken: str = ""
     _disk: str = ""
+    _unwitnessed_at: float | None = None
     _fatal: str = ""
     _closing: bool = False
     _ended: bool = False
@@ -97,7 +100,7 @@ class Writer:
             thread.start()
 
     def submit(self, item: Item) -> None:
-        """Queue an append. Raises ``EvidenceUnavailable``: history broken, queue over its limit, or stopping."""
+        """Queue an append. Raises ``EvidenceUnavailable``: history broken, queue over its limit, no quorum, or stopping."""
         with self._wake:
             if self._fatal:
                 raise EvidenceUnavailable(
@@ -105,6 +108,9 @@ class Writer:
                 )
             if self._closing:
                 raise EvidenceUnavailable("the log is closing", code="log-closing")
+            if self._unwitnessed() and any(each.kind is RecordKind.DECISION for each in item.pending):
+                # Nothing new is begun; what was begun gets its result on record.
+                raise EvidenceUnavailable("too few witnesses cosign the log now", code=QUORUM)
             if len(self._queue) >= self.queue_limit:
                 raise EvidenceUnavailable("too many records wait to be made durable", code="queue-full")
             self._queue.append(item)
@@ -114,7 +120,12 @@ class Writer:
     @property
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
-        return self._fatal or self._broken or self._disk or OK
+        return self._fatal or self._broken or self._disk or (QUORUM if self._unwitnessed() else OK)
+
+    def _unwitnessed(self) -> bool:
+        """Whether a checkpoint has waited for its quorum of witnesses for longer than it may."""
+        since = self._unwitnessed_at
+        return since is not None and time.monotonic() - since >= self.witnesses.grace_s
 
     def stop(self) -> None:
         """Write what waits, publish it, end both threads. What cannot be written now is failed."""
@@ -142,7 +153,8 @@ class Writer:
 
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
-        return bool(self._fatal or self._broken or self._disk) or (not self._dirty and self._publication is None)
+        stuck = self._fatal or self._broken or self._disk or self._unwitnessed_at is not None
+        return bool(stuck) or (not self._dirty and self._publication is None)
 
     def _take(self) -> list[Item]:
         with self._wake:
@@ -263,19 +275,35 @@ class Writer:
                 while self._publication is None or self._written:
                     if self._ended:
                         return
-                    self._files.wait()
-                publication = self._publication
-            if not self._put(publication):
+                    if not self._files.wait(self.witnesses.retry_in()):
+                        break
+                publication = None if self._written else self._publication
+            if publication is None:
+                self._catch_up()
+            elif not self._put(publication):
                 return
+
+    def _catch_up(self) -> None:
+        """Ask the witnesses whose lines are missing on the published checkpoint once more."""
+        try:
+            note = self.witnesses.again(self.published, self.directory.read)
+            if note is not None:
+                self.directory.replace_checkpoint(note)
+        except (AuditError, OSError) as error:
+            _log.error("a cosigned checkpoint cannot be published: %s", error)
 
     def _put(self, publication: Publication) -> bool:
         """Steps 4 and 5, until they succeed; False if they cannot any more, or the log is closed meanwhile."""
         while True:
             try:
-                sequencer.publish(publication, self.directory)
+                sequencer.publish(publication, self.directory, self._cosign)
             except HistoryError as error:
                 self._give_up(error)
                 return False
+            except EvidenceUnavailable as error:
+                if not self._wait_for_quorum(error):
+                    return False
+                continue
             except OSError as error:
                 if not self._disk:
                     _log.error("the log's files cannot be written: %s", error)
@@ -285,13 +313,25 @@ class Writer:
                 time.sleep(PAUSE_S)
                 continue
             break
-        self._disk = ""
+        self._disk, self._unwitnessed_at = "", None
         self.published = publication.tree
         with self._wake:
             self._written = True
             self._wake.notify_all()
         self.on_published(publication.tree.size)
         return True
+
+    def _cosign(self, note: str, tree: Checkpoint) -> str:
+        return self.witnesses.cosign(note, tree, self.directory.read)
+
+    def _wait_for_quorum(self, error: EvidenceUnavailable) -> bool:
+        """Pause before the witnesses are asked again; False if the log is closed meanwhile."""
+        if self._unwitnessed_at is None:
+            _log.error("a checkpoint is not published: %s", error)
+            self._unwitnessed_at = time.monotonic()
+        if not self._closing:
+            time.sleep(PAUSE_S)
+        return not self._closing
 
 
 def _deliver(results: Sequence[tuple[Item, Result]]) -> None:

@@ -5,12 +5,11 @@ time (its record says so), then closes the log and delivers the last traces.
 """
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +29,12 @@ from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls
 from proxy.clock import Clock
+from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
 from proxy.settings import Settings
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
+from proxy.witness import configured as witnesses
 
 VERSION = "0.1.0"
 CHAT_PATH = "/v1/chat/completions"
@@ -41,8 +42,6 @@ DESCRIPTION = "Policy-aware compliance and audit proxy for LLM traffic."
 SWITCH_S = 0.0005
 """How long the event loop may keep the interpreter's lock when the log's writer asks for it; Python's 5 ms would be added to
 every fsync and every signature."""
-COLLECT_AFTER = (20_000, 50, 100)
-"""Allocations before the cycle collector looks at each generation: a request makes hundreds of values and hardly a cycle."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +55,7 @@ class Server:
         self._ready = ready
         self._snapshot = self._load()
         self._settings = self._snapshot.settings
+        self._witnesses = witnesses.build(self._settings.log)
 
     def _load(self) -> Snapshot:
         return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
@@ -69,11 +69,13 @@ class Server:
             publish_interval_s=settings.log.publish_interval_ms / 1000,
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
+            witnesses=self._witnesses,
         )
         traces = _traces(settings, log)
         try:
             activation = Activation(self._snapshot, self._load, log, Clock())
             activation.begin()
+            witnesses.keep_keys(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
             self._serve(log, traces, activation)
@@ -99,7 +101,7 @@ class Server:
             timeout_keep_alive=75,
             h11_max_incomplete_event_size=65_536,
         )
-        _Announcing(config, self._ready).run()
+        Announcing(config, self._ready).run()
 
     def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
@@ -187,35 +189,3 @@ def _traces(settings: Settings, log: Log) -> TraceExporter:
 
         sinks.append(OtlpReceiver(settings.traces.otlp_endpoint))
     return TraceExporter(log.records, sinks, folder)
-
-
-class _Announcing(uvicorn.Server):
-    """Says on which port it listens, which matters when that was left to the system.
-
-    What was loaded until then stays, so the cycle collector need not walk it again under load.
-    """
-
-    def __init__(self, config: uvicorn.Config, ready: Callable[[int], None]) -> None:
-        super().__init__(config)
-        self._tell = ready
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal and return. The base class raises it again, which would end the process before the log is closed."""
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    async def startup(self, sockets: Any = None) -> None:
-        """Start listening, then tell."""
-        await super().startup(sockets=sockets)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECT_AFTER)
-        for server in self.servers:
-            for socket in server.sockets:
-                await asyncio.to_thread(self._tell, int(socket.getsockname()[1]))
-                return

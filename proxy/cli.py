@@ -18,6 +18,7 @@ COMMANDS = {
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
+    "witness": ("proxy.witness.cli", "witness_main", "cosign the checkpoints of other people's logs"),
 }
 USAGE = 2
 

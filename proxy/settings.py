@@ -50,6 +50,13 @@ class Server(_Strict):
     )
 
 
+class LogWitness(_Strict):
+    """A witness that is asked to cosign the log's checkpoints (C2SP tlog-witness)."""
+
+    url: str = Field(..., pattern=r"^https?://[^\s?#@]{1,400}$", description="where its `/add-checkpoint` is")
+    vkey_file: Path = Field(..., description="its `witness.vkey`: public keys, one a line, all of one name")
+
+
 class LogSettings(_Strict):
     """The transparency log."""
 
@@ -59,6 +66,14 @@ class LogSettings(_Strict):
     publish_interval_ms: int = Field(500, ge=50, le=60_000, description="time between checkpoints")
     append_deadline_ms: int = Field(2_000, ge=50, description="longest wait for a durable record; then 503")
     queue_limit: int = Field(4096, ge=1, description="most records waiting to be made durable; more is 503")
+    witnesses: tuple[LogWitness, ...] = Field((), max_length=12, description="witnesses that are asked to cosign")
+    witness_quorum: int = Field(
+        0, ge=0, le=12, description="how many must cosign a checkpoint before it is published; 0: none has to"
+    )
+    witness_timeout_ms: int = Field(2_000, ge=50, le=60_000, description="longest wait for witnesses at a checkpoint")
+    witness_grace_ms: int = Field(
+        10_000, ge=0, description="a checkpoint that waits longer for its quorum: no new request is taken, 503"
+    )
 
 
 class Key(_Strict):
@@ -257,6 +272,13 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "data_dir": base / settings.data_dir,
             "pack_dirs": tuple(base / p for p in settings.pack_dirs),
             "catalogue": tuple(c if c.startswith(BUILTIN) else str(base / c) for c in settings.catalogue),
+            "log": settings.log.model_copy(
+                update={
+                    "witnesses": tuple(
+                        w.model_copy(update={"vkey_file": base / w.vkey_file}) for w in settings.log.witnesses
+                    )
+                }
+            ),
             "jwt": tuple(j.model_copy(update={"public_key_file": base / j.public_key_file}) for j in settings.jwt),
             "policy": _anchored_policy(settings.policy, base),
         }

@@ -13,7 +13,9 @@ from proxy.activation import Activation
 
 
 def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
-    """The route. Traces that cannot be delivered are told and are no reason to refuse requests: the log has them."""
+    """The route. Traces that cannot be delivered and witnesses that fail are told and are no reason to refuse requests by
+    themselves: the log has the former, and ``log.state`` says when a required quorum is missing.
+    """
 
     async def health(_: Request) -> Response:
         state = log.state
@@ -21,6 +23,9 @@ def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStat
         body = {
             "status": state,
             "log": {"instance": log.instance, "published_size": log.published_size},
+            "witnesses": [
+                {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
+            ],
             "policy": current.rulebook.point.digest,
             "policy_since": activation.since,
             "reload_failing": None if activation.failing is None else asdict(activation.failing),

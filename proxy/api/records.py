@@ -61,7 +61,7 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
             raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
         if chosen.index is None or chosen.index >= log.published_size:
             raise NotFound(
-                "expected a published record; its entry is in the log within a second", code="not-published-yet"
+                "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
             )
         content = await asyncio.to_thread(_proof, data_dir, chosen.index)
         return PlainTextResponse(content)
