@@ -213,6 +213,7 @@ def _contribution_from(value: Mapping[str, Any]) -> Contribution:
         duration_us=_integer(value, "durationUs"),
         error=_text(value, "error"),
         region_observed=_text(value, "regionObserved"),
+        residency=_text_or_none(value, "residency") or "",
         model_observed=_text(value, "modelObserved"),
         upstream_id=_text(value, "upstreamId"),
     )

@@ -175,6 +175,7 @@ def _contribution_object(each: Contribution) -> dict[str, Any]:
         "durationUs": each.duration_us,
         "error": each.error,
         "regionObserved": each.region_observed,
+        "residency": each.residency,
         "modelObserved": each.model_observed,
         "upstreamId": each.upstream_id,
     }

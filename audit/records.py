@@ -191,7 +191,8 @@ class Contribution:
     """One attempt on one deployment. Times: microseconds; ``started_us`` counts from the decision record's ``at``.
 
     ``used``: its text is in the answer, or its vote counted for it. ``weight``: millionths. Commitments are salted;
-    empty where nothing was sent or received. ``region_observed``: what the provider reported, or "" (not evidenced).
+    empty where nothing was sent or received. ``region_observed``: what the provider reported, or "" (not evidenced);
+    ``residency``: what that says about ``regions``: ``as-declared``, ``violated``, ``not-evidenced``, "" where nothing came back.
     """
 
     leg: str
@@ -214,6 +215,7 @@ class Contribution:
     duration_us: int
     error: str = ""
     region_observed: str = ""
+    residency: str = ""
     model_observed: str = ""
     upstream_id: str = ""
 

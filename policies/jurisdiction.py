@@ -3,7 +3,8 @@
 1. Only sources that the caller trusts count; a header is trusted only if the hop that sent it is. The rest is recorded.
 2. Every code must be in the facts; an unknown one from a counted source establishes nothing and refuses.
 3. A weaker source may add a jurisdiction, never remove one: the most restrictive reading wins.
-4. An IP address never establishes anything alone: it is a signal, not a permission.
+4. An IP address never establishes anything alone: it is a signal, not a permission. Where the operator trusts it, it can add; where
+   not, it is on record, with a conflict if it is in none of the places established.
 5. Nothing established: the tenant's default; if there is none, ``Unestablished``, which refuses (403 at the edge).
 """
 
@@ -83,9 +84,13 @@ def resolve(
     counted: list[Signal] = []
     record: list[Signalled] = []
     unknown: list[str] = []
+    seen: list[Signal] = []
     for signal in sorted(signals, key=lambda s: _RANK[s.source]):
         code = normal(signal.code)
-        if signal.source not in trusted:
+        if signal.source is SignalSource.IP and signal.source not in trusted:
+            record.append(_ignored(signal, code, "signal-only"))
+            seen += [Signal(signal.source, code, signal.role)] if code in facts.jurisdictions else []
+        elif signal.source not in trusted:
             record.append(_ignored(signal, code, "source-not-trusted"))
         elif code not in facts.jurisdictions:
             record.append(_ignored(signal, code, "unknown-code"))
@@ -99,7 +104,9 @@ def resolve(
     if all(signal.source is SignalSource.IP for signal in counted):
         return _by_default(counted, record, facts=facts, default=default)
     return Applicable(
-        codes=frozenset(signal.code for signal in counted), signals=tuple(record), conflict=_conflict(counted, facts)
+        codes=frozenset(signal.code for signal in counted),
+        signals=tuple(record),
+        conflict=_conflict(counted, facts) or _elsewhere(seen, counted, facts),
     )
 
 
@@ -134,6 +141,11 @@ def _conflict(counted: Sequence[Signal], facts: Facts) -> bool:
         and not facts.territories.related(one.code, other.code)
         for one, other in combinations(counted, 2)
     )
+
+
+def _elsewhere(seen: Sequence[Signal], counted: Sequence[Signal], facts: Facts) -> bool:
+    """Whether an address is in none of the places that were established: worth a look, and nothing more."""
+    return any(all(not facts.territories.related(one.code, other.code) for other in counted) for one in seen)
 
 
 def _ignored(signal: Signal, code: str, why: str) -> Signalled:

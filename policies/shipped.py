@@ -55,6 +55,13 @@ def registry() -> dict[str, Any]:
 
 
 @cache
+def regions() -> dict[str, str]:
+    """Country of every cloud region whose name a provider may report. Read-only by convention."""
+    found: dict[str, str] = read_yaml(_HERE / "facts" / "regions.yaml")["regions"]
+    return found
+
+
+@cache
 def examples() -> dict[str, Any]:
     """Fictional deployments that the packs' cases ask about. Read-only by convention."""
     return read_yaml(_HERE / "facts" / "examples.yaml")

@@ -15,10 +15,13 @@ from typing import Any
 import jwt
 
 from policies.jurisdiction import Signal, SignalSource
+from proxy import places
 from proxy.errors import ConfigurationError, Unauthenticated
+from proxy.places import Places
 from proxy.settings import JwtIssuer, Settings
 
 KEY_PREFIX = "ap-"
+MAX_FORWARDED = 1_024
 MAX_CREDENTIAL = 8_192
 MAX_SIGNALS = 16
 LEEWAY_S = 30
@@ -67,6 +70,7 @@ class Authenticator:
                     raise ConfigurationError(f"`tenants.{name}.keys`: key `{key.id}` is another tenant's key too")
                 self._keys[key.sha256] = _Known(bytes.fromhex(key.sha256), self._principal(name, key.id, ()))
         self._issuers = {issuer.issuer: (issuer, _public_key(issuer)) for issuer in settings.jwt}
+        self._places = places.load(settings.server.addresses)
         self._hops: tuple[Network, ...] = tuple(ipaddress.ip_network(n) for n in settings.server.trusted_hops)
 
     def _principal(self, tenant: str, key_id: str, signals: tuple[Signal, ...]) -> Principal:
@@ -77,10 +81,29 @@ class Authenticator:
             trusted=frozenset({SignalSource.TENANT, SignalSource.JWT}),
         )
 
-    def principal(self, authorization: str | None, jurisdiction_header: str | None, peer: str | None) -> Principal:
-        """The caller of a request. ``peer``: address of the hop that connected. Raises ``Unauthenticated``."""
+    def principal(
+        self, authorization: str | None, jurisdiction_header: str | None, peer: str | None, forwarded: str | None = None
+    ) -> Principal:
+        """The caller of a request. ``peer``: address of the hop that connected; ``forwarded``: its ``x-forwarded-for``, which
+        counts only from a trusted hop. Raises ``Unauthenticated``.
+        """
         found = self._identified(authorization)
-        return found if jurisdiction_header is None else self._with_header(found, jurisdiction_header, peer)
+        if jurisdiction_header is not None:
+            found = self._with_header(found, jurisdiction_header, peer)
+        return found if self._places is None else self._with_place(found, self._places, peer, forwarded)
+
+    def _with_place(self, found: Principal, known: Places, peer: str | None, forwarded: str | None) -> Principal:
+        """The country of the client's address: the last one that a trusted hop names, else whoever connected."""
+        address = peer
+        if forwarded and self._is_trusted(peer):
+            named = [part.strip() for part in forwarded[:MAX_FORWARDED].split(",")]
+            address = next((each for each in reversed(named) if not self._is_trusted(each)), peer)
+        code = known.country(address) if address else None
+        if code is None:
+            return found
+        trusted = found.trusted | {SignalSource.IP} if known.adds else found.trusted
+        signals = (*found.signals, Signal(SignalSource.IP, code))
+        return Principal(tenant_id=found.tenant_id, key_id=found.key_id, signals=signals, trusted=trusted)
 
     def _identified(self, authorization: str | None) -> Principal:
         if not authorization:

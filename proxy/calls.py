@@ -15,6 +15,7 @@ import orjson
 
 from audit.log import Appended
 from audit.vocabulary import LegStatus, Role
+from policies.residency import Residency
 from proxy.core.aggregation.steps import Ask
 from proxy.core.budget import Budget, Grant
 from proxy.core.catalogue import Deployment
@@ -50,6 +51,7 @@ CUT_STOPPED = "server-stopped"
 CONTEXT_OVERFLOW = "context-overflow"
 CONTENT_REFUSED = "content-refused"
 NO_BUDGET = "budget-exceeded"
+RESIDENCY_VIOLATED = "residency-violated"
 _CLIENT_ONLY = ("tools", "tool_choice", "functions", "function_call", "response_format", "parallel_tool_calls")
 """Parameters that concern the client's own answer, and would bend a judge's."""
 _RETRIED = frozenset({"upstream-rate-limited", "upstream-unreachable", "upstream-server-error"})
@@ -67,7 +69,8 @@ class Hops:
 
 @dataclass(slots=True, kw_only=True)
 class Flight:
-    """What the calls of one request share. ``origin_us``, ``deadline_us`` on the monotonic clock, microseconds."""
+    """What the calls of one request share. ``residency``: what a reported region says about a deployment; ``withhold``: an answer
+    from elsewhere than declared is not used. ``origin_us``, ``deadline_us`` on the monotonic clock, microseconds."""
 
     decided: Appended
     request: InferenceRequest
@@ -75,6 +78,8 @@ class Flight:
     origin_us: int
     deadline_us: int
     budget: Budget
+    residency: Callable[[Deployment, str], Residency]
+    withhold: bool = False
     hops: Hops = Hops()
     attempts: list[Attempt] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)
@@ -94,6 +99,11 @@ class OpenStream:
     def deployment(self) -> Deployment:
         """Who answers."""
         return self._trial.call.deployment
+
+    @property
+    def violated(self) -> bool:
+        """Whether it said already that it computes elsewhere than declared."""
+        return self._trial.residency() is Residency.VIOLATED
 
     @property
     def leg(self) -> str:
@@ -255,6 +265,7 @@ class Calls:
             raise UpstreamServerError(str(cause)) from cause
         trial.flight.bodies[trial.call.leg] = body
         trial.learned(found)
+        trial.check_place()
         trial.settle(LegStatus.OK)
         return _answered(trial, found)
 
@@ -263,6 +274,7 @@ class Calls:
         trial.observed = response.observed
         chunks = response.chunks()
         try:
+            trial.check_place()
             async for chunk in chunks:
                 first = trial.feed(chunk)
                 if first or trial.events.done:
@@ -304,6 +316,7 @@ class _Trial:
         self._usage: Usage | None = None
         self._model = ""
         self._upstream_id = ""
+        self._region = ""
         self._settled = False
         self._stream = stream
         self._body = _body(flight.request, call, ask, grant, stream=stream)
@@ -333,9 +346,23 @@ class _Trial:
         if not self.events.done:
             raise UpstreamBroken("the stream ended before its end mark")
 
+    def check_place(self) -> None:
+        """Raise an ``UpstreamError`` if it says that it computed where it must not, and such answers are withheld."""
+        if self.flight.withhold and self.residency() is Residency.VIOLATED:
+            raise UpstreamServerError("the answer came from elsewhere than declared", code=RESIDENCY_VIOLATED)
+
+    def residency(self) -> Residency:
+        """What its report says about the declaration."""
+        return self.flight.residency(self.call.deployment, self.region())
+
+    def region(self) -> str:
+        """Where it says that it computed, or ""."""
+        return bounded(self._region or self.events.region or self.observed.get("region", ""), 64)
+
     def learned(self, found: Completion) -> None:
         """What a whole answer says about itself."""
         self._usage, self._model, self._upstream_id = found.usage, found.model, found.upstream_id
+        self._region = found.region
 
     def settle(self, status: LegStatus, error: str = "") -> None:
         """Put the attempt on record; further calls do nothing."""
@@ -354,7 +381,8 @@ class _Trial:
             started_us=max(0, self._started_us - self.flight.origin_us),
             duration_us=max(0, self._clock_us() - self._started_us),
             error=error,
-            region=bounded(self.observed.get("region", ""), 64),
+            region=self.region(),
+            residency=self.residency().value if self.received else "",
             model=bounded(self._model or self.events.model or self.observed.get("model", ""), 128),
             upstream_id=bounded(
                 self._upstream_id or self.events.upstream_id or self.observed.get("request_id", ""), 128

@@ -5,6 +5,7 @@ before that: ``proxy.calls`` takes the ``Appended`` of the decision. What follow
 """
 
 import asyncio
+from collections.abc import Callable
 
 import orjson
 
@@ -13,11 +14,14 @@ from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
+from policies import residency
+from policies.residency import Residency
 from proxy.calls import Calls, Flight, Hops
 from proxy.clock import Clock, instant, timestamp
 from proxy.core import budget, identifiers, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.case import Caller, Case
+from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest, OnOutage
@@ -90,6 +94,8 @@ class Pipeline:
             deadline_us=origin_us + deadline_ms * 1000,
             budget=case.budget,
             hops=_hops(case),
+            residency=_residency(case, now_us),
+            withhold=case.caller.withhold_violated,
         )
         run = Run(
             case=case,
@@ -123,6 +129,12 @@ def _hops(case: Case) -> Hops:
     question, verdict = case.question, case.verdict
     itself = isinstance(verdict, AdmittedPlan) and verdict.plan.first[0].primary in question.intent.named
     return Hops(outage=question.on_outage if itself else OnOutage.SUBSTITUTE, refusal=question.on_refusal)
+
+
+def _residency(case: Case, now_us: int) -> Callable[[Deployment, str], Residency]:
+    """What a reported region says about a deployment, by the table of this request's rulebook."""
+    territories, at = case.rulebook.point.facts.territories, instant(now_us)
+    return lambda deployment, reported: residency.verdict(deployment.regions, reported, territories, at)
 
 
 def _quote(case: Case) -> int:

@@ -132,7 +132,9 @@ class Run:
         sent = _Sent(self)
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=stream.leg)
         try:
-            await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,)))
+            await self.exchange.begin(
+                200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,), violated=stream.violated)
+            )
             async with asyncio.timeout(self.calls.remaining_s(self.flight)):
                 await sent.send(stream.first)
                 async for content in stream.rest():
@@ -210,7 +212,8 @@ class Run:
         )
         sent = _Sent(self)
         answering = receipt.contributed(self.flight.attempts, ending)
-        await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, answering))
+        told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
+        await self.exchange.begin(200, MEDIA_EVENTS, told)
         for event in events:
             await sent.send(event)
         await self._end_stream(ending, sent)
@@ -240,7 +243,8 @@ class Run:
         await self._conclude(ending, sent)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *receipt.headers(self.case, answering)))
+        told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *told))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:

@@ -37,6 +37,17 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")]
 
 
+class AddressPlaces(_Strict):
+    """Countries of client addresses, from files of the operator's: a signal, never a permission."""
+
+    files: tuple[Path, ...] = Field(
+        (),
+        description="CSV files `first,last,country` of address ranges, numbers or IPv6 (the form of Tor's `geoip` files)",
+    )
+    max_age_days: int = Field(90, ge=1, description="files that were written longer ago than this are not used")
+    adds: bool = Field(False, description="an address adds its country to what applies; else it is on record only")
+
+
 class Server(_Strict):
     """Where the proxy listens and what it takes."""
 
@@ -48,6 +59,7 @@ class Server(_Strict):
     trusted_hops: tuple[Network, ...] = Field(
         (), description="networks whose `apostille-jurisdiction` header counts; from anyone else it is ignored"
     )
+    addresses: AddressPlaces = Field(AddressPlaces(), description="countries of client addresses")
 
 
 class LogWitness(_Strict):
@@ -114,6 +126,10 @@ class Tenant(_Strict):
     on_provider_refusal: OnRefusal = Field(
         OnRefusal.REFUSE,
         description="a provider refuses by rules of its own: `refuse`, or `substitute`: the next permitted deployment",
+    )
+    on_region_violated: Literal["flag", "withhold"] = Field(
+        "flag",
+        description="a provider reports that it computed elsewhere than declared: `flag` it, or `withhold` the answer",
     )
     substitution: Substitution = Field(Substitution(), description="bounds of stand-ins that no catalogue declares")
     purpose: str = Field("general", pattern=r"^[a-z][a-z0-9-]{0,63}$", description="declared purpose of processing")
@@ -280,6 +296,13 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                 }
             ),
             "jwt": tuple(j.model_copy(update={"public_key_file": base / j.public_key_file}) for j in settings.jwt),
+            "server": settings.server.model_copy(
+                update={
+                    "addresses": settings.server.addresses.model_copy(
+                        update={"files": tuple(base / p for p in settings.server.addresses.files)}
+                    )
+                }
+            ),
             "policy": _anchored_policy(settings.policy, base),
         }
     )

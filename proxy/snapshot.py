@@ -298,6 +298,7 @@ def _caller(name: str, tenant: Tenant, rulebook: Rulebook) -> Caller:
         on_outage=tenant.on_outage,
         on_provider_refusal=tenant.on_provider_refusal,
         bounds=_bounds(tenant),
+        withhold_violated=tenant.on_region_violated == "withhold",
         purpose=tenant.purpose,
         data_classes=frozenset(tenant.data_classes),
         human_oversight=tenant.human_oversight,

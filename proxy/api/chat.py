@@ -49,6 +49,7 @@ class ChatEndpoint:
             _text(headers.get(b"authorization")),
             _text(headers.get(b"apostille-jurisdiction")),
             peer[0] if peer else None,
+            _text(headers.get(b"x-forwarded-for")),
         )
         limits = snapshot.settings.server
         try:

@@ -47,6 +47,7 @@ class Caller:
     on_outage: OnOutage
     on_provider_refusal: OnRefusal
     bounds: Bounds
+    withhold_violated: bool
     purpose: str
     data_classes: frozenset[str]
     human_oversight: bool

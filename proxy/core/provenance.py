@@ -52,6 +52,7 @@ class Attempt:
     duration_us: int
     error: str = ""
     region: str = ""
+    residency: str = ""
     model: str = ""
     upstream_id: str = ""
 
@@ -215,6 +216,7 @@ def contributions(attempts: Sequence[Attempt], ending: Ending) -> tuple[Contribu
             duration_us=each.duration_us,
             error=each.error,
             region_observed=each.region,
+            residency=each.residency,
             model_observed=each.model,
             upstream_id=each.upstream_id,
         )

@@ -9,6 +9,7 @@ from typing import Any
 
 from audit.records import Exclusion, Substitution
 from audit.vocabulary import LegStatus, Sha256Hex
+from policies.residency import Residency
 from proxy.core import provenance
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
@@ -21,8 +22,10 @@ DISCLOSE_AI = "disclose-ai"
 DISCLOSE_COMPOSITE = "disclose-composite"
 
 
-def headers(case: Case, answering: Sequence[Deployment] = ()) -> Headers:
-    """Headers of an answer. ``answering``: deployments whose words or votes are in it, if that is known yet."""
+def headers(case: Case, answering: Sequence[Deployment] = (), *, violated: bool = False) -> Headers:
+    """Headers of an answer. ``answering``: deployments whose words or votes are in it, if that is known yet.
+    ``violated``: one of them reported that it computed elsewhere than declared.
+    """
     verdict = case.verdict
     found = [
         ("apostille-record", case.request_id),
@@ -32,6 +35,8 @@ def headers(case: Case, answering: Sequence[Deployment] = ()) -> Headers:
     models = ",".join(dict.fromkeys(each.model for each in answering))
     if models:
         found.append(("apostille-models", models))
+    if violated:
+        found.append(("apostille-residency", Residency.VIOLATED.value))
     if isinstance(verdict, AdmittedPlan):
         stand_ins = ",".join(
             (*(f"{s.excluded}->{s.substitute}" for s in verdict.substituted), *_hopped(case, answering))
@@ -64,6 +69,11 @@ def disclosures(case: Case) -> tuple[str, ...]:
     if DISCLOSE_COMPOSITE in verdict.obligations and len(verdict.calls) > 1:
         told.append("composite")
     return tuple(told)
+
+
+def violated(attempts: Iterable[Attempt]) -> bool:
+    """Whether an attempt that answered came from elsewhere than declared."""
+    return any(each.residency == Residency.VIOLATED and each.status is LegStatus.OK for each in attempts)
 
 
 def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment, ...]:
@@ -109,6 +119,8 @@ def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sh
                 "tokens_out": each.tokens_out,
                 "cost_micro_usd": each.cost_micro_usd,
                 "duration_us": each.duration_us,
+                "region_observed": each.region_observed,
+                "residency": each.residency,
                 "error": each.error,
             }
             for each in found

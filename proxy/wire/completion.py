@@ -11,13 +11,15 @@ import orjson
 from audit.vocabulary import MILLIONTHS
 from proxy.core.replies import Usage
 from proxy.core.request import JsonObject
-from proxy.wire.event_stream import usage_of
+from proxy.wire.event_stream import region_of, usage_of
 from proxy.wire.openai_chat import text_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What an upstream answered. ``usage`` None: it reported none. ``logprob_millionths``: mean of its tokens."""
+    """What an upstream answered. ``usage`` None: it reported none. ``logprob_millionths``: mean of its tokens.
+    ``region``: where it says that it computed (``usage.inference_geo``), or "".
+    """
 
     message: JsonObject
     text: str
@@ -25,6 +27,7 @@ class Completion:
     usage: Usage | None
     model: str
     upstream_id: str
+    region: str
     logprob_millionths: int | None
 
 
@@ -46,6 +49,7 @@ def parse(content: bytes) -> Completion:
         usage=usage_of(value.get("usage")),
         model=str(value.get("model") or ""),
         upstream_id=str(value.get("id") or ""),
+        region=region_of(value.get("usage")),
         logprob_millionths=_mean_logprob(choice.get("logprobs")),
     )
 

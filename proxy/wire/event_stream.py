@@ -17,7 +17,7 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 class EventStream:
     """Cuts one upstream stream. ``feed`` gives the bytes to forward; the attributes say what was learned on the way."""
 
-    __slots__ = ("_keep_usage", "_separator", "_tail", "done", "error", "model", "upstream_id", "usage")
+    __slots__ = ("_keep_usage", "_separator", "_tail", "done", "error", "model", "region", "upstream_id", "usage")
 
     def __init__(self, *, keep_usage: bool) -> None:
         """``keep_usage``: the client asked for the usage event; otherwise it is read and left out."""
@@ -27,6 +27,7 @@ class EventStream:
         self.usage: Usage | None = None
         self.model = ""
         self.upstream_id = ""
+        self.region = ""
         self.done = False
         self.error = False
 
@@ -76,6 +77,7 @@ class EventStream:
         if "error" in value and "choices" not in value:
             self.error = True
             return b""
+        self.region = region_of(value.get("usage")) or self.region
         used = usage_of(value.get("usage"))
         if used is not None:
             self.usage = used
@@ -114,3 +116,9 @@ def usage_of(value: object) -> Usage | None:
     if not (0 <= tokens_in < 1 << 40 and 0 <= tokens_out < 1 << 40):
         return None
     return Usage(tokens_in=tokens_in, tokens_out=tokens_out)
+
+
+def region_of(usage: object) -> str:
+    """Where a provider says in its usage that it computed (Anthropic's ``inference_geo``); "" where it does not say."""
+    found = usage.get("inference_geo") if isinstance(usage, dict) else None
+    return found if isinstance(found, str) else ""

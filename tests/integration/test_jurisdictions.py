@@ -26,6 +26,51 @@ def decisions(data: Path) -> list[DecisionRecord]:
     return [statement.decision_of(each) for each in found if each.kind is RecordKind.DECISION]
 
 
+async def test_an_address_is_a_signal_and_no_permission(tmp_path: Path) -> None:
+    """A token says FR, the tenant adds DE, the address says US, and the client sends a header of its own."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "issuer.pem").write_bytes(public)
+    (tmp_path / "geoip").write_text("2130706432,2147483647,US\n")
+    config = {
+        "tenants": {
+            "de": tenant("de", jurisdictions=["DE"], packs=["corporate"]),
+            "nowhere": tenant("nowhere", jurisdictions=[], packs=["corporate"]),
+        },
+        "server": {"port": 0, "addresses": {"files": ["geoip"]}},
+        "jwt": [{"issuer": ISSUER, "audience": "apostille", "algorithms": ["ES256"], "public_key_file": "issuer.pem"}],
+    }
+    claims = {"iss": ISSUER, "aud": "apostille", "exp": int(time.time()) + 60, "tenant": "de", "jurisdiction": "FR"}
+    body = {"model": "good", "messages": [{"role": "user", "content": "hello"}]}
+    async with Provider() as provider:
+        documents = catalogue({"n/a": deployment(provider.base_url, model="good")})
+        path = await asyncio.to_thread(Server.prepare, tmp_path, config, documents)
+        server = await asyncio.to_thread(Server.start, path)
+        found = []
+        for credential in (jwt.encode(claims, key, algorithm="ES256"), key_of("nowhere")):
+            headers = {
+                "authorization": f"Bearer {credential}",
+                "apostille-jurisdiction": "CN",
+                "x-forwarded-for": "1.2.3.4",
+            }
+            async with (
+                aiohttp.ClientSession(headers=headers) as session,
+                session.post(f"{server.url}/v1/chat/completions", json=body) as response,
+            ):
+                found.append((response.status, response.headers["apostille-jurisdictions"]))
+        assert await asyncio.to_thread(server.stop) == 0
+    assert found == [(200, "DE,FR"), (403, "none")]
+    known, unknown = decisions(tmp_path / "data")
+    assert {(s.source, s.code, s.used, s.why) for s in known.signals} == {
+        ("tenant", "DE", True, ""),
+        ("jwt", "FR", True, ""),
+        ("header", "CN", False, "source-not-trusted"),
+        ("ip", "US", False, "signal-only"),
+    }
+    assert known.conflict
+    assert not any(s.used for s in unknown.signals)
+
+
 async def test_every_signal_is_on_record_and_only_trusted_ones_count(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
