@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.vocabulary import Verdict
-from policies import cases, facts, labels, matrix, matrix_page, packs, reference, shipped
+from policies import cases, compare, compare_page, facts, labels, matrix, matrix_page, packs, reference, shipped
 from policies.decision import Action, Context, Query
 from policies.errors import PolicyError
 from policies.explain import sentence
@@ -23,6 +23,8 @@ NO, USAGE = 1, 2
 JURISDICTIONS = "DE,FR,IT,GB,CH,US,US-TX,CN,JP,IN,BR,AU"
 CHOSEN = "residency-"
 """Packs of this name are alternatives that a tenant chooses one of: nobody is under all of them."""
+KINDS = ((), ("personal",), ("special",))
+"""Data classes that `compare` tries where none are named."""
 IN_FORCE = f"packs in force (default: all but {CHOSEN}…)"
 SHIPPED = Path(packs.__file__).parent / "packs"
 
@@ -53,6 +55,13 @@ def _parser(catalogues: Sequence[Path]) -> argparse.ArgumentParser:
     draw = commands.add_parser("matrix", parents=[common, context], help="jurisdiction by deployment")
     draw.add_argument("--jurisdictions", default=JURISDICTIONS, metavar="A,B")
     draw.add_argument("--format", choices=["text", "html", "csv", "json"], default="text")
+    between = commands.add_parser(
+        "compare", parents=[common, context], help="two folders of packs: rules and decisions that differ"
+    )
+    between.add_argument("old", type=Path, metavar="OLD")
+    between.add_argument("new", type=Path, metavar="NEW")
+    between.add_argument("--jurisdictions", default=JURISDICTIONS, metavar="A,B")
+    between.add_argument("--json", action="store_true", help="as JSON")
     for name, told in (
         ("drill", "what a ban would do to recorded traffic: --help says more"),
         ("replay", "recorded decisions on the set in force, or on a draft: --help says more"),
@@ -86,6 +95,8 @@ def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
                 return _reference(arguments)
             case "explain":
                 return _explain(arguments)
+            case "compare":
+                return _compare(arguments)
             case _:
                 return _matrix(arguments)
     except PolicyError as error:
@@ -209,3 +220,27 @@ def _matrix(arguments: argparse.Namespace) -> int:
         case _:
             print(matrix_page.html(found, point))
     return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    """Rules and decisions that differ between two folders of packs; packs that a folder lacks are the shipped ones."""
+    known = _facts(arguments)
+    sides = []
+    for folder in (arguments.old, arguments.new):
+        if not folder.is_dir():
+            print(f"apostille policy: expected a directory of packs, got `{folder}`", file=sys.stderr)
+            return USAGE
+        names = tuple(arguments.pack) or tuple(n for n in _names([folder]) if not n.startswith(CHOSEN))
+        sides.append(PolicyPoint(packs.load([folder, *arguments.folders], names), known))
+    codes = [normal(code) for code in arguments.jurisdictions.split(",")]
+    unknown = [code for code in codes if code not in known.jurisdictions]
+    if unknown:
+        print(f"apostille policy: expected known ISO 3166 codes or groups, got `{unknown[0]}`", file=sys.stderr)
+        return USAGE
+    kinds = [arguments.data_classes.split(",")] if arguments.data_classes else KINDS
+    before, after = sides
+    changed = list(compare.rules(before, after))
+    context = _context(arguments, (), frozenset(codes[:1]))
+    differing = list(compare.decisions(before, after, context, codes, kinds))
+    print(compare_page.as_json(changed, differing) if arguments.json else compare_page.text(changed, differing))
+    return NO if changed or differing else 0
