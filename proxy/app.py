@@ -28,7 +28,7 @@ from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
 from proxy.auth import Authenticator
 from proxy.calls import Calls
-from proxy.clock import Clock
+from proxy.clock import Clock, instant
 from proxy.pipeline import Limits, Pipeline
 from proxy.settings import Settings
 from proxy.snapshot import Snapshot
@@ -68,6 +68,7 @@ class Server:
         traces = _traces(settings, log)
         try:
             keep_policy_texts(settings.data_dir, self._snapshot)
+            self._snapshot.rulebook.point.prepare(instant(Clock().unix_us()))
             traces.start()
             log.listen(lambda _: traces.notify())
             self._serve(log, traces)
