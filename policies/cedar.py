@@ -99,8 +99,12 @@ def validate(text: str, schema: Schema) -> tuple[str, ...]:
 
 
 def compile_rules(rules: Mapping[str, Json]) -> Rules:
-    """Handle of rules in JSON form, keyed by id: positional ids would make decisions name the wrong rule."""
-    document = {"staticPolicies": dict(rules), "templates": {}, "templateLinks": []}
+    """Handle of rules in JSON form, keyed by id: positional ids would make decisions name the wrong rule.
+
+    Annotations are left out: the engine does not use them, and parsing them takes time.
+    """
+    bare = {i: {key: part for key, part in rule.items() if key != "annotations"} for i, rule in rules.items()}
+    document = {"staticPolicies": bare, "templates": {}, "templateLinks": []}
     try:
         return Rules(cedarpy.PolicySet.from_json_str(json.dumps(document)), frozenset(rules))
     except ValueError as cause:
