@@ -210,13 +210,6 @@ GUARDS = (
         f"{TRAPS}::test_only_the_base_pack_permits",
     ),
     Guard(
-        "speed: a verdict holds within its epoch",
-        "policies/point.py",
-        "            self.epoch(context.now),\n",
-        "",
-        f"{DECISIONS}::test_six_rules_in_plain_python_agree_with_every_way_of_evaluation",
-    ),
-    Guard(
         "speed: an epoch ends where a fact expires",
         "policies/point.py",
         "literals | facts.boundaries()",
@@ -224,17 +217,37 @@ GUARDS = (
         f"{TRAPS}::test_a_fact_that_expired_yesterday_denies_and_is_listed",
     ),
     Guard(
-        "speed: a verdict is kept for all that rules read",
-        "policies/point.py",
-        "            context.human_oversight,\n",
-        "",
-        f"{DECISIONS}::test_six_rules_in_plain_python_agree_with_every_way_of_evaluation",
-    ),
-    Guard(
         "speed: what is dropped from a rule holds",
         "policies/slicing.py",
         "return all(not names.isdisjoint(has[attribute]) for attribute, names in self.asks)",
         "return True",
         f"{DECISIONS}::test_six_rules_in_plain_python_agree_with_every_way_of_evaluation",
+    ),
+    Guard(
+        "speed: a rule does not fire before its date",
+        "policies/slicing.py",
+        "(self.since is not None and now < self.since) or ",
+        "",
+        f"{TRAPS}::test_a_verdict_is_kept_for_all_that_rules_read",
+    ),
+    *(
+        Guard(
+            f"speed: a verdict is kept under {part}",
+            "policies/point.py",
+            f"            {part},\n",
+            "",
+            f"{TRAPS}::test_a_verdict_is_kept_for_all_that_rules_read",
+        )
+        for part in (
+            "self.epoch(context.now)",
+            "context.packs",
+            "context.jurisdictions",
+            "context.data_classes",
+            "context.purpose",
+            "context.human_oversight",
+            "context.user_us_person",
+            "context.flowdown",
+            "context.audience",
+        )
     ),
 )

@@ -244,11 +244,48 @@ def test_training_compute_as_a_count_is_refused(tmp_path: Path) -> None:
         (rule("context.humanOversight", extra='@effective_from("2026-08-02")'), "2026-08-02"),
         (rule('context.now < datetime("2026-08-02")', extra='@effective_until("2026-09-02")'), "2026-09-02"),
         (rule('context.now > datetime("2026-08-02")', extra='@effective_from("2026-08-02")'), "now"),
+        (rule('context.now > datetime("2026-08-02")'), "may only be compared"),
+        (rule('context.humanOversight || context.now >= datetime("2026-08-02")'), "may only be compared"),
     ],
 )
 def test_dates_of_annotations_and_conditions_must_agree(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(PackError, match=said):
         point(tmp_path, text)
+
+
+# A verdict is kept for a context: whatever a rule may read must be in what it is kept under.
+
+VARIATIONS: dict[str, tuple[str, object, object]] = {
+    "now": (
+        rule('context.now >= datetime("2026-12-01")', extra='@effective_from("2026-12-01")'),
+        NOW,
+        datetime(2026, 12, 1, tzinfo=UTC),
+    ),
+    "packs": (rule("!context.humanOversight"), ("corporate-test",), ("corporate-test", "extra")),
+    "jurisdictions": (
+        rule('context.jurisdictions.contains(Jurisdiction::"EU")'),
+        frozenset({"US"}),
+        frozenset({"US", "FR"}),
+    ),
+    "data_classes": (rule('context.dataClasses.contains(DataClass::"special")'), frozenset(), frozenset({"health"})),
+    "purpose": (rule('context.purpose == Purpose::"credit-scoring"'), "general", "credit-scoring"),
+    "human_oversight": (rule("context.humanOversight"), False, True),
+    "user_us_person": (
+        rule("!context.humanOversight").replace("};", "} unless { context has userUsPerson && context.userUsPerson };"),
+        True,
+        None,
+    ),
+    "flowdown": (rule('context.flowdown.contains(Clause::"dod")'), frozenset(), frozenset({"dod"})),
+    "audience": (rule('context.audience == Audience::"public"'), "internal", "public"),
+}
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_a_verdict_is_kept_for_all_that_rules_read(tmp_path: Path, name: str) -> None:
+    text, permitted, denied = VARIATIONS[name]
+    found = point(tmp_path, text)
+    verdicts = [decide(found, context(**{name: value})).verdict for value in (permitted, denied, permitted)]
+    assert verdicts == [Verdict.PERMIT, Verdict.DENY, Verdict.PERMIT]
 
 
 # Others that belong here: who may permit, and what a ban on a model reaches.
