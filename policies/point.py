@@ -76,13 +76,21 @@ class _Sliced:
     compiled: cedar.Rules
 
 
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """The facts between two instants at which something changes. ``unknown``: missing or expired ones, by deployment."""
+
+    entities: cedar.Entities
+    unknown: Mapping[str, frozenset[str]]
+
+
 _Bucket = dict[tuple[str, Action], Decision]
 
 
 class PolicyPoint:
     """Decides. One instance per snapshot of policy set and facts; replaced whole when either changes."""
 
-    __slots__ = ("_boundaries", "_contexts", "_entities", "_facts", "_parts", "_set", "_sliced", "_slices")
+    __slots__ = ("_boundaries", "_contexts", "_epochs", "_facts", "_parts", "_set", "_sliced", "_slices")
 
     def __init__(self, policy_set: PolicySet, facts: Facts, *, cached: bool = True, sliced: bool = True) -> None:
         """``cached`` and ``sliced`` exist so that a test can compare; both only save time.
@@ -98,7 +106,7 @@ class PolicyPoint:
         self._boundaries = tuple(sorted(literals | facts.boundaries()))
         self._contexts: _Kept[tuple[object, ...], _Bucket] | None = _Kept(MAX_CONTEXTS) if cached else None
         self._slices: _Kept[tuple[object, ...], _Sliced] = _Kept(MAX_SLICES)
-        self._entities: _Kept[int, cedar.Entities] = _Kept(MAX_EPOCHS)
+        self._epochs: _Kept[int, _Epoch] = _Kept(MAX_EPOCHS)
 
     @property
     def digest(self) -> str:
@@ -141,10 +149,10 @@ class PolicyPoint:
 
     def prepare(self, now: datetime) -> None:
         """Compile the entities of the epoch of ``now`` and of the next, so that no request waits for them."""
-        self._entities_at(now)
+        self._epoch_at(now)
         following = self.epoch(now)
         if following < len(self._boundaries):
-            self._entities_at(self._boundaries[following])
+            self._epoch_at(self._boundaries[following])
 
     def epoch(self, now: datetime) -> int:
         """Number of known instants up to ``now``: verdicts are the same for all instants with the same number."""
@@ -183,20 +191,23 @@ class PolicyPoint:
         content = about.content()
         if misfits := cedar.misfit(json.dumps(content), self._set.schema):
             return tuple(Decision(query=query, verdict=Verdict.DENY, errors=misfits) for query in queries)
+        epoch = self._epoch_at(about.now)
         outcomes = cedar.evaluate(
             [(query.action.value, query.deployment) for query in queries],
             # The engine parses every name anew for each deployment, so what no rule in play reads is left out.
             context=json.dumps({name: value for name, value in content.items() if name in sliced.reads}),
             rules=sliced.compiled,
-            entities=self._entities_at(about.now),
+            entities=epoch.entities,
         )
         return tuple(
-            self._decision(query, outcome, sliced.rules, about.now)
+            self._decision(query, outcome, sliced.rules, epoch.unknown[query.deployment])
             for query, outcome in zip(queries, outcomes, strict=True)
         )
 
-    def _decision(self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], now: datetime) -> Decision:
-        unknown = self._unknown_facts(query, outcome, active, now)
+    def _decision(
+        self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], missing: frozenset[str]
+    ) -> Decision:
+        unknown = _unknown_read(missing, outcome, active)
         if outcome.errors:
             return Decision(
                 query=query,
@@ -216,14 +227,6 @@ class PolicyPoint:
                 obligations=tuple(obligations),
             )
         return Decision(query=query, verdict=Verdict.DENY, rules=_forbids(outcome, self._set.parsed), unknown=unknown)
-
-    def _unknown_facts(
-        self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], now: datetime
-    ) -> tuple[str, ...]:
-        """Unknown facts that were read: by the rules that decided, or by all that could have, where none did."""
-        missing = entities.unknown_facts(self._facts, self._facts.deployments[query.deployment], now)
-        reading = [rule for rule in active if rule.id in outcome.reasons] or active
-        return tuple(sorted(missing & {FACT_OF_ATTRIBUTE.get(name, "") for rule in reading for name in rule.reads}))
 
     def _unknown_in(self, context: Context) -> tuple[str, ...]:
         """Names that nothing knows, as ``unknown-<kind>:<name>``; evaluated with one of them, rules would not fire."""
@@ -261,10 +264,23 @@ class PolicyPoint:
 
         return self._slices.get((names, tuple(part.rule.id for part in active)), compiled)
 
-    def _entities_at(self, now: datetime) -> cedar.Entities:
-        return self._entities.get(
-            self.epoch(now), lambda: cedar.compile_entities(entities.build(self._facts, now), self._set.schema)
-        )
+    def _epoch_at(self, now: datetime) -> _Epoch:
+        def made() -> _Epoch:
+            stated = self._facts.deployments.values()
+            return _Epoch(
+                entities=cedar.compile_entities(entities.build(self._facts, now), self._set.schema),
+                unknown={d.id: entities.unknown_facts(self._facts, d, now) for d in stated},
+            )
+
+        return self._epochs.get(self.epoch(now), made)
+
+
+def _unknown_read(missing: frozenset[str], outcome: cedar.Outcome, active: tuple[Rule, ...]) -> tuple[str, ...]:
+    """Unknown facts that were read: by the rules that decided, or by all that could have, where none did."""
+    if not missing:
+        return ()
+    reading = [rule for rule in active if rule.id in outcome.reasons] or active
+    return tuple(sorted(missing & {FACT_OF_ATTRIBUTE.get(name, "") for rule in reading for name in rule.reads}))
 
 
 def _quotable(name: str) -> str:

@@ -114,7 +114,7 @@ GUARDS = (
     Guard(
         "4 unknown facts are listed",
         "policies/point.py",
-        "unknown = self._unknown_facts(query, outcome, active, now)",
+        "unknown = _unknown_read(missing, outcome, active)",
         "unknown = ()",
         f"{TRAPS}::test_an_unknown_fact_denies_and_is_listed",
     ),

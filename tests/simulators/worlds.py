@@ -69,7 +69,7 @@ def _world(name: str, policy_set: packs.PolicySet, found: Facts, oracle: Oracle,
     sliced = PolicyPoint(policy_set, found, cached=False)
     full = PolicyPoint(policy_set, found, cached=False, sliced=False)
     for each in (sliced, full):
-        each._entities = cached._entities  # the same facts, compiled once: nearly all of a world's time
+        each._epochs = cached._epochs  # the same facts, compiled once: nearly all of a world's time
     return World(
         name=name,
         cached=cached,
