@@ -6,7 +6,7 @@ VENV := .venv
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: setup run test bench eval check fmt docs clean
+.PHONY: setup run test bench guards eval check fmt docs clean
 setup: $(VENV)/.stamp
 
 .tools/.stamp: Makefile
@@ -30,7 +30,12 @@ test: check
 	$(VENV)/bin/pytest -n 2
 
 bench: setup
+	$(VENV)/bin/python -m tests.benchmarks.bench_policy
 	$(VENV)/bin/python -m tests.benchmarks.bench_proxy
+
+# Takes every guard away, one at a time, and sees whether its test fails.
+guards: setup
+	$(VENV)/bin/python -m tests.removal.run
 
 eval: setup
 	$(VENV)/bin/python -m tests.evaluation.run

@@ -17,6 +17,9 @@ Json = Mapping[str, Any]
 _PRINCIPAL = {"type": "Tenant", "id": "any"}
 """Rules cannot name a tenant (the lint refuses it): a tenant's profile names its packs instead."""
 
+_NO_RULES = cedarpy.PolicySet.from_str("")
+_NO_ENTITIES = cedarpy.Entities.from_json_str("[]")
+
 
 class CedarError(Exception):
     """The engine refuses a text or a value; the message is the engine's own, which names no line."""
@@ -96,8 +99,12 @@ def validate(text: str, schema: Schema) -> tuple[str, ...]:
 
 
 def compile_rules(rules: Mapping[str, Json]) -> Rules:
-    """Handle of rules in JSON form, keyed by id: positional ids would make decisions name the wrong rule."""
-    document = {"staticPolicies": dict(rules), "templates": {}, "templateLinks": []}
+    """Handle of rules in JSON form, keyed by id: positional ids would make decisions name the wrong rule.
+
+    Annotations are left out: the engine does not use them, and parsing them takes time.
+    """
+    bare = {i: {key: part for key, part in rule.items() if key != "annotations"} for i, rule in rules.items()}
+    document = {"staticPolicies": bare, "templates": {}, "templateLinks": []}
     try:
         return Rules(cedarpy.PolicySet.from_json_str(json.dumps(document)), frozenset(rules))
     except ValueError as cause:
@@ -112,20 +119,37 @@ def compile_entities(entities: Sequence[Json], schema: Schema) -> Entities:
         raise CedarError(str(cause)) from None
 
 
+def misfit(context: str, schema: Schema) -> tuple[str, ...]:
+    """What keeps a context (JSON text) from fitting the schema, as ``Outcome.errors``; empty if it fits."""
+    (found,) = cedarpy.is_authorized_batch([_request("invoke", "any", context)], _NO_RULES, _NO_ENTITIES, schema.handle)
+    return _outcome(found, frozenset()).errors
+
+
 def evaluate(
-    *, action: str, deployment: str, context: str, rules: Rules, entities: Entities, schema: Schema
-) -> Outcome:
-    """One authorization request; ``context`` is JSON text. Never raises for what a rule does: see ``Outcome.errors``."""
-    request = {
+    asked: Sequence[tuple[str, str]], *, context: str, rules: Rules, entities: Entities
+) -> tuple[Outcome, ...]:
+    """One authorization for each (action, deployment), in order, all in one ``context``, which is JSON text.
+
+    The context may lack what no rule reads; a rule that reads what is not there errs. Never raises for what a rule does:
+    see ``Outcome.errors``.
+    """
+    requests = [_request(action, deployment, context) for action, deployment in asked]
+    found = cedarpy.is_authorized_batch(requests, rules.handle, entities.handle)
+    return tuple(_outcome(result, rules.ids) for result in found)
+
+
+def _request(action: str, deployment: str, context: str) -> dict[str, Any]:
+    return {
         "principal": _PRINCIPAL,
         "action": {"type": "Action", "id": action},
         "resource": {"type": "Deployment", "id": deployment},
         "context": context,
     }
-    result = cedarpy.is_authorized(request, rules.handle, entities.handle, schema.handle)
-    decided = result.decision is not cedarpy.Decision.NoDecision
-    errors = _blamed(tuple(str(e) for e in result.diagnostics.errors), rules.ids)
-    if not decided and not errors:
+
+
+def _outcome(result: cedarpy.AuthzResult, ids: frozenset[str]) -> Outcome:
+    errors = _blamed(tuple(str(e) for e in result.diagnostics.errors), ids)
+    if result.decision is cedarpy.Decision.NoDecision and not errors:
         errors = ("no-decision",)
     return Outcome(
         allowed=result.decision is cedarpy.Decision.Allow,

@@ -16,11 +16,11 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from audit.vocabulary import Verdict
-from policies import cedar, entities, labels, lint, packs
+from policies import asked, cedar, entities, labels, lint, packs, slicing
 from policies.decision import Action, Context, Decision, Query, RuleText
 from policies.entities import FACT_OF_ATTRIBUTE
 from policies.facts import Facts
@@ -69,10 +69,19 @@ class _Kept(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class _Sliced:
-    """The rules that can fire for one context, compiled."""
+    """The rules that can fire for one context, compiled. ``reads``: attributes of the context that are still read."""
 
     rules: tuple[Rule, ...]
+    reads: frozenset[str]
     compiled: cedar.Rules
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    """The facts between two instants at which something changes. ``unknown``: missing or expired ones, by deployment."""
+
+    entities: cedar.Entities
+    unknown: Mapping[str, frozenset[str]]
 
 
 _Bucket = dict[tuple[str, Action], Decision]
@@ -81,7 +90,7 @@ _Bucket = dict[tuple[str, Action], Decision]
 class PolicyPoint:
     """Decides. One instance per snapshot of policy set and facts; replaced whole when either changes."""
 
-    __slots__ = ("_boundaries", "_changes", "_contexts", "_entities", "_facts", "_set", "_sliced", "_slices")
+    __slots__ = ("_boundaries", "_changes", "_contexts", "_epochs", "_facts", "_parts", "_set", "_sliced", "_slices")
 
     def __init__(self, policy_set: PolicySet, facts: Facts, *, cached: bool = True, sliced: bool = True) -> None:
         """``cached`` and ``sliced`` exist so that a test can compare; both only save time.
@@ -92,12 +101,13 @@ class PolicyPoint:
         self._set = policy_set
         self._facts = facts
         self._sliced = sliced
+        self._parts = {identifier: slicing.part(rule) for identifier, rule in policy_set.parsed.items()}
         literals = {at for rule in policy_set.parsed.values() for at in (rule.since, rule.until) if at is not None}
         self._changes = tuple(sorted(facts.boundaries()))
         self._boundaries = tuple(sorted({*literals, *self._changes}))
         self._contexts: _Kept[tuple[object, ...], _Bucket] | None = _Kept(MAX_CONTEXTS) if cached else None
-        self._slices: _Kept[tuple[str, ...], _Sliced] = _Kept(MAX_SLICES)
-        self._entities: _Kept[int, cedar.Entities] = _Kept(MAX_EPOCHS)
+        self._slices: _Kept[tuple[object, ...], _Sliced] = _Kept(MAX_SLICES)
+        self._epochs: _Kept[int, _Epoch] = _Kept(MAX_EPOCHS)
 
     @property
     def digest(self) -> str:
@@ -126,15 +136,24 @@ class PolicyPoint:
     def decide_all(self, context: Context, queries: Sequence[Query]) -> tuple[Decision, ...]:
         """One decision per query, in order. Never raises for what a context or a query names: unknown names deny."""
         bucket = self._bucket(context)
-        decisions = []
-        for query in queries:
-            decision = bucket.get((query.deployment, query.action))
-            if decision is None:
-                decision = self._decide(context, query)
-                if query.deployment in self._facts.deployments:  # so that a bucket is bounded by the catalogue
-                    bucket[(query.deployment, query.action)] = decision
-            decisions.append(decision)
-        return tuple(decisions)
+        found = [bucket.get((query.deployment, query.action)) for query in queries]
+        missing = tuple(
+            dict.fromkeys(query for query, decision in zip(queries, found, strict=True) if decision is None)
+        )
+        if not missing:
+            return tuple(decision for decision in found if decision is not None)
+        made = dict(zip(missing, self._decide(context, missing), strict=True))
+        for query in missing:
+            if query.deployment in self._facts.deployments:  # so that a bucket is bounded by the catalogue
+                bucket[(query.deployment, query.action)] = made[query]
+        return tuple(decision or made[query] for query, decision in zip(queries, found, strict=True))
+
+    def prepare(self, now: datetime) -> None:
+        """Compile the entities of the epoch of ``now`` and of the next, so that no request waits for them."""
+        self._epoch_at(now)
+        following = bisect_right(self._changes, now)
+        if following < len(self._changes):
+            self._epoch_at(self._changes[following])
 
     def epoch(self, now: datetime) -> int:
         """Number of known instants up to ``now``: verdicts are the same for all instants with the same number."""
@@ -157,25 +176,40 @@ class PolicyPoint:
         )
         return self._contexts.get(key, dict)
 
-    def _decide(self, context: Context, query: Query) -> Decision:
-        strangers = self._unknown_names(context, query)
-        if strangers:
-            return Decision(query=query, verdict=Verdict.DENY, errors=strangers)
-        now = _to_milliseconds(context.now)
-        above = self._facts.territories.above(context.jurisdictions, now)
-        sliced = self._slice(context.packs, above, now, context.suspended)
-        outcome = cedar.evaluate(
-            action=query.action.value,
-            deployment=query.deployment,
-            context=_context_json(context, above, now),
-            rules=sliced.compiled,
-            entities=self._entities_at(now),
-            schema=self._set.schema,
+    def _decide(self, context: Context, queries: Sequence[Query]) -> tuple[Decision, ...]:
+        """Evaluate. What depends on the context alone is made once for all queries."""
+        strange = self._unknown_in(context)
+        strangers = {query: (*strange, *self._unknown_deployment(query)) for query in queries}
+        known = [query for query in queries if not strangers[query]]
+        decided = dict(zip(known, self._evaluated(context, known), strict=True)) if known else {}
+        return tuple(
+            decided.get(query) or Decision(query=query, verdict=Verdict.DENY, errors=tuple(sorted(strangers[query])))
+            for query in queries
         )
-        return self._decision(query, outcome, sliced.rules, now)
 
-    def _decision(self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], now: datetime) -> Decision:
-        unknown = self._unknown_facts(query, outcome, active, now)
+    def _evaluated(self, context: Context, queries: Sequence[Query]) -> tuple[Decision, ...]:
+        about = asked.of(context, self._facts.territories)
+        sliced = self._slice(context.packs, about, context.suspended)
+        content = about.content()
+        if misfits := cedar.misfit(json.dumps(content), self._set.schema):
+            return tuple(Decision(query=query, verdict=Verdict.DENY, errors=misfits) for query in queries)
+        epoch = self._epoch_at(about.now)
+        outcomes = cedar.evaluate(
+            [(query.action.value, query.deployment) for query in queries],
+            # The engine parses every name anew for each deployment, so what no rule in play reads is left out.
+            context=json.dumps({name: value for name, value in content.items() if name in sliced.reads}),
+            rules=sliced.compiled,
+            entities=epoch.entities,
+        )
+        return tuple(
+            self._decision(query, outcome, sliced.rules, epoch.unknown[query.deployment])
+            for query, outcome in zip(queries, outcomes, strict=True)
+        )
+
+    def _decision(
+        self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], missing: frozenset[str]
+    ) -> Decision:
+        unknown = self._unknown_read(missing, outcome, active)
         if outcome.errors:
             return Decision(
                 query=query,
@@ -196,63 +230,66 @@ class PolicyPoint:
             )
         return Decision(query=query, verdict=Verdict.DENY, rules=_forbids(outcome, self._set.parsed), unknown=unknown)
 
-    def _unknown_facts(
-        self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], now: datetime
+    def _unknown_read(
+        self, missing: frozenset[str], outcome: cedar.Outcome, active: tuple[Rule, ...]
     ) -> tuple[str, ...]:
         """Unknown facts that were read: by the rules that decided, or by all that could have, where none did."""
-        missing = entities.unknown_facts(self._facts, self._facts.deployments[query.deployment], now)
+        if not missing:
+            return ()
         granted = outcome.allowed and any(self._set.parsed[identifier].base_permit for identifier in outcome.reasons)
         # An obligation's permit may fire where no base permit does: it explains nothing about the denial.
         deciding = outcome.reasons if granted else _forbids(outcome, self._set.parsed)
         reading = [rule for rule in active if rule.id in deciding] or active
         return tuple(sorted(missing & {FACT_OF_ATTRIBUTE.get(name, "") for rule in reading for name in rule.reads}))
 
-    def _unknown_names(self, context: Context, query: Query) -> tuple[str, ...]:
+    def _unknown_in(self, context: Context) -> tuple[str, ...]:
         """Names that nothing knows, as ``unknown-<kind>:<name>``; evaluated with one of them, rules would not fire."""
-        asked: tuple[tuple[str, frozenset[str], Mapping[str, object] | frozenset[str]], ...] = (
+        names: tuple[tuple[str, frozenset[str], Mapping[str, object] | frozenset[str]], ...] = (
             ("jurisdiction", context.jurisdictions, self._facts.jurisdictions),
             ("data-class", context.data_classes, labels.KNOWN),
             ("purpose", frozenset((context.purpose,)), self._facts.purposes),
             ("clause", context.flowdown, self._facts.clauses),
             ("audience", frozenset((context.audience,)), lint.AUDIENCES),
             ("pack", frozenset(context.packs), self._set.packs),
-            ("deployment", frozenset((query.deployment,)), self._facts.deployments),
         )
         found = [
-            f"unknown-{kind}:{_quotable(name)}" for kind, names, known in asked for name in names if name not in known
+            f"unknown-{kind}:{_quotable(name)}" for kind, used, known in names for name in used if name not in known
         ]
         if not context.jurisdictions:
             found.append("unknown-jurisdiction:none")
-        return tuple(sorted(found))
+        return tuple(found)
 
-    def _slice(
-        self, names: tuple[str, ...], above: frozenset[str], now: datetime, suspended: frozenset[str] = frozenset()
-    ) -> _Sliced:
-        """Rules of the packs that can fire; those left out cannot, as one of their conjuncts does not hold.
+    def _unknown_deployment(self, query: Query) -> tuple[str, ...]:
+        known = query.deployment in self._facts.deployments
+        return () if known else (f"unknown-deployment:{_quotable(query.deployment)}",)
 
-        A suspended base permit stays: break-glass can only lift what forbids.
-        """
-        ids = tuple(
-            identifier
-            for name in dict.fromkeys(names)
-            for identifier in self._set.packs[name]
-            if identifier in self._set.parsed
-            and (identifier not in suspended or self._set.parsed[identifier].base_permit)
-            and (not self._sliced or self._set.parsed[identifier].can_fire(above, now))
-        )
+    def _slice(self, names: tuple[str, ...], about: asked.Asked, suspended: frozenset[str] = frozenset()) -> _Sliced:
+        """Rules of the packs that can fire for this request. Break-glass can only lift what forbids."""
+        ids = [i for name in dict.fromkeys(names) for i in self._set.packs[name] if i in self._parts]
+        held = [self._parts[i] for i in ids if i not in suspended or self._set.parsed[i].base_permit]
+        active = tuple(part for part in held if part.can_fire(about.names, about.now))
 
         def compiled() -> _Sliced:
-            chosen = tuple(self._set.parsed[identifier] for identifier in ids)
-            return _Sliced(chosen, cedar.compile_rules({rule.id: rule.body for rule in chosen}))
+            parts = active if self._sliced else tuple(slicing.whole(part.rule) for part in held)
+            return _Sliced(
+                rules=tuple(part.rule for part in active),
+                reads=frozenset(name for part in parts for name in part.reads),
+                compiled=cedar.compile_rules({part.rule.id: part.body for part in parts}),
+            )
 
-        return self._slices.get(ids, compiled)
+        return self._slices.get((names, suspended, tuple(part.rule.id for part in active)), compiled)
 
-    def _entities_at(self, now: datetime) -> cedar.Entities:
-        """Entities as of an instant: facts and groups change them, the dates of rules do not."""
-        return self._entities.get(
-            bisect_right(self._changes, now),
-            lambda: cedar.compile_entities(entities.build(self._facts, now), self._set.schema),
-        )
+    def _epoch_at(self, now: datetime) -> _Epoch:
+        """The facts as of an instant: expiries and memberships change them, the dates of rules do not."""
+
+        def made() -> _Epoch:
+            stated = self._facts.deployments.values()
+            return _Epoch(
+                entities=cedar.compile_entities(entities.build(self._facts, now), self._set.schema),
+                unknown={d.id: entities.unknown_facts(self._facts, d, now) for d in stated},
+            )
+
+        return self._epochs.get(bisect_right(self._changes, now), made)
 
 
 def _quotable(name: str) -> str:
@@ -263,28 +300,3 @@ def _quotable(name: str) -> str:
 def _forbids(outcome: cedar.Outcome, known: Mapping[str, Rule]) -> tuple[str, ...]:
     """Ids of the forbids among the reasons: a deny is never explained by a permit that did not suffice."""
     return tuple(i for i in outcome.reasons if i in known and known[i].effect.value == "forbid")
-
-
-def _to_milliseconds(now: datetime) -> datetime:
-    """The instant as the engine sees it: UTC, rounded down to its resolution."""
-    return now.astimezone(UTC).replace(microsecond=now.microsecond // 1000 * 1000)
-
-
-def _context_json(context: Context, above: frozenset[str], now: datetime) -> str:
-    """The request context of the schema, as JSON text."""
-    content: dict[str, object] = {
-        "jurisdictions": entities.references("Jurisdiction", above),
-        "dataClasses": entities.references(
-            "DataClass", labels.label(context.data_classes, prompt_detected=frozenset())
-        ),
-        "purpose": entities.reference("Purpose", context.purpose),
-        "now": {
-            "__extn": {"fn": "datetime", "arg": now.strftime("%Y-%m-%dT%H:%M:%S.") + f"{now.microsecond // 1000:03d}Z"}
-        },
-        "humanOversight": context.human_oversight,
-        "flowdown": entities.references("Clause", context.flowdown),
-        "audience": entities.reference("Audience", context.audience),
-    }
-    if context.user_us_person is not None:
-        content["userUsPerson"] = context.user_us_person
-    return json.dumps(content)

@@ -1,7 +1,7 @@
 """A rule as a value: its annotations, and what can be read off its JSON form without evaluating it.
 
 ``required`` and the date window come from conjuncts at the top of the ``when`` clauses, so a rule cannot fire where one of
-them does not hold: that makes slicing sound. Spec: Cedar JSON policy format (EST). Refuses nothing: see ``policies.lint``.
+them does not hold; ``policies.slicing`` rests on this. Spec: Cedar JSON policy format (EST). Refuses nothing: see ``policies.lint``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -111,14 +111,6 @@ class Rule:
             effective_until=told.get("effective_until", ""),
             checked_on=told.get("checked_on", ""),
         )
-
-    def can_fire(self, jurisdictions: frozenset[str], now: datetime) -> bool:
-        """False if the jurisdictions (upward closed) or the instant rule it out."""
-        if self.since is not None and now < self.since:
-            return False
-        if self.until is not None and now >= self.until:
-            return False
-        return self.required <= jurisdictions
 
 
 def of(body: Node, *, pack: str, file: str, line: int) -> Rule:

@@ -65,6 +65,7 @@ class Activation:
     def begin(self) -> None:
         """Put the first snapshot in force, on record. Raises ``EvidenceUnavailable``; not for an event loop's thread."""
         keep_texts(self._current)
+        self._current.rulebook.point.prepare(instant(self._clock.unix_us()))
         at = timestamp(self._clock.unix_us())
         self._record.append_now(_pending(self._current, START, None, at))
         self.since = at
@@ -122,9 +123,10 @@ class Activation:
 
 
 def warm(snapshot: Snapshot, clock: Clock) -> None:
-    """Decide what every tenant's plain requests will ask, so that nobody waits for it."""
+    """Compile the facts and decide what every tenant's plain requests will ask, so that nobody waits for it."""
     now = instant(clock.unix_us())
     rulebook = snapshot.rulebook
+    rulebook.point.prepare(now)
     queries = [Query(deployment=d, action=action) for d in rulebook.catalogue.deployments for action in Action]
     for name, caller in snapshot.callers.items():
         codes = frozenset(map(normal, snapshot.settings.tenants[name].jurisdictions))

@@ -1,6 +1,6 @@
 """The engine's traps that would be security holes, each with the guard that closes it.
 
-Every test here fails when its guard is taken away; ``docs/explanation/decisions.md`` lists the guards.
+``docs/explanation/decisions.md`` lists the guards; ``tests/removal`` takes each away and sees its test fail.
 """
 
 from datetime import UTC, datetime
@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from audit.vocabulary import Verdict
-from policies import cedar, lint, packs, shipped
+from policies import cedar, entities, facts, lint, packs
 from policies.decision import Action, Query
 from policies.errors import FactsError, PackError
-from tests.simulators.rules import NOW, STATED, context, decide, deployment, known, point, rule, write
+from policies.point import PolicyPoint
+from tests.simulators.rules import NOW, STATED, context, decide, deployment, document, known, point, rule, write
 
 OVERFLOW = "!context.humanOversight && 9223372036854775807 + 1 > 0"
 
@@ -30,26 +31,42 @@ def test_an_erring_forbid_denies_and_is_named(tmp_path: Path) -> None:
 def test_the_engine_alone_would_have_permitted_it(tmp_path: Path) -> None:
     """What the guard is for: without it the erring forbid is gone and the base permit holds."""
     found = point(tmp_path, rule(OVERFLOW), {"d": deployment(retention_days=30)})
-    sliced = found._slice(("corporate-test", "extra"), frozenset({"DE"}), NOW)
-    outcome = cedar.evaluate(
-        action="invoke",
-        deployment="d",
-        context=_json(found),
-        rules=sliced.compiled,
-        entities=found._entities_at(NOW),
-        schema=found.policy_set.schema,
+    (outcome,) = cedar.evaluate(
+        [("invoke", "d")],
+        context='{"humanOversight": false}',
+        rules=cedar.compile_rules({r.id: r.body for r in found.policy_set.parsed.values()}),
+        entities=cedar.compile_entities(entities.build(found.facts, NOW), found.policy_set.schema),
     )
     assert outcome.allowed
     assert outcome.errors == ("t.rule",)
 
 
-def _json(found: object) -> str:
-    from policies.point import _context_json
+def test_a_rule_that_errs_is_not_left_out_for_what_comes_after_its_error(tmp_path: Path) -> None:
+    """Left to itself the engine evaluates from the left, and errs before it sees that the clause is not there."""
+    found = point(tmp_path, rule(f'{OVERFLOW} && context.flowdown.contains(Clause::"dod")'))
+    decision = decide(found, context())
+    assert (decision.verdict, decision.errors) == (Verdict.DENY, ("t.rule",))
 
-    return _context_json(context(), frozenset({"DE"}), NOW)
+
+def test_a_request_that_the_engine_cannot_read_is_an_error(tmp_path: Path) -> None:
+    found = point(tmp_path, rule("context.humanOversight"))
+    (outcome,) = cedar.evaluate(
+        [("invoke", "d")],
+        context="{broken",
+        rules=cedar.compile_rules({r.id: r.body for r in found.policy_set.parsed.values()}),
+        entities=cedar.compile_entities(entities.build(found.facts, NOW), found.policy_set.schema),
+    )
+    assert (outcome.allowed, outcome.errors) == (False, ("engine",))
 
 
-def test_no_decision_denies(tmp_path: Path) -> None:
+def test_a_context_that_does_not_fit_the_schema_denies(tmp_path: Path) -> None:
+    """Though no rule reads the attribute that is wrong."""
+    found = point(tmp_path, rule('context.audience == Audience::"public"'))
+    decision = decide(found, context(human_oversight="yes"))
+    assert (decision.verdict, decision.errors) == (Verdict.DENY, ("engine",))
+
+
+def test_no_base_permit_denies(tmp_path: Path) -> None:
     found = point(tmp_path, rule("context.humanOversight"), {"d": deployment()})
     decision = decide(found, context(packs=("extra",)))  # no base permit at all
     assert (decision.verdict, decision.rules) == (Verdict.DENY, ())
@@ -113,9 +130,6 @@ def test_the_lint_refuses_what_the_validator_lets_pass(tmp_path: Path, text: str
 
 
 def test_a_dangling_parent_is_refused() -> None:
-    from policies import facts
-    from tests.simulators.rules import document
-
     broken = document({})
     broken["models"]["beta"]["parents"].append({"model": "alhpa", "relation": "distill"})
     with pytest.raises(FactsError, match="alhpa"):
@@ -195,9 +209,31 @@ def test_two_rules_of_one_id_are_refused(tmp_path: Path) -> None:
 
 # 7. FLOP overflow a long; dates in annotations can differ from dates in conditions.
 
+MANY_FLOP = rule("true").replace(
+    "};", '} unless { resource has trainingFlopLog10 && resource.trainingFlopLog10.lessThan(decimal("25.0")) };'
+)
 
-def test_training_compute_is_a_decimal_logarithm() -> None:
-    assert "trainingFlopLog10?: decimal" in shipped.schema()
+
+def test_training_compute_is_compared_as_a_decimal_logarithm(tmp_path: Path) -> None:
+    stated = document({name: deployment(name) for name in ("gamma", "base-7b", "alpha")})
+    stated["models"]["gamma"]["training_flop_log10"] = "24.9999"
+    stated["models"]["base-7b"]["training_flop_log10"] = "25.0001"
+    found = PolicyPoint(
+        packs.load(write(tmp_path, MANY_FLOP.replace("when { true } ", "")), ["corporate-test", "extra"]),
+        facts.load([("test.yaml", stated)]),
+    )
+    verdicts = {name: decide(found, context(), name).verdict for name in ("gamma", "base-7b", "alpha")}
+    assert verdicts == {"gamma": Verdict.PERMIT, "base-7b": Verdict.DENY, "alpha": Verdict.DENY}  # unknown denies
+
+
+def test_training_compute_as_a_count_is_refused(tmp_path: Path) -> None:
+    """10^25 is more than a long holds: as a fact it would break evaluation, in a rule it does not parse."""
+    stated = document({"d": deployment("gamma")})
+    stated["models"]["gamma"]["training_flop_log10"] = 10**25
+    with pytest.raises(FactsError, match="training_flop_log10"):
+        facts.load([("test.yaml", stated)])
+    with pytest.raises(PackError, match="number too large"):
+        point(tmp_path, rule(f"resource.retentionDays > {10**25}"))
 
 
 @pytest.mark.parametrize(
@@ -208,11 +244,48 @@ def test_training_compute_is_a_decimal_logarithm() -> None:
         (rule("context.humanOversight", extra='@effective_from("2026-08-02")'), "2026-08-02"),
         (rule('context.now < datetime("2026-08-02")', extra='@effective_until("2026-09-02")'), "2026-09-02"),
         (rule('context.now > datetime("2026-08-02")', extra='@effective_from("2026-08-02")'), "now"),
+        (rule('context.now > datetime("2026-08-02")'), "may only be compared"),
+        (rule('context.humanOversight || context.now >= datetime("2026-08-02")'), "may only be compared"),
     ],
 )
 def test_dates_of_annotations_and_conditions_must_agree(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(PackError, match=said):
         point(tmp_path, text)
+
+
+# A verdict is kept for a context: whatever a rule may read must be in what it is kept under.
+
+VARIATIONS: dict[str, tuple[str, object, object]] = {
+    "now": (
+        rule('context.now >= datetime("2026-12-01")', extra='@effective_from("2026-12-01")'),
+        NOW,
+        datetime(2026, 12, 1, tzinfo=UTC),
+    ),
+    "packs": (rule("!context.humanOversight"), ("corporate-test",), ("corporate-test", "extra")),
+    "jurisdictions": (
+        rule('context.jurisdictions.contains(Jurisdiction::"EU")'),
+        frozenset({"US"}),
+        frozenset({"US", "FR"}),
+    ),
+    "data_classes": (rule('context.dataClasses.contains(DataClass::"special")'), frozenset(), frozenset({"health"})),
+    "purpose": (rule('context.purpose == Purpose::"credit-scoring"'), "general", "credit-scoring"),
+    "human_oversight": (rule("context.humanOversight"), False, True),
+    "user_us_person": (
+        rule("!context.humanOversight").replace("};", "} unless { context has userUsPerson && context.userUsPerson };"),
+        True,
+        None,
+    ),
+    "flowdown": (rule('context.flowdown.contains(Clause::"dod")'), frozenset(), frozenset({"dod"})),
+    "audience": (rule('context.audience == Audience::"public"'), "internal", "public"),
+}
+
+
+@pytest.mark.parametrize("name", VARIATIONS)
+def test_a_verdict_is_kept_for_all_that_rules_read(tmp_path: Path, name: str) -> None:
+    text, permitted, denied = VARIATIONS[name]
+    found = point(tmp_path, text)
+    verdicts = [decide(found, context(**{name: value})).verdict for value in (permitted, denied, permitted)]
+    assert verdicts == [Verdict.PERMIT, Verdict.DENY, Verdict.PERMIT]
 
 
 # Others that belong here: who may permit, and what a ban on a model reaches.
@@ -249,6 +322,21 @@ def test_unknown_lineage_counts_as_descending_from_everything_banned(tmp_path: P
     found = point(tmp_path, text, {"d": deployment("secret"), "g": deployment("gamma")})
     assert decide(found, context()).verdict is Verdict.DENY
     assert decide(found, context(), "g").verdict is Verdict.PERMIT
+
+
+def test_a_ban_on_a_model_reaches_a_model_of_unknown_lineage(tmp_path: Path) -> None:
+    text = rule("true", scope='resource in ModelFamily::"alpha"').replace(" when { true }", "")
+    declared = deployment("secret", opaque_composite=False)
+    found = point(tmp_path, text, {"d": declared, "g": deployment("gamma")})
+    assert decide(found, context()).rules == ("t.rule",)
+    assert decide(found, context(), "g").verdict is Verdict.PERMIT
+
+
+def test_health_data_is_special_and_personal_too(tmp_path: Path) -> None:
+    text = rule('context.dataClasses.contains(DataClass::"special")')
+    found = point(tmp_path, text)
+    assert decide(found, context(data_classes=frozenset({"phi"}))).rules == ("t.rule",)
+    assert decide(found, context(data_classes=frozenset({"personal"}))).verdict is Verdict.PERMIT
 
 
 def test_a_ban_on_an_operator_leaves_the_same_weights_elsewhere_alone(tmp_path: Path) -> None:

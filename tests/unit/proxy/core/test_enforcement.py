@@ -15,7 +15,7 @@ from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Capabilities, Catalogue, Deployment, Price, TransportKind
 from proxy.core.enforcement import AdmittedCall, AdmittedPlan, Refused
 from proxy.core.intent import Intent, IntentKind
-from proxy.core.planning import Defaults, Question
+from proxy.core.planning import Defaults, Question, Slot
 from proxy.core.request import Needs, OnOutage, OnRestricted, TaskClass
 from proxy.core.routing.cascade import Mode
 
@@ -98,6 +98,13 @@ FOUR = catalogue(
 def test_nobody_else_makes_an_admitted_call() -> None:
     with pytest.raises(PermissionError):
         AdmittedCall(leg="a", role=Role.AUTHOR, deployment=deployment("n/a"), obligations=(), seal=object())
+
+
+def test_a_plan_that_names_what_is_not_permitted_makes_no_call() -> None:
+    """The planner never does; the seal does not rest on it."""
+    slot = Slot(leg="author", role=Role.AUTHOR, options=(deployment("n/a"),))
+    with pytest.raises(PermissionError):
+        enforcement._admit(slot, {"n/a": enforcement._Verdict(False, (), ())}, lambda _: False)
 
 
 def test_what_is_permitted_is_admitted_with_its_fallbacks() -> None:
