@@ -39,6 +39,7 @@ class Miss:
     found: str | None
     recorded: str | None
     text: str
+    right: bool
 
     @property
     def sort(self) -> str:
@@ -50,10 +51,11 @@ class Miss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """Rows compared and rows alike by benchmark, with what differs."""
+    """Rows compared and rows alike by benchmark, with what differs. ``right``: rows whose recorded answer was graded right."""
 
     rows: Counter[str]
     alike: Counter[str]
+    right: Counter[str]
     misses: tuple[Miss, ...]
 
     def share(self, benchmark: str | None = None) -> float:
@@ -61,6 +63,11 @@ class Agreement:
         if benchmark is None:
             return 100 * self.alike.total() / self.rows.total()
         return 100 * self.alike[benchmark] / self.rows[benchmark]
+
+    def share_of_right(self, benchmark: str | None = None) -> float:
+        """The same among rows whose recorded answer is right: the others hold what was guessed from a reply without an answer."""
+        lost = sum(miss.right for miss in self.misses if benchmark in (None, miss.benchmark))
+        return 100 - 100 * lost / (self.right.total() if benchmark is None else self.right[benchmark])
 
 
 def same(found: str | None, written: str | None, kind: AnswerKind | None) -> bool:
@@ -102,11 +109,13 @@ def measure(recording: Recording) -> Agreement:
     kinds = {item.key: expected(item.prompt) for item in recording.items}
     rows: Counter[str] = Counter()
     alike: Counter[str] = Counter()
+    right: Counter[str] = Counter()
     misses: list[Miss] = []
     for (model, (benchmark, qid)), answered in recording.answers.items():
         kind = kinds[benchmark, qid]
         found = answers.canonical(answered.text, kind)
         rows[benchmark] += 1
+        right[benchmark] += answered.correct
         if same(found, answered.pred, kind):
             alike[benchmark] += 1
         else:
@@ -117,9 +126,10 @@ def measure(recording: Recording) -> Agreement:
                 found=found,
                 recorded=answered.pred,
                 text=answered.text,
+                right=answered.correct,
             )
             misses.append(miss)
-    return Agreement(rows=rows, alike=alike, misses=tuple(misses))
+    return Agreement(rows=rows, alike=alike, right=right, misses=tuple(misses))
 
 
 def table(found: Agreement) -> Iterator[str]:
@@ -127,8 +137,14 @@ def table(found: Agreement) -> Iterator[str]:
     sorts = Counter((miss.benchmark, miss.sort) for miss in found.misses)
     for benchmark in found.rows:
         rest = ", ".join(f"{sorts[benchmark, sort]} {sort}" for sort in ("missed", "invented", "another"))
-        yield f"{benchmark:<12} {found.share(benchmark):7.2f}%  of {found.rows[benchmark]:>6}   ({rest})"
-    yield f"{'all':<12} {found.share():7.2f}%  of {found.rows.total():>6}"
+        yield (
+            f"{benchmark:<12} {found.share(benchmark):7.2f}% of {found.rows[benchmark]:>6}"
+            f"   {found.share_of_right(benchmark):7.2f}% of {found.right[benchmark]:>6} right ones   ({rest})"
+        )
+    yield (
+        f"{'all':<12} {found.share():7.2f}% of {found.rows.total():>6}"
+        f"   {found.share_of_right():7.2f}% of {found.right.total():>6} right ones"
+    )
 
 
 def main() -> int:

@@ -16,7 +16,9 @@ MAX_TEXT = 40_000
 _TAIL = 1_500
 """Characters at the end of a reply in which a concluding sentence counts."""
 
-_OPTION = r"[ \t*_$\\(\[{\"'`]{0,12}(?:text\{)?\(?([A-J])\)?(?![A-Za-z'])"
+_DENIED = r"(?!\)?[*.]{0,3} (?:is |are |was )?(?:also )?(?:incorrect|not|wrong|false)\b)"
+"""Not "option J is incorrect"."""
+_OPTION = r"[ \t*_$\\(\[{\"'`]{0,12}(?:text\{)?\(?([A-J])\)?(?![A-Za-z'])" + _DENIED
 _STATED = r"(?i:answer|ответ|option|choice|choose|select)(?i:[ \t\\]{1,4}(?i:is|would be|should be|must be))?[ \t\\}*_]{0,6}:?"
 _CHOICE_SENTENCE = re.compile(_STATED + _OPTION)
 _CHOICE_BELOW = re.compile(_STATED + r"\s{0,8}" + _OPTION)
@@ -25,9 +27,11 @@ _CHOICE_START = re.compile(r"\A[\s*_$(\[\"'`]*([A-J])(?![A-Za-z'])")
 _CHOICE_LINE = re.compile(r"(?m)^[ \t*_$(\[\"'`]*([A-J])[ \t*_$)\].:\"'`]*$")
 _CHOICE_END = re.compile(
     r"\b(?:is|are|as|be|to|of|for|the|in|with)(?: an?)?[ *:]{1,4}(?:\(([A-J])\)|([A-J])[.:)] )[^()\n]{0,160}\Z"
-    r"|\(([A-J])\)[.*$ ]*\Z"
+    r"|\(([A-J])\)[.*$ ]*\Z|\(([A-J])\) (?:is|as) the (?:correct|right|best)\b[^\n]{0,60}\Z"
 )
 """A conclusion: "the false statement is (D).", "is known as C. logical behaviorism."."""
+_UNSAID = re.compile(r"(?i)\s{1,4}the answer is[ .…]{0,6}\Z")
+"""A form that the reply did not fill in, after its conclusion."""
 _REFUSED = re.compile(
     r"(?i:answer)(?:(?i:[ ]is)|:)[ *(]{1,4}(?i:none of|not (?:listed|among|available|provided|in the|one of))"
     r"|(?i:no (?:single )?correct (?:answer|option)|not the correct answer)"
@@ -99,8 +103,8 @@ def _choice(text: str) -> str | None:
     alone = _CHOICE_LINE.findall(text[-_TAIL:])
     if alone:
         return str(alone[-1])
-    end = _CHOICE_END.search(text.rstrip()[-_TAIL:])
-    return None if end is None else end[1] or end[2] or end[3]
+    end = _CHOICE_END.search(_UNSAID.sub("", text.rstrip()[-_TAIL:]))
+    return None if end is None else next(letter for letter in end.groups() if letter)
 
 
 def _expression(text: str) -> str | None:

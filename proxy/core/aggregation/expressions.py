@@ -48,7 +48,7 @@ _MEASURE = re.compile(
 )
 """A number with the unit written after it; ``12abc`` is a product and is none."""
 _UNIT = re.compile(
-    r"(?<=[\d)])(?:cm|mm|km|m|ft|in|kg|g|lb|mph|kmh|€|£|usd)(?:\^[23])?(?:/[a-z]+|per[a-z]+)?\Z",
+    r"(?<=[\d)])(?:cm|mm|km|m|ft|in|kgs?|g|lbs?|mph|kmh|€|£|usd)(?:\^[23])?(?:/[a-z]+|per[a-z]+)?\Z",
     re.IGNORECASE,
 )
 

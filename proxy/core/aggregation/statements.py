@@ -87,8 +87,8 @@ def _without_heading(line: str) -> str:
         if again is None:
             break
         line = again[1].strip()
-    while line.endswith("}") and line.count("}") > line.count("{"):
-        line = line[:-1].rstrip()
+    while line.count("}") > line.count("{") and line.rstrip("$ ").endswith("}"):
+        line = line.rstrip("$ ")[:-1].rstrip()
     return line
 
 
