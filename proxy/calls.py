@@ -52,8 +52,12 @@ CONTEXT_OVERFLOW = "context-overflow"
 CONTENT_REFUSED = "content-refused"
 NO_BUDGET = "budget-exceeded"
 RESIDENCY_VIOLATED = "residency-violated"
-_CLIENT_ONLY = ("tools", "tool_choice", "functions", "function_call", "response_format", "parallel_tool_calls")
+_CLIENT_ONLY = (
+    "tools", "tool_choice", "functions", "function_call", "response_format", "parallel_tool_calls", "stop", "logit_bias",
+)  # fmt: skip
 """Parameters that concern the client's own answer, and would bend a judge's."""
+_REPORTING = frozenset({Role.JUDGE, Role.VERIFIER})
+"""Roles whose answer is a report for us, and never the client's."""
 _RETRIED = frozenset({"upstream-rate-limited", "upstream-unreachable", "upstream-server-error"})
 
 T = TypeVar("T")
@@ -430,7 +434,7 @@ def _most_prompt_tokens(flight: Flight, ask: Ask) -> int:
 def _body(request: InferenceRequest, call: AdmittedCall, ask: Ask, grant: Grant, *, stream: bool) -> dict[str, Any]:
     """Body of a call in the neutral form: the client's own, with what the leg and the budget change."""
     body = {**request.parameters, "messages": request.messages if ask.messages is None else ask.messages}
-    if call.role is Role.JUDGE:
+    if call.role in _REPORTING:
         for key in _CLIENT_ONLY:
             body.pop(key, None)
     if ask.sample:

@@ -24,10 +24,11 @@ from proxy.core.aggregation import steps
 from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
-from proxy.core.planning import Slot, reliability
+from proxy.core.planning import reliability
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
+from proxy.core.seats import Slot
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
@@ -350,6 +351,7 @@ def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
         messages=case.request.messages,
         first=tuple(map(seat, plan.first)),
         rest=tuple(map(seat, plan.rest)),
+        further=tuple(tuple(map(seat, stage)) for stage in plan.further),
         judge=seat(plan.judge) if plan.judge else None,
         author=seat(plan.author) if plan.author else None,
         threshold=plan.threshold,

@@ -185,8 +185,9 @@ class Pipeline(_Strict):
     aggregator: AggregatorName = Field(..., description="how the answers are put together")
     first: tuple[str, ...] = Field(..., min_length=1, max_length=16, description="deployments or models asked at once")
     rest: tuple[str, ...] = Field((), max_length=16, description="asked when the confidence gate opens, best first")
-    judge: str | None = Field(None, description="deployment that compares candidates (judge-author)")
-    author: str | None = Field(None, description="deployment that writes the answer (judge-author)")
+    judge: str | None = Field(None, description="deployment that compares candidates (judge-author, best-of-n)")
+    author: str | None = Field(None, description="deployment that writes the answer (judge-author, mixture-of-agents)")
+    layers: int = Field(2, ge=1, le=3, description="layers of proposers, the first one counted (mixture-of-agents)")
     threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
 
 

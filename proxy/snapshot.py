@@ -241,6 +241,7 @@ def _declared(name: str, pipeline: Pipeline, catalogue: Catalogue) -> Declared:
         judge=pipeline.judge,
         author=pipeline.author,
         threshold=None if pipeline.threshold is None else round(pipeline.threshold * MILLIONTHS),
+        layers=pipeline.layers,
     )
 
 

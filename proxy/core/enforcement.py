@@ -19,8 +19,9 @@ from proxy.core import planning
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
-from proxy.core.planning import Plan, Question, Slot
+from proxy.core.planning import Question
 from proxy.core.request import OnRestricted
+from proxy.core.seats import Plan, Slot
 
 _SEAL = object()
 

@@ -13,6 +13,7 @@ from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.request import Options
 from proxy.core.routing.cascade import Mode
+from proxy.core.seats import DEFAULT_LAYERS
 from proxy.errors import ClientError, Forbidden, NotFound
 
 AUTO = "apostille/auto"
@@ -39,6 +40,7 @@ class Declared:
     judge: str | None = None
     author: str | None = None
     threshold: int | None = None
+    layers: int = DEFAULT_LAYERS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,7 @@ class Intent:
     author: str | None = None
     aggregator: AggregatorName | None = None
     threshold: int | None = None
+    layers: int = DEFAULT_LAYERS
 
 
 _COMPOSITE_OPTIONS = ("mode", "panel", "aggregator", "min_panel", "straggler_ms", "confidence_threshold_millionths")
@@ -130,6 +133,7 @@ def _declared(name: str, declared: Declared, options: Options, catalogue: Catalo
         author=declared.author,
         aggregator=declared.aggregator,
         threshold=declared.threshold if threshold is None else threshold,
+        layers=declared.layers,
     )
 
 

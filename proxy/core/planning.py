@@ -9,21 +9,23 @@ from dataclasses import dataclass
 
 from audit.records import Bounds
 from audit.vocabulary import MILLIONTHS, Role
+from proxy.core import seats
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import cascade
 from proxy.core.routing.cascade import Expert, Mode
+from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
 PRIOR_RELIABILITY = MILLIONTHS // 2
 """Share of right answers taken for a model that nobody measured: it may help, and must not outrank a measured one."""
-MAX_FALLBACKS = 3
-"""Most further deployments behind a leg's first choice."""
 SELF_SAMPLES = 3
 """Samples of the one permitted model where policy leaves no panel: the smallest number with a majority."""
 JUDGED_PANEL = 3
-"""Candidates that a judge compares: more cost more, and judges grow less reliable with length."""
+"""Candidates that another model reads: more cost more, and judges grow less reliable with length."""
+MAX_RUNGS = 4
+"""Steps of a cascade that the router makes."""
 
 NO_BOUNDS = Bounds()
 
@@ -67,36 +69,6 @@ class Question:
         """Deployments that can serve the request whole, with those that the client named."""
         named = {d.id for d in self.intent.named}
         return tuple(d for d in self.catalogue.deployments.values() if d.id in named or d.capabilities.meet(self.needs))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """A leg with the deployments that may take it, first choice first; never empty."""
-
-    leg: str
-    role: Role
-    options: tuple[Deployment, ...]
-
-    @property
-    def primary(self) -> Deployment:
-        """First choice."""
-        return self.options[0]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens."""
-
-    aggregator: AggregatorName
-    first: tuple[Slot, ...]
-    rest: tuple[Slot, ...] = ()
-    judge: Slot | None = None
-    author: Slot | None = None
-    threshold: int = 0
-
-    def slots(self) -> tuple[Slot, ...]:
-        """All seats."""
-        return (*self.first, *self.rest, *(s for s in (self.judge, self.author) if s is not None))
 
 
 def plan(question: Question, allowed: Allowed) -> Plan | None:
@@ -196,17 +168,28 @@ def _composite(question: Question, allowed: Allowed) -> Plan | None:
     if not permitted:
         return None
     found = _seated(question, allowed) if question.intent.panel else _chosen(question, permitted, allowed)
-    wanted = question.min_panel or question.defaults.min_panel
     members = {slot.primary.model for slot in (*found.first, *found.rest)} if found else set()
-    panel_shrank = found is None or (found.aggregator is not AggregatorName.SINGLE and len(members) < wanted)
+    panel_shrank = found is None or (
+        found.aggregator is not AggregatorName.SINGLE and len(members) < _wanted(question, found)
+    )
     if panel_shrank and found is not None and found.aggregator is AggregatorName.SELF_FUSION:
         return found
     return _self_fusion(question, permitted) if panel_shrank else found
 
 
+def _wanted(question: Question, found: Plan) -> int:
+    """Models that the panel must have. Where the best of several samples is asked for by name, as many as were named."""
+    wanted = question.min_panel or question.defaults.min_panel
+    if found.aggregator is not AggregatorName.BEST_OF_N or not question.intent.panel:
+        return wanted
+    named = (*question.intent.panel, *question.intent.rest)
+    models = {deployment.model for name in named for deployment in question.catalogue.named(name)}
+    return min(wanted, len(models)) if len(named) > len(models) else wanted
+
+
 def _self_fusion(question: Question, permitted: Sequence[Deployment]) -> Plan:
     """Policy left no panel: sample the best permitted model several times (the measured best substitute)."""
-    options = _same_model(permitted[0], permitted)
+    options = seats.same_model(permitted[0], permitted)
     first = tuple(Slot(leg=f"sample-{i + 1}", role=Role.PANEL, options=options) for i in range(SELF_SAMPLES))
     return Plan(aggregator=AggregatorName.SELF_FUSION, first=first, threshold=_threshold(question))
 
@@ -215,20 +198,40 @@ def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowe
     """The router's composition: a cascade where answers can be compared, else the best model or a judged panel."""
     wanted = question.intent.aggregator
     open_ended = not question.comparable
-    if wanted is AggregatorName.JUDGE_AUTHOR or (wanted is None and open_ended and question.intent.mode is Mode.HIGH):
-        return _judged(question, _distinct(permitted)[:JUDGED_PANEL], permitted)
+    if wanted is None and open_ended and question.intent.mode is Mode.HIGH:
+        wanted = AggregatorName.JUDGE_AUTHOR
     if wanted is AggregatorName.SINGLE or (wanted is None and open_ended):
         return _single(question, permitted)
+    if wanted in READ_BY_OTHERS:
+        return _read_by_others(question, wanted, permitted)
     if wanted is AggregatorName.SELF_FUSION:
         return _self_fusion(question, permitted)
+    if wanted is AggregatorName.CASCADE:
+        return _rungs(question, permitted)
     return _cascade(question, permitted, wanted or AggregatorName.AGREEMENT_GATE)
 
 
+def _rungs(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
+    """A cascade over models, cheapest first, each measured better than the one before it; the best is always the last."""
+    models = seats.distinct(permitted)
+    if len(models) < 2:
+        return None
+    best, others = models[0], sorted(models[1:], key=lambda d: expert(d, question.task).cost)
+    rungs: list[Deployment] = []
+    for each in others:
+        floor = reliability(rungs[-1], question.task) if rungs else -1
+        if floor < reliability(each, question.task) < reliability(best, question.task):
+            rungs.append(each)
+    steps = (*(rungs or others)[: MAX_RUNGS - 1], best)
+    found = seats.panel(steps, permitted)
+    return Plan(aggregator=AggregatorName.CASCADE, first=found[:1], rest=found[1:], threshold=_threshold(question))
+
+
 def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: AggregatorName) -> Plan | None:
-    best_of = {d.model: d for d in reversed(_distinct(permitted))}
+    best_of = {d.model: d for d in reversed(seats.distinct(permitted))}
     if len(best_of) < 2:
         return None
-    everything = _distinct(ranked(question, question.pool()))
+    everything = seats.distinct(ranked(question, question.pool()))
     chosen = cascade.choose(
         tuple(expert(d, question.task) for d in best_of.values()),
         question.task,
@@ -239,13 +242,10 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
     )
     by_id = {d.id: d for d in best_of.values()}
 
-    def slot(leg: str, identifier: str) -> Slot:
-        return Slot(leg=leg, role=Role.PANEL, options=_same_model(by_id[identifier], permitted))
-
     return Plan(
         aggregator=aggregator,
-        first=tuple(slot(f"panel-{i + 1}", each) for i, each in enumerate(chosen.first)),
-        rest=tuple(slot(f"panel-{i + 1 + len(chosen.first)}", each) for i, each in enumerate(chosen.rest)),
+        first=seats.panel((by_id[each] for each in chosen.first), permitted),
+        rest=seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first)),
         threshold=_threshold(question),
     )
 
@@ -262,74 +262,52 @@ def _seated(question: Question, allowed: Allowed) -> Plan | None:
         if not options and question.on_restricted is OnRestricted.SUBSTITUTE:
             free = [d for d in substitutes(question, named, allowed) if role is not Role.PANEL or d.model not in taken]
             fresh = [d for d in free if d.model not in everyone] if role is Role.PANEL else free
-            options = _same_model(fresh[0], fresh) if fresh else ()
+            options = seats.same_model(fresh[0], fresh) if fresh else ()
         if not options:
             return None
         if role is Role.PANEL:
             taken.add(options[0].model)
         return Slot(leg=leg, role=role, options=options[: MAX_FALLBACKS + 1])
 
-    seats = [seat(f"panel-{i + 1}", name) for i, name in enumerate((*intent.panel, *intent.rest))]
-    first = tuple(s for s in seats[: len(intent.panel)] if s is not None)
-    rest = tuple(s for s in seats[len(intent.panel) :] if s is not None)
+    members = [seat(f"panel-{i + 1}", name) for i, name in enumerate((*intent.panel, *intent.rest))]
+    first = tuple(s for s in members[: len(intent.panel)] if s is not None)
+    rest = tuple(s for s in members[len(intent.panel) :] if s is not None)
     if not first:
         first, rest = rest, ()
     if not first:
         return None
-    aggregator = intent.aggregator or _default_aggregator(question)
-    if aggregator is not AggregatorName.JUDGE_AUTHOR:
-        return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
     best = ranked(question, filter(allowed, question.pool()))
-    return Plan(
-        aggregator=aggregator,
-        first=first,
-        rest=rest,
-        judge=seat("judge", intent.judge, Role.JUDGE) if intent.judge else _writer("judge", Role.JUDGE, best),
-        author=seat("author", intent.author, Role.AUTHOR) if intent.author else _writer("author", Role.AUTHOR, best),
-        threshold=_threshold(question),
+    readers = Readers(
+        judge=seat("judge", intent.judge, Role.JUDGE) if intent.judge else seats.writer("judge", Role.JUDGE, best),
+        author=seat("author", intent.author, Role.AUTHOR)
+        if intent.author
+        else seats.writer("author", Role.AUTHOR, best),
+        layers=intent.layers,
     )
+    aggregator = intent.aggregator or _default_aggregator(question)
+    return seats.composed(aggregator, first, rest, readers, _threshold(question))
 
 
 def _default_aggregator(question: Question) -> AggregatorName:
     return AggregatorName.WEIGHTED_VOTE if question.comparable else AggregatorName.JUDGE_AUTHOR
 
 
-def _judged(question: Question, panel: Sequence[Deployment], permitted: Sequence[Deployment]) -> Plan | None:
-    if len(panel) < 2:
+def _read_by_others(question: Question, aggregator: AggregatorName, permitted: Sequence[Deployment]) -> Plan | None:
+    """The best models of the task, read by the very best."""
+    chosen = seats.distinct(permitted)[:JUDGED_PANEL]
+    if len(chosen) < 2:
         return None
-    first = tuple(
-        Slot(leg=f"panel-{i + 1}", role=Role.PANEL, options=_same_model(d, permitted)) for i, d in enumerate(panel)
+    readers = Readers(
+        judge=seats.writer("judge", Role.JUDGE, permitted),
+        author=seats.writer("author", Role.AUTHOR, permitted),
+        layers=question.intent.layers,
     )
-    return Plan(
-        aggregator=AggregatorName.JUDGE_AUTHOR,
-        first=first,
-        judge=_writer("judge", Role.JUDGE, permitted),
-        author=_writer("author", Role.AUTHOR, permitted),
-        threshold=_threshold(question),
-    )
-
-
-def _writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:
-    return Slot(leg=leg, role=role, options=tuple(best[: MAX_FALLBACKS + 1])) if best else None
+    return seats.composed(aggregator, seats.panel(chosen, permitted), (), readers, _threshold(question))
 
 
 def _threshold(question: Question) -> int:
     own = question.intent.threshold
     return question.defaults.threshold if own is None else own
-
-
-def _same_model(primary: Deployment, permitted: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """The deployment with others of the very same model behind it: a panel member may fail over, not change."""
-    others = [d for d in permitted if d.model == primary.model and d.id != primary.id]
-    return (primary, *others[:MAX_FALLBACKS])
-
-
-def _distinct(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """First deployment of every model, order kept."""
-    found: dict[str, Deployment] = {}
-    for deployment in deployments:
-        found.setdefault(deployment.model, deployment)
-    return tuple(found.values())
 
 
 def expert(deployment: Deployment, task: TaskClass) -> Expert:

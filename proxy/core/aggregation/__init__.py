@@ -1,32 +1,33 @@
 """How several answers become one: a replayable loop of pure steps (``steps`` is the protocol)."""
 
-from typing import assert_never
+from collections.abc import Mapping
 
 from proxy.core.aggregation import voting
-from proxy.core.aggregation.judged import judge_author
-from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Calls, Composition, Final, Step
+from proxy.core.aggregation.cascaded import cascade
+from proxy.core.aggregation.checked import cross_validation
+from proxy.core.aggregation.judged import best_of_n, judge_author
+from proxy.core.aggregation.layered import mixture
+from proxy.core.aggregation.steps import (
+    Aggregator,
+    AggregatorName,
+    Ask,
+    Basis,
+    Calls,
+    Composition,
+    Final,
+    Step,
+)
 from proxy.core.replies import Reply
 
 __all__ = ["next_step"]
 
 
 def next_step(composition: Composition, replies: tuple[Reply, ...]) -> Step:
-    """What to do after these replies. The same arguments always give the same step; no leg is asked twice."""
-    match composition.aggregator:
-        case AggregatorName.SINGLE:
-            return _single(composition, replies)
-        case AggregatorName.AGREEMENT_GATE:
-            return voting.agreement_gate(composition, replies)
-        case AggregatorName.MAJORITY:
-            return voting.majority(composition, replies)
-        case AggregatorName.WEIGHTED_VOTE:
-            return voting.weighted_vote(composition, replies)
-        case AggregatorName.SELF_FUSION:
-            return voting.self_fusion(composition, replies)
-        case AggregatorName.JUDGE_AUTHOR:
-            return judge_author(composition, replies)
-        case _:
-            assert_never(composition.aggregator)
+    """What to do after these replies, whatever order they came in.
+
+    The same arguments always give the same step; no leg is asked twice, and none that is not a seat of the composition.
+    """
+    return AGGREGATORS[composition.aggregator](composition, replies)
 
 
 def _single(composition: Composition, replies: tuple[Reply, ...]) -> Step:
@@ -36,3 +37,17 @@ def _single(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     leg = seat.leg if replies[0].ok else None
     basis = Basis(aggregator=composition.aggregator, method="single", confidence=0)
     return Final(leg=leg, basis=basis)
+
+
+AGGREGATORS: Mapping[AggregatorName, Aggregator] = {
+    AggregatorName.SINGLE: _single,
+    AggregatorName.AGREEMENT_GATE: voting.agreement_gate,
+    AggregatorName.MAJORITY: voting.majority,
+    AggregatorName.WEIGHTED_VOTE: voting.weighted_vote,
+    AggregatorName.SELF_FUSION: voting.self_fusion,
+    AggregatorName.CASCADE: cascade,
+    AggregatorName.CROSS_VALIDATION: cross_validation,
+    AggregatorName.BEST_OF_N: best_of_n,
+    AggregatorName.JUDGE_AUTHOR: judge_author,
+    AggregatorName.MIXTURE: mixture,
+}

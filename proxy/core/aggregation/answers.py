@@ -3,34 +3,46 @@
 Pure and bounded on hostile text. No answer is an abstention, and opens the confidence gate; it is never guessed.
 """
 
-import ast
 import json
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from proxy.core.aggregation import expressions
+from proxy.core.aggregation import calendar_dates, expressions, literals
 from proxy.core.aggregation.expected import AnswerKind
+from proxy.core.aggregation.statements import BLANK, Place, boxed, statements
 from proxy.core.request import JsonObject
 
 MAX_TEXT = 40_000
-MAX_LITERAL = 5_000
-MAX_DEPTH = 40
 _TAIL = 1_500
 """Characters at the end of a reply in which a concluding sentence counts."""
 
-_FIELD = re.compile(r'"?\banswer"?\s*:\s*("(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|[^\n]*)', re.IGNORECASE)
-_LINE = re.compile(r"(?im)^[\s*#>_]*(?:the\s+)?(?:final\s+|correct\s+)*answer\s*(?:is)?\s*:?[*_\s]*[:\-]?\s*(.+)$")
-_SENTENCE = re.compile(r"(?i)\b(?:final |correct )?answer (?:is|would be|should be)[:\s]+([^\n]{1,300})")
-_BOXED = "\\boxed"
-_CHOICE_SENTENCE = re.compile(
-    r"(?i:answer|option|choice|choose|select)(?i:\s+(?:is|would be|should be|must be))?\s*:?\s*"
-    r"[\s*_$\\(\[{\"'`]*(?:text\{)?\(?([A-J])\)?(?![A-Za-z'])"
-)
+_DENIED = r"(?!\)?[*.]{0,3} (?:is |are |was )?(?:also )?(?:incorrect|not|wrong|false)\b)"
+"""Not "option J is incorrect"."""
+_OPTION = r"[ \t*_$\\(\[{\"'`]{0,12}(?:text\{)?\(?([A-J])\)?(?![A-Za-z'])" + _DENIED
+_STATED = r"(?i:answer|ответ|option|choice|choose|select)(?i:[ \t\\]{1,4}(?i:is|would be|should be|must be))?[ \t\\}*_]{0,6}:?"
+_CHOICE_SENTENCE = re.compile(_STATED + _OPTION)
+_CHOICE_BELOW = re.compile(_STATED + r"\s{0,8}" + _OPTION)
+"""The same with the letter on the next line."""
 _CHOICE_START = re.compile(r"\A[\s*_$(\[\"'`]*([A-J])(?![A-Za-z'])")
-_CHOICE_LINE = re.compile(r"(?m)^[\s*_$(\[\"'`]*([A-J])[\s*_$)\].:\"'`]*$")
+_CHOICE_LINE = re.compile(r"(?m)^[ \t*_$(\[\"'`]*([A-J])[ \t*_$)\].:\"'`]*$")
+_CHOICE_END = re.compile(
+    r"\b(?:is|are|as|be|to|of|for|the|in|with)(?: an?)?[ *:]{1,4}(?:\(([A-J])\)|([A-J])[.:)] )[^()\n]{0,160}\Z"
+    r"|\(([A-J])\)[.*$ ]*\Z|\(([A-J])\) (?:is|as) the (?:correct|right|best)\b[^\n]{0,60}\Z"
+)
+"""A conclusion: "the false statement is (D).", "is known as C. logical behaviorism."."""
+_UNSAID = re.compile(r"(?i)\s{1,4}the answer is[ .…]{0,6}\Z")
+"""A form that the reply did not fill in, after its conclusion."""
+_REFUSED = re.compile(
+    r"(?i:answer)(?:(?i:[ ]is)|:)[ *(]{1,4}(?i:none of|not (?:listed|among|available|provided|in the|one of))"
+    r"|(?i:no (?:single )?correct (?:answer|option)|not the correct answer)"
+)
+"""The reply says that no option fits."""
+_FENCED = re.compile(r"(?s)\A\s*```(?:json)?\s*\n(.*?)```\s*\Z")
 _YES = re.compile(r"(?i)\b(yes|no)\b")
-_LAST_NUMBER = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+_SHORT = 120
+"""Characters of a reply that says nothing but its answer."""
+_FEW_WORDS = 4
+_NUMBERS = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 
 
 def canonical(text: str, kind: AnswerKind | None) -> str | None:
@@ -47,6 +59,10 @@ def canonical(text: str, kind: AnswerKind | None) -> str | None:
             return _expression(bounded)
         case AnswerKind.YES_NO:
             return _yes_no(bounded)
+        case AnswerKind.DATE:
+            return _date(bounded)
+        case AnswerKind.JSON:
+            return _json(bounded)
 
 
 def of_tool_calls(message: JsonObject) -> str | None:
@@ -68,80 +84,44 @@ def of_tool_calls(message: JsonObject) -> str | None:
     return "tools:" + json.dumps(found, sort_keys=True, separators=(",", ":"))
 
 
-# --- where the answer stands ------------------------------------------------------------------------------------------
-
-
-def _candidates(text: str) -> Iterator[str]:
-    """Places where a reply states its answer, the most explicit first: a JSON field, a box, a line, a sentence."""
-    for match in reversed(list(_FIELD.finditer(text))):
-        value = _unquoted(match[1].strip().rstrip(",}").strip())
-        if value != "___":
-            yield value
-            break
-    box = _boxed(text)
-    if box is not None:
-        yield box
-    for pattern in (_LINE, _SENTENCE):
-        found = list(pattern.finditer(text))
-        if found:
-            yield found[-1][1].strip()
-
-
-def _unquoted(value: str) -> str:
-    if len(value) >= 2 and value[0] == '"' == value[-1]:
-        try:
-            inner = json.loads(value, strict=False)
-            return inner if isinstance(inner, str) else value
-        except ValueError:  # LaTeX in JSON is often not escaped
-            return value[1:-1]
-    return value
-
-
-def _boxed(text: str) -> str | None:
-    """Content of the last ``\\boxed{…}``, braces matched."""
-    start = text.rfind(_BOXED + "{")
-    if start < 0:
-        return None
-    depth, begin = 0, start + len(_BOXED) + 1
-    for at in range(begin - 1, min(len(text), begin + expressions.MAX_LENGTH)):
-        depth += {"{": 1, "}": -1}.get(text[at], 0)
-        if depth == 0:
-            return text[begin:at]
-    return None
-
-
 # --- kinds ------------------------------------------------------------------------------------------------------------
 
 
 def _choice(text: str) -> str | None:
-    for match in _FIELD.finditer(text):
-        found = _CHOICE_START.match(_unquoted(match[1].strip()))
-        if found:
-            return found[1]
-    box = _boxed(text)
-    if box is not None and (found := _CHOICE_START.match(box.removeprefix("\\text{"))):
-        return found[1]
-    stated = _CHOICE_SENTENCE.findall(text)
-    if stated:
-        return str(stated[-1])
+    for statement in statements(text):
+        if statement.place in (Place.FIELD, Place.BOX):
+            if statement.value in BLANK:
+                return None
+            if found := _CHOICE_START.match(statement.value.removeprefix("\\text{")):
+                return found[1]
+    for pattern in (_CHOICE_SENTENCE, _CHOICE_BELOW):
+        stated = list(pattern.finditer(text))
+        if stated:
+            return None if _REFUSED.search(text, stated[-1].end()) else stated[-1][1]
     if (found := _CHOICE_START.match(text)) and (len(text.strip()) <= 3 or text.strip()[1:2] in ").:\n"):
         return found[1]
     alone = _CHOICE_LINE.findall(text[-_TAIL:])
-    return str(alone[-1]) if alone else None
+    if alone:
+        return str(alone[-1])
+    end = _CHOICE_END.search(_UNSAID.sub("", text.rstrip()[-_TAIL:]))
+    return None if end is None else next(letter for letter in end.groups() if letter)
 
 
 def _expression(text: str) -> str | None:
-    for candidate in _candidates(text):
-        found = expressions.canonical(_first_statement(candidate))
+    for statement in statements(text):
+        if statement.place is Place.FIELD:
+            return expressions.canonical(_first_statement(statement.value), whole=True)
+        short = statement.place is Place.LINE and statement.value.count(" ") < _FEW_WORDS
+        found = expressions.canonical(_first_statement(statement.value), whole=short or statement.place is Place.BOX)
         if found:
             return found
-    numbers = _LAST_NUMBER.findall(text[-_TAIL:])
-    return expressions.canonical(numbers[-1]) if numbers and len(text) <= 200 else None
+    numbers = _NUMBERS.findall(text) if len(text) <= _SHORT and not text.lstrip().startswith("{") else ()
+    return expressions.canonical(numbers[-1]) if numbers else None
 
 
 def _first_statement(text: str) -> str:
     """The value in ``x = 5`` is 5, in ``\\boxed{5}`` it is 5; what a sentence adds after it is not the value."""
-    box = _boxed(text)
+    box = boxed(text)
     if box is not None:
         return box
     maths = re.match(r"\$([^$]+)\$|\\\((.+?)\\\)", text)
@@ -151,7 +131,10 @@ def _first_statement(text: str) -> str:
 
 
 def _yes_no(text: str) -> str | None:
-    for candidate in (*_candidates(text), text[-_TAIL:], text[:200]):
+    stated = [statement.value for statement in statements(text)]
+    if stated and stated[0] in BLANK:
+        return None
+    for candidate in (*stated, text[-_TAIL:], text[:200]):
         found = _YES.findall(candidate)
         if found:
             return str(found[-1]).lower()
@@ -159,38 +142,29 @@ def _yes_no(text: str) -> str | None:
 
 
 def _literal_answer(text: str) -> str | None:
-    for candidate in _candidates(text):
-        return _literal(candidate)
+    for statement in statements(text):
+        if statement.value == "___":
+            return None
+        return literals.canonical(statement.value, quoted=statement.quoted)
     fenced = re.findall(r"```(?:python)?\s*\n?([^`]{1,4000})```", text)
-    return _literal(fenced[-1]) if fenced else None
+    return literals.canonical(fenced[-1]) if fenced else None
 
 
-def _literal(text: str) -> str | None:
-    """A Python literal by value, printed one way; a bare word is the string it names."""
-    found = text.strip().strip("`").strip()
-    if len(found) > MAX_LITERAL or _too_deep(found):
+def _date(text: str) -> str | None:
+    """The date of the most explicit statement; of a short reply, the one date that it names."""
+    for statement in statements(text):
+        return calendar_dates.canonical(statement.value)
+    return calendar_dates.canonical(text) if len(text) <= _SHORT else None
+
+
+def _json(text: str) -> str | None:
+    """The whole reply as JSON, with or without a fence around it, keys in order."""
+    fenced = _FENCED.search(text)
+    try:
+        value = json.loads(fenced[1] if fenced is not None else text)
+    except (ValueError, RecursionError):
         return None
-    if "==" in found and found.startswith("assert"):
-        found = found.split("==", 1)[1].strip()
-    for attempt in (found, found.removesuffix(".")):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of odd escapes in a model's text, which is not our code
-                return repr(ast.literal_eval(attempt))
-        except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
-            continue
-    return repr(found)
-
-
-def _too_deep(text: str) -> bool:
-    depth = deepest = 0
-    for character in text:
-        if character in "([{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in ")]}":
-            depth -= 1
-    return deepest > MAX_DEPTH
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def canonical_of(message: JsonObject | None, text: str, kind: AnswerKind | None) -> str | None:

@@ -21,6 +21,10 @@ class AnswerKind(StrEnum):
     EXPRESSION = "expression"
     """A number or a mathematical expression."""
     YES_NO = "yes-no"
+    DATE = "date"
+    """A day, a month or a year of the calendar."""
+    JSON = "json"
+    """A JSON value, whatever the order of its keys."""
 
 
 _OPTION = re.compile(r"(?m)^[ \t]*\(?([A-J])[).:][ \t]+\S")
@@ -35,6 +39,16 @@ _WRITE_CODE = re.compile(
     re.IGNORECASE,
 )
 _YES_NO = re.compile(r"answer (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b", re.IGNORECASE)
+_DATE = re.compile(
+    r"\b(?:what|which) (?:is the |was the |calendar )?(?:exact )?date\b(?! (?:type|format|range))"
+    r"|\b(?:in|on|of) (?:what|which) (?:year|date)\b|\bwhat year\b|\bYYYY-MM-DD\b",
+    re.IGNORECASE,
+)
+_JSON = re.compile(
+    r"\b(?:respond|reply|answer|return|output)\b[^.\n]{0,40}\bonly\b[^.\n]{0,40}\bjson\b"
+    r"|\b(?:respond|reply|answer|return|output)\b[^.\n]{0,40}\bjson\b[^.\n]{0,40}\b(?:only|nothing else|and no other text)\b",
+    re.IGNORECASE,
+)
 _MATHS = re.compile(
     r"\bhow (?:many|much|long|old|far|tall|fast)\b|\bsolve\b|\bcalculate\b|\bcompute\b|\bevaluate\b|\bsimplify\b|\bfind the\b"
     r"|what (?:is|are) the (?:\w+[ -]){0,3}(?:value|sum|product|number|probability|area|volume|length|ratio|remainder|"
@@ -62,4 +76,8 @@ def expected(prompt: str) -> AnswerKind | None:
         return AnswerKind.YES_NO
     if _MATHS.search(text) and (_FORMAT.search(text) or any(c.isdigit() for c in text)):
         return AnswerKind.EXPRESSION
+    if _DATE.search(text):
+        return AnswerKind.DATE
+    if _JSON.search(text) and not _FORMAT.search(text):
+        return AnswerKind.JSON
     return AnswerKind.EXPRESSION if _FORMAT.search(text) and any(c.isdigit() for c in text) else None

@@ -8,7 +8,7 @@ import re
 from fractions import Fraction
 
 MAX_LENGTH = 400
-_FRAC = re.compile(r"\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+_FRAC = re.compile(r"\\frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
 _SQRT = re.compile(r"\\sqrt\s*(?:\{([^{}]*)\}|(\w))")
 _ROOT = re.compile(r"\\sqrt\s*\[([^\]{}]*)\]\s*\{([^{}]*)\}")
 _TEXT = re.compile(r"\\(?:text|mathrm|textbf|mathbf|textit|mbox|operatorname)\s*\{([^{}]*)\}")
@@ -17,62 +17,87 @@ _SPACING = re.compile(
 )
 _WRAPPERS = ("\\(", "\\)", "\\[", "\\]", "$")
 _SYMBOLS = (
-    ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\cdot", "*"), ("\\times", "*"), ("\\div", "/"), ("\\pi", "pi"),
-    ("\\infty", "inf"), ("∞", "inf"), ("π", "pi"), ("×", "*"), ("−", "-"), ("–", "-"), ("\\pm", "+-"), ("±", "+-"),
-    ("\\le", "<="), ("\\ge", ">="), ("\\neq", "!="), ("\\cup", "U"), ("∪", "U"), ("√", "\\sqrt "), ("°", ""), ("\\%", ""),
-    ("%", ""), ("^\\circ", ""), ("^{\\circ}", ""), ("\\circ", ""), ("\\degree", ""), ("degrees", ""), ("\\$", ""),
-    ("\\{", "{"), ("\\}", "}"), ("\\ldots", "..."), ("\\dots", "..."), ("**", "^"),
+    ("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\cfrac", "\\frac"), ("\\cdot", "*"), ("\\times", "*"), ("\\div", "/"),
+    ("\\pi", "pi"), ("\\infty", "inf"), ("infty", "inf"), ("∞", "inf"),
+    ("π", "pi"), ("×", "*"), ("−", "-"), ("–", "-"), ("\\pm", "+-"),
+    ("±", "+-"), ("\\leq", "<="), ("\\geq", ">="), ("\\neq", "!="), ("\\cup", "U"), ("∪", "U"), ("√", "\\sqrt "), ("°", ""),
+    ("\\%", ""), ("%", ""), ("^\\circ", ""), ("^{\\circ}", ""), ("\\circ", ""), ("\\degree", ""), ("degrees", ""),
+    ("\\$", ""), ("\\{", "{"), ("\\}", "}"), ("\\ldots", "..."), ("\\dots", "..."), ("**", "^"),
 )  # fmt: skip
+_TEXT_UNIT = re.compile(r"(?<=[\d}$)])\s*\\(?:text|mathrm|textbf|mbox)\s*\{[^{}\d]*\}(?:\^\{?\d\}?)?(?=[\s$.\\)]*\Z)")
+_COMPARED = re.compile(r"\\([lg])e(?![a-z])")
+_ROW = re.compile(r"\\\\(?![A-Za-z])")
+_TWICE_ESCAPED = re.compile(r"\\\\(?=[A-Za-z])")
 _JSON_ESCAPES = (("\f", "\\f"), ("\b", "\\b"), ("\t", "\\t"), ("\r", "\\r"))
 """LaTeX that was put into JSON without escaping: ``\\frac`` was read as a form feed and ``rac``."""
-_NO_VALUE = frozenset({"nan", "none", "null", "n/a", "unknown", "undefined", "___"})
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?\Z")
+_OBJECT = re.compile(r"\{\s*[\"']")
+_NO_VALUE = frozenset({"nan", "none", "null", "unknown", "___"})
+_PLAIN = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?\Z")
 _RATIO = re.compile(r"(-?)\(?(-?\d{1,18})\)?/\(?(\d{1,18})\)?\Z")
-_GROUPED = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_SPACED = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ \u00a0\u202f]\d{3})+)(?![\d,])")
+_GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _ATOM = re.compile(r"-?\w+")
-_WORDS = re.compile(r"[A-Za-z]{2,}")
-_FIRST_JSON_ESCAPES = (("\f", "\\f"), ("\b", "\\b"), ("\t", "\\t"), ("\r", "\\r"))
-"""LaTeX that was put into JSON without escaping: ``\\frac`` was read as a form feed and ``rac``."""
-_NO_VALUE = frozenset({"nan", "none", "null", "n/a", "unknown", "undefined", "___"})
-_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
-_ATOM = re.compile(r"-?\w+")
-_WORDS = re.compile(r"[A-Za-z]{2,}")
+_WORDS = re.compile(r"[^\W\d_]{2,}")
 _FIRST_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 _ASSIGNED = re.compile(r"\A[A-Za-z](?:\([A-Za-z]\))?=(?=[^=])")
+_TOTAL = re.compile(r"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)\s*\Z")
+"""The value that a calculation was worked out to: ``3 * 52 = 156``."""
+_MEASURE = re.compile(
+    r"\A([-+]?[$€£]?\d[\d,]*(?:[ \u00a0\u202f]\d{3})*(?:\.\d+)?)"
+    r"(?:\s*°[CF]?|\s+[^\W\d_]{2,}(?:/[^\W\d_]+)?|/[^\W\d_]{2,}|(?:st|nd|rd|th))\Z"
+)
+"""A number with the unit written after it; ``12abc`` is a product and is none."""
 _UNIT = re.compile(
-    r"(?<=[\d)])(?:[A-Za-z]{3,}|cm|mm|km|m|ft|in|kg|g|lb|mph|kmh|°|€|£|usd)(?:\^[23])?(?:/[a-z]+|per[a-z]+)?\Z",
+    r"(?<=[\d)])(?:cm|mm|km|m|ft|in|kgs?|g|lbs?|mph|kmh|€|£|usd)(?:\^[23])?(?:/[a-z]+|per[a-z]+)?\Z",
     re.IGNORECASE,
 )
 
 
-def canonical(text: str) -> str | None:
-    """One spelling of an expression, or None where the text is none."""
+def canonical(text: str, *, whole: bool = False) -> str | None:
+    """One spelling of an expression, or None where the text is none.
+
+    ``whole``: the text is the answer and nothing else, as in a field or a box, so that words are an answer too.
+    """
     for control, letter in _JSON_ESCAPES:
         text = text.replace(control, letter)
-    found = text.strip().strip('`*"').strip()
-    if not found or len(found) > MAX_LENGTH:
+    found = text.replace('\\"', '"').strip().strip("`*\"'").strip()
+    if not found or len(found) > MAX_LENGTH or found.lower() in _NO_VALUE or _OBJECT.match(found):
         return None
-    if "\\" not in found and len(_WORDS.findall(found)) >= 2:
-        return _of_sentence(found)
+    total = _TOTAL.search(found)
+    if total is not None:
+        found = total[1]
+    measure = _MEASURE.match(found)
+    if measure is not None:
+        found = measure[1]
+    if len(_WORDS.findall(found)) >= 2 and "\\" not in found:
+        return _of_sentence(found, whole=whole)
     found = _spelled(found)
     return _value(found) if found and found.lower() not in _NO_VALUE else None
 
 
-def _of_sentence(text: str) -> str | None:
+def _of_sentence(text: str, *, whole: bool) -> str | None:
     """The first number of a sentence: what a reader takes from "3 apples and 2 pears" or "18 hours and 48 minutes"."""
-    numbers = _FIRST_NUMBER.findall(text)
+    numbers = _FIRST_NUMBER.findall(_SPACED.sub(_joined, text))
     if numbers:
         return _value(numbers[0].rstrip(",."))
-    return None if " " in text else text.lower()
+    words = "".join(text.lower().split()).rstrip(".")
+    return words if whole or " " not in text else None
+
+
+def _joined(match: re.Match[str]) -> str:
+    return re.sub(r"\s", "", match[0])
 
 
 def _spelled(text: str) -> str:
+    text = _TWICE_ESCAPED.sub(r"\\", _TEXT_UNIT.sub("", text))
     for wrapper in _WRAPPERS:
         text = text.replace(wrapper, " ")
-    text = _TEXT.sub(lambda m: m[1], text)
+    text = _SPACED.sub(_joined, _TEXT.sub(lambda m: m[1], text))
+    text = _COMPARED.sub(lambda m: "<=" if m[1] == "l" else ">=", _ROW.sub(";", text))
     for symbol, plain in _SYMBOLS:
         text = text.replace(symbol, plain)
-    text = _ROOT.sub(lambda m: f"root({m[1]},{m[2]})", text)
+    text += "}" * (text.count("{") - text.count("}"))
+    text = _ROOT.sub(lambda m: _call(f"sqrt[{m[1]}]", m[2]), text)
     for _ in range(4):
         before = text
         text = _SQRT.sub(lambda m: _call("sqrt", m[1] if m[1] is not None else m[2]), text)
@@ -83,10 +108,15 @@ def _spelled(text: str) -> str:
             break
     text = _SPACING.sub("", text).rstrip(".,;:")
     text = re.sub(r"\^\{([^{}]*)\}", lambda m: f"^{m[1]}" if _ATOM.fullmatch(m[1]) else f"^({m[1]})", text)
-    text = re.sub(r"\b(sqrt|\^)\((-?\w+)\)", r"\1\2", text)
     text = re.sub(r"_\{([^{}]*)\}", lambda m: f"_{m[1]}", text)
-    text = _ASSIGNED.sub("", text)
-    return text.replace("\\", "").replace("{", "(").replace("}", ")")
+    text = _ASSIGNED.sub("", text).replace("\\", "").replace("{", "(").replace("}", ")")
+    return _unwrapped(text)
+
+
+def _unwrapped(text: str) -> str:
+    """Without the brackets around single names and after functions: ``sin(x)`` is ``sinx``; ``2(3)`` stays a product."""
+    text = re.sub(r"(?<=[A-Za-z^])\((-?\w+)\)", r"\1", text)
+    return re.sub(r"(?<![\d)])\(([A-Za-z]\w*)\)", r"\1", text)
 
 
 def _call(name: str, inner: str) -> str:
@@ -97,23 +127,22 @@ def _call(name: str, inner: str) -> str:
 def _quotient(above: str, below: str) -> str:
     def part(text: str) -> str:
         text = text.strip()
-        return text if re.fullmatch(r"-?\w", text) or text.isdigit() else f"({text})"
+        return text if re.fullmatch(r"-?\w+", text) and "sqrt" not in text else f"({text})"
 
     return f"{part(above)}/{part(below)}"
 
 
 def _value(text: str) -> str:
     """Plain numbers by value; everything else as spelled, in lower case."""
-    text = text.removeprefix("$").removesuffix("$")
     bare = _UNIT.sub("", text) if not text.isalpha() else text
-    number = bare.replace("USD", "")
-    if _NUMBER.fullmatch(number) and any(c.isdigit() for c in number):
+    number = re.sub(r"[$€£]|USD|EUR", "", bare)
+    if _PLAIN.fullmatch(number) and any(c.isdigit() for c in number):
         return _plain(Fraction(number.replace(",", "").lstrip("+") or "0"))
     match = _RATIO.fullmatch(bare)
     if match and int(match[3]):
         value = Fraction(int(match[2]), int(match[3]))
         return _plain(-value if match[1] else value)
-    return _GROUPED.sub("", bare).lower()
+    return _GROUPED.sub(lambda m: m[0].replace(",", ""), bare).lower()
 
 
 def _plain(value: Fraction) -> str:

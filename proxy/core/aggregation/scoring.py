@@ -18,8 +18,12 @@ ALTERNATIVES = {
     AnswerKind.EXPRESSION: 4.0,
     AnswerKind.LITERAL: 5.0,
     AnswerKind.YES_NO: 2.0,
+    AnswerKind.DATE: 4.0,
+    AnswerKind.JSON: 5.0,
 }
-"""K by kind of answer, measured on recorded answers (2.4 and 3.3 multiple choice, 2.5 to 7 numbers and literals)."""
+"""K by kind of answer, measured on recorded answers (2.4 and 3.3 multiple choice, 2.5 to 7 numbers and literals).
+
+Dates and JSON are not in the recording: they are taken to be like expressions and literals."""
 DEFAULT_ALTERNATIVES = 4.0
 FLOOR, CEILING = 0.05, 0.98
 """A measured share outside these says more about the sample than about the model."""

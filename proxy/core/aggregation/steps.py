@@ -24,6 +24,10 @@ class AggregatorName(StrEnum):
     WEIGHTED_VOTE = "weighted-vote"
     JUDGE_AUTHOR = "judge-author"
     SELF_FUSION = "self-fusion"
+    CROSS_VALIDATION = "cross-validation"
+    BEST_OF_N = "best-of-n"
+    MIXTURE = "mixture-of-agents"
+    CASCADE = "cascade"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,9 @@ class Seat:
 class Composition:
     """Everything an aggregator may know. The plan was fixed and decided before any call.
 
-    ``first`` are asked at once; ``rest`` only when the gate opens, best first. ``order_seed`` and ``nonce`` come from the
+    ``first`` are asked at once; ``rest`` only when the gate opens, best first (where another model reads the answers, they are the
+    reserve). ``further``: stages after those, each asked at once: the checks of cross-validation, the further layers of a mixture.
+    ``order_seed`` and ``nonce`` come from the
     edge (randomness is an argument): they shuffle candidates and mark their limits in a judge's prompt.
     ``threshold``: confidence in millionths below which the gate opens.
     """
@@ -55,11 +61,17 @@ class Composition:
     messages: tuple[JsonObject, ...]
     first: tuple[Seat, ...]
     rest: tuple[Seat, ...] = ()
+    further: tuple[tuple[Seat, ...], ...] = ()
     judge: Seat | None = None
     author: Seat | None = None
     threshold: int = 0
     order_seed: int = 0
     nonce: str = ""
+
+    def seats(self) -> tuple[Seat, ...]:
+        """Every seat that may be asked: a step never names another."""
+        writers = tuple(seat for seat in (self.judge, self.author) if seat is not None)
+        return (*self.first, *self.rest, *(seat for stage in self.further for seat in stage), *writers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +103,7 @@ class Vote:
 class Basis:
     """Why this answer: goes into the record. ``gate`` is the reason the confidence gate opened, or None.
 
-    ``confidence`` in millionths with its ``method``; ``flags``: e.g. ``injection-suspected``, ``no-majority``.
+    ``confidence`` in millionths with its ``method``; ``flags``: e.g. ``override-attempt``, ``no-majority``, ``dissent:panel-2``.
     """
 
     aggregator: AggregatorName

@@ -7,9 +7,10 @@ no majority. Rule and figures of the gate: ``docs/explanation/fusion.md``.
 from collections.abc import Callable, Sequence
 
 from proxy.core.aggregation import answers, scoring
+from proxy.core.aggregation.candidates import ask
 from proxy.core.aggregation.expected import AnswerKind, expected
 from proxy.core.aggregation.scoring import Ballot, Group
-from proxy.core.aggregation.steps import Ask, Basis, Calls, Composition, Final, Seat, Step, Vote
+from proxy.core.aggregation.steps import Basis, Composition, Final, Seat, Step, Vote
 from proxy.core.replies import Reply
 from proxy.core.request import JsonObject
 
@@ -81,17 +82,20 @@ class Tally:
         flags: tuple[str, ...] = (),
     ) -> Final:
         """The end of a vote: the answer of ``leg``, with the confidence of its group."""
-        own = next((g for g in self.groups if any(b.seat.leg == leg for b in g.ballots)), None)
-        sure = 0 if own is None else scoring.confidence(own, self.groups, self.kind)
         basis = Basis(
             aggregator=composition.aggregator,
             method=method,
-            confidence=sure,
+            confidence=self.confidence_of(leg) or 0,
             votes=self.votes(),
             gate=gate,
             flags=flags,
         )
         return Final(leg=leg, basis=basis)
+
+    def confidence_of(self, leg: str | None) -> int | None:
+        """Confidence in the answer of a leg, millionths; None if it gave none that can be compared."""
+        own = next((g for g in self.groups if any(b.seat.leg == leg for b in g.ballots)), None)
+        return None if own is None else scoring.confidence(own, self.groups, self.kind)
 
     def spokesman(self, group: Group) -> str:
         """The leg whose text stands for a group: the first that was asked."""
@@ -115,14 +119,14 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
     the best of the rest answers, and if it has no answer the first seat does.
     """
     if not replies:
-        return _ask(composition.first)
+        return ask(composition.first)
     tally = Tally(composition, replies, read)
     if not composition.rest or not asked(replies, composition.rest):
         gate = _gate(composition, tally)
         if gate is None:
             return tally.final(composition, tally.spokesman(tally.groups[0]), "agreement")
         if composition.rest:
-            return _ask(composition.rest)
+            return ask(composition.rest)
         return _without_rest(composition, tally, gate)
     order = (*composition.rest, *composition.first)
     gate = _gate(composition, Tally(composition, [r for r in replies if _is_first(composition, r)], read))
@@ -167,7 +171,7 @@ def _without_rest(composition: Composition, tally: Tally, gate: str) -> Final:
 def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
     """All first seats at once, the highest sum of log-odds wins; below the threshold the rest are asked too."""
     if not replies:
-        return _ask(composition.first)
+        return ask(composition.first)
     tally = Tally(composition, replies, read)
     order = sorted((*composition.rest, *composition.first), key=lambda seat: -seat.reliability)
     best = tally.best(order)
@@ -175,7 +179,7 @@ def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Ex
     if composition.rest and not asked(replies, composition.rest):
         sure = 0 if best is None else scoring.confidence(best, tally.groups, tally.kind)
         if sure < composition.threshold:
-            return _ask(composition.rest)
+            return ask(composition.rest)
     elif composition.rest:
         gate = UNSURE if best is not None else ABSTAINED
     leg = tally.spokesman(best) if best else tally.any_good(order)
@@ -185,9 +189,9 @@ def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Ex
 def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
     """One seat, one vote; ties by log-odds, then by reliability. Self-fusion is this over samples of one deployment."""
     if not replies:
-        return _ask(composition.first)
+        return ask(composition.first)
     if composition.rest and not asked(replies, composition.rest):
-        return _ask(composition.rest)
+        return ask(composition.rest)
     tally = Tally(composition, replies, read)
     order = sorted((*composition.first, *composition.rest), key=lambda seat: -seat.reliability)
     if not tally.groups:
@@ -204,14 +208,3 @@ def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract
 def self_fusion(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
     """The same deployment sampled several times: a majority over its own answers."""
     return majority(composition, replies, read)
-
-
-def _ask(seats: Sequence[Seat]) -> Calls:
-    """Ask seats at once. Seats of one model are samples of it, and differ by their number."""
-    seen: dict[str, int] = {}
-    asks = []
-    for seat in seats:
-        sample = seen.get(seat.model, 0)
-        seen[seat.model] = sample + 1
-        asks.append(Ask(leg=seat.leg, sample=sample))
-    return Calls(asks=tuple(asks))

@@ -1,0 +1,130 @@
+"""Seats of a plan: which legs a composition has, and which deployments may take each of them.
+
+Pure. Every leg that an aggregator may ask is a slot here before the first call, the checks of cross-validation and the layers of a
+mixture as well: so each is decided, counted and admitted like any other. An aggregator gets no seat that it does not use.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from audit.vocabulary import Role
+from proxy.core.aggregation.steps import AggregatorName
+from proxy.core.catalogue import Deployment
+
+MAX_FALLBACKS = 3
+"""Most further deployments behind a leg's first choice."""
+DEFAULT_LAYERS = 2
+"""Proposing layers of a mixture of agents, the panel counted."""
+
+READ_BY_OTHERS = frozenset(
+    {
+        AggregatorName.JUDGE_AUTHOR,
+        AggregatorName.BEST_OF_N,
+        AggregatorName.CROSS_VALIDATION,
+        AggregatorName.MIXTURE,
+    }
+)
+"""Aggregators in which a model reads what others answered; ``rest`` is their reserve."""
+_JUDGED = frozenset({AggregatorName.JUDGE_AUTHOR, AggregatorName.BEST_OF_N})
+_WRITTEN = frozenset({AggregatorName.JUDGE_AUTHOR, AggregatorName.MIXTURE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A leg with the deployments that may take it, first choice first; never empty."""
+
+    leg: str
+    role: Role
+    options: tuple[Deployment, ...]
+
+    @property
+    def primary(self) -> Deployment:
+        """First choice."""
+        return self.options[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage."""
+
+    aggregator: AggregatorName
+    first: tuple[Slot, ...]
+    rest: tuple[Slot, ...] = ()
+    further: tuple[tuple[Slot, ...], ...] = ()
+    judge: Slot | None = None
+    author: Slot | None = None
+    threshold: int = 0
+
+    def slots(self) -> tuple[Slot, ...]:
+        """All seats."""
+        writers = tuple(s for s in (self.judge, self.author) if s is not None)
+        return (*self.first, *self.rest, *(slot for stage in self.further for slot in stage), *writers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Readers:
+    """Who may judge and who may write, and how many layers propose."""
+
+    judge: Slot | None
+    author: Slot | None
+    layers: int = DEFAULT_LAYERS
+
+
+def composed(
+    aggregator: AggregatorName, first: tuple[Slot, ...], rest: tuple[Slot, ...], readers: Readers, threshold: int
+) -> Plan:
+    """A plan with the seats that its aggregator uses."""
+    return Plan(
+        aggregator=aggregator,
+        first=first,
+        rest=rest,
+        further=_further(aggregator, first, rest, readers.layers),
+        judge=readers.judge if aggregator in _JUDGED else None,
+        author=readers.author if aggregator in _WRITTEN else None,
+        threshold=threshold,
+    )
+
+
+def _further(
+    aggregator: AggregatorName, first: Sequence[Slot], rest: Sequence[Slot], layers: int
+) -> tuple[tuple[Slot, ...], ...]:
+    """Stages after the panel, by the same deployments: one check for each member, or the panel again in each layer."""
+    if aggregator is AggregatorName.CROSS_VALIDATION:
+        members = enumerate((*first, *rest), start=1)
+        return (tuple(Slot(leg=f"check-{i}", role=Role.VERIFIER, options=slot.options) for i, slot in members),)
+    if aggregator is AggregatorName.MIXTURE:
+        return tuple(
+            tuple(
+                Slot(leg=f"layer-{layer}-{i}", role=Role.PANEL, options=slot.options)
+                for i, slot in enumerate(first, start=1)
+            )
+            for layer in range(2, layers + 1)
+        )
+    return ()
+
+
+def panel(members: Iterable[Deployment], permitted: Sequence[Deployment], start: int = 1) -> tuple[Slot, ...]:
+    """Panel seats, numbered; each may fail over to the very same model elsewhere, and to no other."""
+    return tuple(
+        Slot(leg=f"panel-{i}", role=Role.PANEL, options=same_model(member, permitted))
+        for i, member in enumerate(members, start=start)
+    )
+
+
+def writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:
+    """A judge or an author: the best that there is, and others behind it."""
+    return Slot(leg=leg, role=role, options=tuple(best[: MAX_FALLBACKS + 1])) if best else None
+
+
+def same_model(primary: Deployment, permitted: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """The deployment with others of the very same model behind it: a panel member may fail over, not change."""
+    others = [d for d in permitted if d.model == primary.model and d.id != primary.id]
+    return (primary, *others[:MAX_FALLBACKS])
+
+
+def distinct(deployments: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """First deployment of every model, order kept."""
+    found: dict[str, Deployment] = {}
+    for deployment in deployments:
+        found.setdefault(deployment.model, deployment)
+    return tuple(found.values())

@@ -1,0 +1,202 @@
+"""Canonical answers: where a reply states its answer, and one spelling for each value."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.aggregation.answers import MAX_TEXT, canonical
+from proxy.core.aggregation.expected import AnswerKind, expected
+
+CHOICE, NUMBER, LITERAL = AnswerKind.CHOICE, AnswerKind.EXPRESSION, AnswerKind.LITERAL
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is (C).", "C"),
+        ("First I thought the answer is (A). But the answer is B.", "B"),
+        ("Answer: C) three\nNo, that is wrong.\n\nAnswer: A) one", "A"),
+        ("So we get $\\boxed{D}$", "D"),
+        ('{"reasoning": "…", "answer": "E"}', "E"),
+        ("The false statement is (D).", "D"),
+        ("This school is known as C. logical behaviorism.", "C"),
+        ("The answer is (B). Next questions.\n\nThe answer is:\nJ. something\nH. else", "B"),
+        ("The closest option is (C). The answer is None of the above.", None),
+        ("Option B holds. Option J is incorrect.", "B"),
+        ("So the sound one is (F).\n\nThe answer is ...", "F"),
+        ("Therefore, (A) is the correct answer.", "A"),
+        ("Therefore, I cannot provide an answer.", None),
+        ("We get $E = 4 C$ and a field of 3 V/m", None),
+        ('{"answer": "___"}', None),
+    ],
+)
+def test_the_letter_of_a_choice(text: str, answer: str | None) -> None:
+    assert canonical(text, CHOICE) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('"answer": "1,234"', "1234"),
+        ('"answer": "$42.00"', "42"),
+        ('"answer": "€77"', "77"),
+        ('"answer": "195 000 euros"', "195000"),
+        ('"answer": "72 Mb/h"', "72"),
+        ('"answer": "6th"', "6"),
+        ('"answer": "156kgs"', "156"),
+        ("$$\\boxed{\\text{answer: 12}}$$", "12"),
+        ('"answer": "12abc"', "12abc"),
+        ('"answer": "3 * 52 = 156"', "156"),
+        ('"answer": "0.5"', "1/2"),
+        ("Answer: -41", "-41"),
+        ("Answer:\n-41", "-41"),
+        ("Final Answer:\nAnswer: 26", "26"),
+        ("Ответ: 195 000 долларов", "195000"),
+        ("\\[\\text{Answer: } 99,077\\]", "99077"),
+        ("Answer: $\\left(\\frac{3}{2}, -13\\right)$", "(3/2,-13)"),
+        ("\\boxed{\\dfrac{\\pi}{4}}", "pi/4"),
+        ("Answer: $12\\sqrt{3}$", "12sqrt3"),
+        ('"answer": "12 sqrt(3)"', "12sqrt3"),
+        ("Answer: $2(3)$", "2(3)"),
+        ("Answer: $\\begin{pmatrix} 1 \\\\ 10 \\end{pmatrix}$", "beginpmatrix1;10endpmatrix"),
+        ("Answer: 5\n\nAnswer: 5\n\nAnswer: $\\frac{1", "5"),
+        ('for example, e.g., `"answer": "42"`\n{"answer": "7"}', "7"),
+        ('{"answer": "Infinitely many"}', "infinitelymany"),
+        ('{"answer": " "}', None),
+        ('{"answer": {"blue": "4", "red": "6"}}', None),
+        ("We compute the sum of many terms. " * 10 + "so 17 and 18", None),
+    ],
+)
+def test_the_value_of_an_expression(text: str, answer: str | None) -> None:
+    assert canonical(text, NUMBER) == answer
+
+
+def test_matrices_that_run_together_alike_stay_apart() -> None:
+    one, other = (
+        canonical(f"Answer: $\\begin{{pmatrix}} {m} \\end{{pmatrix}}$", NUMBER) for m in ("1 \\\\ 10", "11 \\\\ 0")
+    )
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ('"answer": "[1, 2,3]"', "[1, 2, 3]"),
+        ('"answer": [1, 2, 3]\n}', "[1, 2, 3]"),
+        ('"answer": {"a": 1}\n}', "{'a': 1}"),
+        ('"answer": \'{"a": 1}\'\n}', "{'a': 1}"),
+        ('"answer": "assert f(1) == \'x\'"', "'x'"),
+        ('"answer": \\"iq!!\\"\n}', "'iq!!'"),
+        ('"answer": """a \'b\' c"""\n}', "\"a 'b' c\""),
+        ('"answer": "\'!\'?"', '"!\'?"'),
+        ('"answer": "\'a\\nb\'"', "'a\\nb'"),
+        ('"answer": ""', "''"),
+        ('"answer": "answer": "no"\n}', "'no'"),
+        ("```python\n[4]\n```", "[4]"),
+        ("It depends.", None),
+    ],
+)
+def test_a_literal_by_value(text: str, answer: str | None) -> None:
+    assert canonical(text, LITERAL) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("The answer is 12th of March, 2024.", "2024-03-12"),
+        ("Answer: March 12, 2024", "2024-03-12"),
+        ("2024-3-12", "2024-03-12"),
+        ("31/12/1999", "1999-12-31"),
+        ("12/31/1999", "1999-12-31"),
+        ("Answer: 03/04/2020", None),
+        ("Answer: 30 February 2020", None),
+        ("It was in May 1969.", "1969-05"),
+        ("Answer: 1969", "1969"),
+    ],
+)
+def test_a_date(text: str, answer: str | None) -> None:
+    assert canonical(text, AnswerKind.DATE) == answer
+
+
+def test_json_is_compared_by_value() -> None:
+    one = canonical('{"b": 1, "a": [2]}', AnswerKind.JSON)
+    assert one == canonical('```json\n{"a": [2], "b": 1}\n```', AnswerKind.JSON)
+    assert canonical("not json", AnswerKind.JSON) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"), [("Answer: **Yes**", "yes"), ("No, it is not.", "no"), ('{"answer": ""}\nyes', None)]
+)
+def test_yes_or_no(text: str, answer: str | None) -> None:
+    assert canonical(text, AnswerKind.YES_NO) == answer
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind"),
+    [
+        ("On what date was the treaty signed?", AnswerKind.DATE),
+        ("Give the release date as YYYY-MM-DD.", AnswerKind.DATE),
+        ("Extract the names. Respond only with a JSON array.", AnswerKind.JSON),
+        ("Return JSON and nothing else: the cities in the text.", AnswerKind.JSON),
+        ("Write a function that returns JSON only.", None),
+        ("What date type should a column have?", None),
+    ],
+)
+def test_the_kind_that_a_prompt_asks_for(prompt: str, kind: AnswerKind | None) -> None:
+    assert expected(prompt) is kind
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    text=st.lists(
+        st.sampled_from(
+            [
+                "answer",
+                "Answer:",
+                '"answer":',
+                "\\boxed{",
+                "{",
+                "}",
+                "(A)",
+                "is ",
+                "1,2",
+                "\\frac",
+                "\n",
+                '"',
+                "'",
+                "[",
+                " ",
+            ]
+        ),
+        max_size=60,
+    ).map("".join),
+    kind=st.sampled_from(list(AnswerKind)),
+)
+def test_no_text_breaks_extraction(text: str, kind: AnswerKind) -> None:
+    found = canonical(text, kind)
+    assert found is None or isinstance(found, str)
+
+
+@pytest.mark.parametrize("kind", list(AnswerKind))
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "answer ",
+        "answer: *",
+        "\n",
+        " ",
+        "**",
+        "\\boxed{",
+        '"answer": "',
+        "[",
+        "(A) is ",
+        "{",
+        "1 000 ",
+        "^{a}",
+        "\\\\",
+        "```\n",
+    ],
+)
+def test_a_text_of_one_repeated_piece_ends(unit: str, kind: AnswerKind) -> None:
+    canonical(unit * (MAX_TEXT // len(unit)), kind)
+    canonical("answer" + unit * (MAX_TEXT // len(unit)) + "x", kind)
