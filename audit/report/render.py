@@ -12,7 +12,8 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from audit import figures
+from audit import figures, instants
+from audit.errors import MalformedError
 from audit.report import charts, flows
 from audit.report.charts import OUTCOMES, Bar, plain
 from audit.report.cover import Cover
@@ -36,6 +37,14 @@ def _money(micro_usd: int) -> str:
     return f"{micro_usd / 1_000_000:,.2f}" if micro_usd >= 10_000 else f"{micro_usd / 1_000_000:.6f}"
 
 
+def _utc(text: str) -> str:
+    """A record's time to the minute in UTC; one that cannot be read is shown as it is."""
+    try:
+        return instants.moment(text).strftime("%Y-%m-%d %H:%M")
+    except MalformedError:
+        return text
+
+
 def _environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -44,7 +53,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": _number, "money": _money}
+    made.filters |= {"number": _number, "money": _money, "utc": _utc}
     made.globals |= {"share": _share}
     return made
 

@@ -149,6 +149,15 @@ def test_suspended_rules_are_said_on_the_first_page_and_named_below() -> None:
     assert all(text in below for text in ("corp.02", "acme-de", "a provider is down", "ada, eve"))
 
 
+def test_times_are_shown_in_utc_and_one_that_cannot_be_read_as_it_is() -> None:
+    sent = traffic.Traffic()
+    act = traffic.emergency(since="2026-01-05T01:30:00+02:00", until="<soon>")
+    sent.activate(traffic.activation(emergencies=(act,)))
+    page = render.html(COVER, counted(sent)).decode()
+    assert "2026-01-04 23:30" in page
+    assert "&lt;soon&gt;" in page
+
+
 def test_an_empty_period_renders() -> None:
     assert b"No request of this jurisdiction" in render.html(COVER, counted(traffic.Traffic()))
 
