@@ -4,10 +4,14 @@ Pure. They hold public keys' digests and times. Signed and logged like any other
 sign from which entry on.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from audit import predicates, statement
+from audit import members, predicate_reading, predicates, statement
+from audit.errors import MalformedError
 from audit.records import Anchor, Position
+from audit.statement import Statement
 from audit.vocabulary import RecordKind, Sha256Hex
 
 LOG_KEY = "log-key"
@@ -65,6 +69,15 @@ class Emergency:
     approved_by: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activated:
+    """An activation as it is on record. ``at``: RFC 3339, the writer's own clock (a claim)."""
+
+    at: str
+    position: Position
+    activation: PolicyActivation
+
+
 def render_policy_activation(
     activation: PolicyActivation, *, at: str, position: Position, anchor: Anchor | None
 ) -> bytes:
@@ -90,6 +103,42 @@ def render_policy_activation(
         ],
     }
     return statement.render(RecordKind.POLICY_ACTIVATION, {POLICY_SET: activation.policy}, predicate)
+
+
+def activation_of(found: Statement) -> Activated:
+    """The activation of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
+    if found.kind is not RecordKind.POLICY_ACTIVATION or found.subjects.keys() != {POLICY_SET}:
+        raise MalformedError(f"expected a policy activation whose subject is `{POLICY_SET}`", code="statement")
+    value = found.predicate
+    return Activated(
+        at=members.text(value, "at"),
+        position=predicate_reading.position_from(value),
+        activation=PolicyActivation(
+            policy=found.subjects[POLICY_SET],
+            facts=members.digest(value, "facts"),
+            catalogue=members.digest(value, "catalogue"),
+            cause=members.text(value, "cause"),
+            previous=_digest_or_none(value, "previous"),
+            approved_by=members.texts(value, "approvedBy"),
+            shadow=_digest_or_none(value, "shadow"),
+            emergencies=members.every(value, "breakGlass", _emergency_from),
+        ),
+    )
+
+
+def _digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
+    return None if value.get(key) is None else members.digest(value, key)
+
+
+def _emergency_from(value: Mapping[str, Any]) -> Emergency:
+    return Emergency(
+        rules=members.texts(value, "rules"),
+        tenants=members.texts(value, "tenants"),
+        since=members.text(value, "since"),
+        until=members.text(value, "until"),
+        reason=members.text(value, "reason"),
+        approved_by=members.texts(value, "approvedBy"),
+    )
 
 
 def render_log_start(start: LogStart, *, at: str, position: Position, anchor: Anchor | None) -> bytes:

@@ -1,26 +1,29 @@
 """The numbers of a transparency report, in one pass over signed records and in bounded memory.
 
-Pure. A request is in the report if one of its jurisdictions is, and if it was decided in the period [begin, end). Every table
-carries the first and last log index of the records it was computed from. Nothing is estimated; tokens that a provider did not
-report are counted apart.
+Pure. A request is in the report if one of its jurisdictions is, and if it was decided in the period [begin, end). Every figure
+names the records that it was counted from. Nothing is estimated. Purposes and requests are not named, and tenants only in
+break-glass acts: a report is made to be published.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from audit import instants
-from audit.pairing import Request
+from audit import counters, instants
+from audit.administration import Activated
+from audit.counters import AttemptCounter, AttemptsByName, OutcomeCounter, Place, RuleCounter
+from audit.errors import MalformedError
+from audit.governance import Governance
+from audit.pairing import Pairing, Request, Signed, requests
 from audit.statement import Contribution, DecisionRecord, ResultRecord
+from audit.tables import DayRow, DeploymentRow, RuleRow, SubstitutionRow, Tables
+from audit.tally import MAX_KEYS, OTHERS, Seen, Tally, names, rows
 from audit.vocabulary import DecisionOutcome, LegStatus, ResultOutcome
 
 SMALL = 5
 """Counts below this may single somebody out; the report says so where one occurs."""
-MAX_ROWS = 10_000
-"""Distinct keys of one table; more are counted together, so that no log can exhaust memory."""
-OTHERS = "(others)"
+NO_RULE = "(no rule permits it)"
+OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,222 +35,206 @@ class Scope:
     begin: datetime
     end: datetime
 
-    def covers(self, decision: DecisionRecord) -> bool:
-        """Whether a request belongs here."""
-        if not self.begin <= instants.moment(decision.at) < self.end:
-            return False
-        return self.codes is None or not self.codes.isdisjoint(decision.jurisdictions)
+    def covers(self, moment: datetime, jurisdictions: Iterable[str]) -> bool:
+        """Whether a request that was decided then, for those, belongs here."""
+        return self.begin <= moment < self.end and (self.codes is None or not self.codes.isdisjoint(jurisdictions))
 
 
-@dataclass(slots=True)
-class _Model:
-    """What one deployment did."""
-
-    model: str
-    provider: str
-    regions: tuple[str, ...]
-    attempts: int = 0
-    used: int = 0
-    failed: int = 0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    tokens_estimated: int = 0
-    cost_micro_usd: int = 0
-    observed: Counter[str] = field(default_factory=Counter)
+def count(scope: Scope, entries: Iterable[tuple[int, bytes]]) -> tuple[Tables, Pairing]:
+    """The figures of a log's entries, and the pass that found them: it knows what could not be read."""
+    counter = Figures(scope)
+    pairing = Pairing(counter.activated)
+    for request in requests(entries, pairing):
+        counter.take(request)
+    return counter.tables(), pairing
 
 
-@dataclass(slots=True)
-class _Rule:
-    """How often a rule excluded something, and what."""
-
-    legal_basis: str
-    exclusions: int = 0
-    requests: int = 0
-    refusals: int = 0
-    deployments: Counter[str] = field(default_factory=Counter)
+_NAMED = (
+    "results",
+    "jurisdictions",
+    "tasks",
+    "data_classes",
+    "refusals",
+    "refusing_rules",
+    "aggregators",
+    "methods",
+    "gates",
+    "flags",
+    "errors",
+    "obligations",
+    "unknown_facts",
+    "policy_errors",
+    "ignored_signals",
+    "policies",
+    "facts",
+    "catalogues",
+)
+"""Tables of names and counts."""
 
 
 class Figures:
-    """Counts requests. ``take`` each request of the log; then ``tables``."""
+    """Counts requests. Given each activation and each request of the log, in its order; then ``tables``."""
 
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self.requests = 0
-        self.other_requests = 0
-        self.first: int | None = None
-        self.last: int | None = None
-        self._decisions: Counter[str] = Counter()
-        self._results: Counter[str] = Counter()
-        self._days: dict[str, Counter[str]] = defaultdict(Counter)
-        self._jurisdictions: Counter[str] = Counter()
-        self._tasks: Counter[str] = Counter()
-        self._models: dict[str, _Model] = {}
-        self._rules: dict[str, _Rule] = {}
-        self._substitutions: Counter[tuple[str, str, str, str]] = Counter()
-        self._refusals: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
-        self._unknown: Counter[str] = Counter()
-        self._obligations: Counter[str] = Counter()
-        self._policies: Counter[str] = Counter()
-        self._aggregators: Counter[str] = Counter()
-        self._gates: Counter[str] = Counter()
-        self._ignored: Counter[str] = Counter()
-        self.conflicts = 0
-        self.composites = 0
+        self._seen, self._requests, self._outside, self._undated = Seen(), 0, 0, 0
+        self._composites = self._conflicts = self._streams = 0
+        self._named: dict[str, Tally[str]] = {name: names() for name in _NAMED}
+        self._decisions = OutcomeCounter()
+        self._days: dict[str, OutcomeCounter] = {}
+        self._rules: dict[str, RuleCounter] = {}
+        self._substitutions: Tally[tuple[str, str, tuple[str, ...], str]] = Tally((OTHERS, OTHERS, (), ""))
+        self._attempts = AttemptCounter()
+        self._deployments: dict[tuple[str, str, str, tuple[str, ...]], AttemptCounter] = {}
+        self._providers, self._places, self._roles = AttemptsByName(), AttemptsByName(), AttemptsByName()
+        self._residency: Tally[Place] = Tally((OTHERS, (), "", ""))
+        self._governance = Governance()
+
+    def activated(self, found: Signed[Activated]) -> None:
+        """Take a policy activation; those of other periods too, for the last one may decide still."""
+        self._governance.activated(found)
 
     def take(self, request: Request) -> None:
         """Count one request, if it is in scope."""
-        decision = request.decision.record
-        if not self._scope.covers(decision):
-            self.other_requests += 1
+        decision, result = request.decision, request.result
+        try:
+            moment = instants.moment(decision.record.at)
+        except MalformedError:  # audit.verify names such a record
+            self._undated += 1
             return
-        self.requests += 1
-        last = request.decision.index if request.result is None else request.result.index
-        self.first = request.decision.index if self.first is None else min(self.first, request.decision.index)
-        self.last = last if self.last is None else max(self.last, last)
-        self._take_decision(decision)
-        self._take_result(decision, request.result.record if request.result else None)
+        if not self._scope.covers(moment, decision.record.jurisdictions):
+            self._outside += 1
+            return
+        self._requests += 1
+        self._seen.add(decision.index)
+        self._take_day(moment.date().isoformat(), decision.record.outcome)
+        self._take_decision(decision.record, decision.index)
+        self._take_exclusions(decision.record, decision.index)
+        self._governance.take(decision.record, moment, decision.index)
+        if result is None:
+            self._named["results"].add(OPEN, decision.index)
+            return
+        self._seen.add(result.index)
+        self._take_result(decision.record, result.record, result.index)
 
-    def _take_decision(self, decision: DecisionRecord) -> None:
-        self._decisions[decision.outcome.value] += 1
-        self._days[decision.at[:10]][decision.outcome.value] += 1
-        for code in decision.jurisdictions:
-            self._jurisdictions[code] += 1
-        self._tasks[decision.task] += 1
-        _add(self._policies, decision.policy)
-        self.conflicts += decision.conflict
-        self.composites += len(decision.legs) > 1
-        if decision.aggregator:
-            self._aggregators[decision.aggregator] += 1
-        for name in decision.obligations:
-            _add(self._obligations, name)
-        for signal in decision.signals:
-            if not signal.used:
-                _add(self._ignored, f"{signal.source}: {signal.why}")
-        self._take_exclusions(decision)
-        for each in decision.substituted:
-            _add(self._substitutions, (each.excluded, each.substitute, ", ".join(each.rules), each.reason))
+    def _take_day(self, day: str, outcome: DecisionOutcome) -> None:
+        known = day if day in self._days or len(self._days) < MAX_KEYS else OTHERS
+        self._days.setdefault(known, OutcomeCounter()).add(outcome)
+
+    def _take_decision(self, decision: DecisionRecord, index: int) -> None:
+        self._decisions.add(decision.outcome)
+        self._conflicts += decision.conflict
+        self._streams += decision.stream
+        self._add("jurisdictions", decision.jurisdictions, index)
+        self._add("tasks", (decision.task,), index)
+        self._add("data_classes", decision.data_classes, index)
+        self._add("obligations", decision.obligations, index)
+        self._add("policies", (decision.policy,), index)
+        self._add("facts", (decision.facts,), index)
+        self._add("catalogues", (decision.catalogue,), index)
+        self._add(
+            "ignored_signals", (f"{each.source}: {each.why}" for each in decision.signals if not each.used), index
+        )
+        if len(decision.legs) > 1:
+            self._composites += 1
+            self._add("aggregators", (decision.aggregator,), index)
         if decision.refusal is not None:
-            _add(self._refusals, decision.refusal.code)
+            self._add("refusals", (decision.refusal.code,), index)
+            self._add("refusing_rules", dict.fromkeys(decision.refusal.rules), index)
 
-    def _take_exclusions(self, decision: DecisionRecord) -> None:
+    def _take_exclusions(self, decision: DecisionRecord, index: int) -> None:
         met: set[str] = set()
         for each in decision.excluded:
-            basis = dict(zip(each.rules, each.legal_basis, strict=False))
-            for rule in each.rules or ("(no rule permits it)",):
-                row = self._rules.get(rule)
-                if row is None:
-                    rule = rule if len(self._rules) < MAX_ROWS else OTHERS
-                    row = self._rules.setdefault(rule, _Rule(legal_basis=basis.get(rule, "")))
-                row.exclusions += 1
-                _add(row.deployments, each.deployment)
-                if rule not in met:
-                    met.add(rule)
-                    row.requests += 1
-                    row.refusals += decision.outcome is DecisionOutcome.REFUSED
-            for name in each.unknown:
-                _add(self._unknown, name)
+            bases = each.legal_basis + ("",) * len(each.rules)
+            for rule, basis in zip(each.rules, bases, strict=False) if each.rules else ((NO_RULE, ""),):
+                known = rule if rule in self._rules or len(self._rules) < MAX_KEYS else OTHERS
+                self._rules.setdefault(known, RuleCounter(basis)).exclusion(each.deployment, index)
+                met.add(known)
+            self._add("unknown_facts", each.unknown, index)
+            self._add("policy_errors", each.errors, index)
+        for rule in met:
+            self._rules[rule].request(decision.at, decision.jurisdictions, decision.outcome, index)
+        for made in decision.substituted:
+            self._substitutions.add((made.excluded, made.substitute, made.rules, made.reason), index)
 
-    def _take_result(self, decision: DecisionRecord, result: ResultRecord | None) -> None:
-        if result is None:
-            self._results["open"] += 1
-            return
-        self._results[result.outcome.value] += 1
+    def _take_result(self, decision: DecisionRecord, result: ResultRecord, index: int) -> None:
+        self._add("results", (result.outcome.value,), index)
         if result.outcome not in (ResultOutcome.OK, ResultOutcome.REFUSED):
-            _add(self._errors, result.error or result.outcome.value)
-        if result.aggregation is not None and result.aggregation.gate:
-            _add(self._gates, result.aggregation.gate)
+            self._add("errors", (result.error or result.outcome.value,), index)
+        composite = len(decision.legs) > 1
+        if result.aggregation is not None and composite:
+            self._add("methods", (result.aggregation.method,), index)
+            self._add("gates", filter(None, (result.aggregation.gate,)), index)
+            self._add("flags", result.aggregation.flags, index)
         for each in result.contributions:
-            self._take_contribution(each)
+            self._take_attempt(each, index, composite=composite)
 
-    def _take_contribution(self, each: Contribution) -> None:
-        key = each.deployment if each.deployment in self._models or len(self._models) < MAX_ROWS else OTHERS
-        row = self._models.setdefault(key, _Model(each.model, each.provider, each.regions))
-        row.attempts += 1
-        row.used += each.used
-        row.failed += each.status is not LegStatus.OK
-        row.tokens_in += each.tokens_in
-        row.tokens_out += each.tokens_out
-        row.tokens_estimated += each.tokens_estimated
-        row.cost_micro_usd += each.cost_micro_usd
-        _add(row.observed, each.region_observed or "not evidenced")
+    def _take_attempt(self, each: Contribution, index: int, *, composite: bool) -> None:
+        key = (each.deployment, each.model, each.provider, each.regions)
+        if key not in self._deployments and len(self._deployments) >= MAX_KEYS:
+            key = (OTHERS, "", "", ())
+        self._deployments.setdefault(key, AttemptCounter()).add(each, index)
+        self._attempts.add(each, index)
+        self._providers.add(each.provider, each, index)
+        for place in each.regions:
+            self._places.add(place, each, index)
+        if composite:
+            self._roles.add(each.role.value, each, index)
+        if each.status is LegStatus.OK:
+            self._residency.add(counters.residency(each), index)
 
-    def tables(self) -> dict[str, Any]:
-        """Every table, most frequent first. Plain values: integers, strings, lists, mappings."""
-        return {
-            "requests": self.requests,
-            "requests_outside": self.other_requests,
-            "first_index": self.first,
-            "last_index": self.last,
-            "composites": self.composites,
-            "conflicts": self.conflicts,
-            "decisions": _sorted(self._decisions),
-            "results": _sorted(self._results),
-            "days": {day: dict(self._days[day]) for day in sorted(self._days)},
-            "jurisdictions": _sorted(self._jurisdictions),
-            "tasks": _sorted(self._tasks),
-            "models": self._model_rows(),
-            "rules": self._rule_rows(),
-            "substitutions": [
-                {"from": a, "to": b, "rules": rules, "reason": reason, "count": n}
-                for (a, b, rules, reason), n in self._substitutions.most_common()
-            ],
-            "refusals": _sorted(self._refusals),
-            "errors": _sorted(self._errors),
-            "unknown_facts": _sorted(self._unknown),
-            "obligations": _sorted(self._obligations),
-            "policies": _sorted(self._policies),
-            "aggregators": _sorted(self._aggregators),
-            "gates": _sorted(self._gates),
-            "ignored_signals": _sorted(self._ignored),
-            "small_counts": self._has_small_counts(),
-        }
+    def _add(self, table: str, keys: Iterable[str], index: int) -> None:
+        for key in keys:
+            self._named[table].add(key, index)
 
-    def _model_rows(self) -> list[dict[str, Any]]:
-        rows = sorted(self._models.items(), key=lambda kv: (-kv[1].used, -kv[1].attempts, kv[0]))
-        return [
-            {
-                "deployment": name,
-                "model": row.model,
-                "provider": row.provider,
-                "regions": list(row.regions),
-                "attempts": row.attempts,
-                "contributed": row.used,
-                "failed": row.failed,
-                "tokens_in": row.tokens_in,
-                "tokens_out": row.tokens_out,
-                "attempts_with_estimated_tokens": row.tokens_estimated,
-                "cost_micro_usd": row.cost_micro_usd,
-                "region_observed": _sorted(row.observed),
-            }
-            for name, row in rows
+    def tables(self) -> Tables:
+        """What was counted so far."""
+        named = {name: rows(tally) for name, tally in self._named.items()}
+        return Tables(
+            records=self._seen.records(),
+            requests=self._requests,
+            outside=self._outside,
+            undated=self._undated,
+            composites=self._composites,
+            conflicts=self._conflicts,
+            streams=self._streams,
+            small_counts=any(row.records.count < SMALL for name in _ABOUT_PEOPLE for row in named[name]),
+            decisions=self._decisions.outcomes(),
+            days=tuple(DayRow(day=day, requests=self._days[day].outcomes()) for day in sorted(self._days)),
+            attempts=self._attempts.attempts(),
+            deployments=self._deployment_rows(),
+            providers=self._providers.rows(),
+            places=self._places.rows(),
+            residency=tuple(counters.residency_rows(self._residency)),
+            rules=self._rule_rows(),
+            substitutions=self._substitution_rows(),
+            roles=self._roles.rows(),
+            suspended=self._governance.suspended.records(),
+            suspended_rules=rows(self._governance.suspended_rules),
+            in_force=tuple(self._governance.in_force(self._scope.begin, self._scope.end)),
+            break_glass=tuple(self._governance.break_glass(self._scope.begin, self._scope.end)),
+            drafts=tuple(self._governance.drafts()),
+            governance_left_out=self._governance.left_out,
+            **named,
+        )
+
+    def _deployment_rows(self) -> tuple[DeploymentRow, ...]:
+        found = [
+            DeploymentRow(deployment=name, model=model, provider=provider, regions=regions, attempts=each.attempts())
+            for (name, model, provider, regions), each in self._deployments.items()
         ]
+        return tuple(sorted(found, key=lambda row: (*counters.rank(row.attempts), row.deployment)))
 
-    def _rule_rows(self) -> list[dict[str, Any]]:
-        rows = sorted(self._rules.items(), key=lambda kv: (-kv[1].exclusions, kv[0]))
-        return [
-            {
-                "rule": rule,
-                "legal_basis": row.legal_basis,
-                "exclusions": row.exclusions,
-                "requests": row.requests,
-                "refusals": row.refusals,
-                "deployments": _sorted(row.deployments),
-            }
-            for rule, row in rows
-        ]
+    def _rule_rows(self) -> tuple[RuleRow, ...]:
+        found = [each.row(rule) for rule, each in self._rules.items()]
+        return tuple(sorted(found, key=lambda row: (-row.exclusions, row.rule)))
 
-    def _has_small_counts(self) -> bool:
-        counted = (*self._decisions.values(), *self._jurisdictions.values(), *self._refusals.values())
-        return any(0 < n < SMALL for n in counted)
+    def _substitution_rows(self) -> tuple[SubstitutionRow, ...]:
+        return tuple(
+            SubstitutionRow(excluded=excluded, substitute=stood_in, rules=rules, reason=reason, records=records)
+            for (excluded, stood_in, rules, reason), records in self._substitutions.items()
+        )
 
 
-def _add(counter: Counter[Any], key: Any) -> None:
-    if key in counter or len(counter) < MAX_ROWS:
-        counter[key] += 1
-    else:
-        counter[OTHERS] += 1
-
-
-def _sorted(counter: Mapping[str, int]) -> dict[str, int]:
-    return dict(sorted(counter.items(), key=lambda kv: (-kv[1], kv[0])))
+_ABOUT_PEOPLE = ("jurisdictions", "data_classes", "refusals", "tasks")
+"""Tables that are about people's requests rather than about models."""

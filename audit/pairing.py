@@ -7,20 +7,22 @@ PAE digest it carries (``docs/spec/predicates.md``), never merely to one with th
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
 
-from audit import dsse, statement
+from audit import administration, dsse, statement
+from audit.administration import Activated
 from audit.errors import MalformedError
 from audit.statement import DecisionRecord, ResultRecord, Statement
 from audit.vocabulary import RecordKind, Sha256Hex
 
-R = TypeVar("R", DecisionRecord, ResultRecord)
+R = TypeVar("R", DecisionRecord, ResultRecord, Activated)
 
-_KINDS = {statement.predicate_type(kind): kind for kind in (RecordKind.DECISION, RecordKind.RESULT)}
+_READ = (RecordKind.DECISION, RecordKind.RESULT, RecordKind.POLICY_ACTIVATION)
+_KINDS = {statement.predicate_type(kind): kind for kind in _READ}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +43,10 @@ class Request:
     result: Signed[ResultRecord] | None
 
 
-def read(index: int, content: bytes) -> Signed[DecisionRecord] | Signed[ResultRecord] | None:
+Read = Signed[DecisionRecord] | Signed[ResultRecord] | Signed[Activated]
+
+
+def read(index: int, content: bytes) -> Read | None:
     """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
     if len(content) > dsse.MAX_ENVELOPE_BYTES:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
@@ -59,7 +64,9 @@ def read(index: int, content: bytes) -> Signed[DecisionRecord] | Signed[ResultRe
     digest = Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest())
     if kind is RecordKind.DECISION:
         return Signed(index=index, digest=digest, keyid=keyid, record=statement.decision_of(found))
-    return Signed(index=index, digest=digest, keyid=keyid, record=statement.result_of(found))
+    if kind is RecordKind.RESULT:
+        return Signed(index=index, digest=digest, keyid=keyid, record=statement.result_of(found))
+    return Signed(index=index, digest=digest, keyid=keyid, record=administration.activation_of(found))
 
 
 def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
@@ -68,9 +75,13 @@ def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
 
 
 class Pairing:
-    """One pass over a log, fed in index order. Holds only the decisions whose result has not come by yet."""
+    """One pass over a log, fed in index order. Holds only the decisions whose result has not come by yet.
 
-    def __init__(self) -> None:
+    ``activated`` is given every policy activation as it comes by, before the requests that were decided under it.
+    """
+
+    def __init__(self, activated: Callable[[Signed[Activated]], None] = lambda _: None) -> None:
+        self._activated = activated
         self._open: dict[Sha256Hex, Signed[DecisionRecord]] = {}
         self.unmatched = 0
         """Results whose decision was not seen: the pass began after it, or the record is wrong."""
@@ -88,6 +99,9 @@ class Pairing:
             return None
         if isinstance(found.record, DecisionRecord):
             self._open[found.digest] = found
+            return None
+        if isinstance(found.record, Activated):
+            self._activated(found)
             return None
         return self._complete(found)
 

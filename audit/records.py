@@ -219,6 +219,15 @@ class Contribution:
     model_observed: str = ""
     upstream_id: str = ""
 
+    @property
+    def in_declared_region(self) -> bool | None:
+        """Whether the reported region is a declared one; None where that is not evidenced. Older records tell it by name alone."""
+        if self.residency:
+            return {"as-declared": True, "violated": False}.get(self.residency)
+        if not self.region_observed:
+            return None
+        return self.region_observed.casefold() in map(str.casefold, self.regions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audit import canonical, predicate_reading, predicates
+from audit import canonical, members, predicate_reading, predicates
 from audit.errors import MalformedError
 from audit.records import (
     AdmittedLeg,
@@ -146,7 +146,7 @@ def _subjects(value: object) -> dict[str, Sha256Hex]:
             raise MalformedError("expected every subject to have its own name", code="statement")
         if not isinstance(digests, dict) or digests.keys() != {"sha256"}:
             raise MalformedError("expected a `sha256` digest for every subject", code="statement")
-        found[name] = predicate_reading.digest_of(digests["sha256"])
+        found[name] = members.digest_of(digests["sha256"])
     return found
 
 

@@ -264,15 +264,6 @@ def _read_by(reader: Contribution, contributions: tuple[Contribution, ...], ids:
     )
 
 
-def _verified(each: Contribution) -> bool | None:
-    """Whether the reported region is a declared one; None where that is not evidenced."""
-    if each.residency:
-        return {"as-declared": True, "violated": False}.get(each.residency)
-    if not each.region_observed:
-        return None
-    return each.region_observed.casefold() in map(str.casefold, each.regions)
-
-
 def _chat_attributes(each: Contribution, entry: dict[str, Value | None], *, admitted: bool) -> semconv.Attributes:
     failed = each.status is LegStatus.FAILED
     observed = each.region_observed
@@ -297,7 +288,7 @@ def _chat_attributes(each: Contribution, entry: dict[str, Value | None], *, admi
         "apostille.vendor.id": each.provider,
         "apostille.region.declared": each.regions,
         "apostille.region.observed": observed,
-        "apostille.residency.verified": _verified(each),
+        "apostille.residency.verified": each.in_declared_region,
         "apostille.usage.estimated": each.tokens_estimated,
         "apostille.cost.micro_usd": each.cost_micro_usd,
     }

@@ -1,32 +1,43 @@
 """``apostille report``: a transparency report of a data directory, with the log verified first.
 
-Writes ``report.html``, ``report.json`` and CSV sheets. A log that does not hold is reported on too, and the report says so on its
-first page; the exit code is then 1.
+Writes ``report.html``, ``report.json`` and CSV sheets in ``sheets/``. A log that does not hold is reported on too, and the report
+says so on its first page; the exit code is then 1. Nothing is written into the data directory.
 """
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
-from audit import checkpoint, datadir, durable, layout
+from audit import checkpoint, datadir, durable, figures, layout
+from audit.checkpoint import SignedNote
 from audit.datadir import DataDirectory
-from audit.errors import AuditError
-from audit.figures import Figures, Scope
+from audit.errors import AuditError, UnreadableError
+from audit.figures import Scope
+from audit.files import Files
 from audit.log_check import read_checkpoint, verify_log
-from audit.obligations import Outcome
-from audit.pairing import Pairing, requests
-from audit.report import render
+from audit.obligations import Report
+from audit.report import cover, render, sheets
+from audit.report.cover import Cover, Verification
 from audit.spans import SCOPE_VERSION
+from audit.tables import Tables
+from audit.tiles import CHECKPOINT_PATH
 
 Groups = Callable[[datetime], Mapping[str, frozenset[str]]]
 """Groups of jurisdictions with their members at an instant."""
 ALL = "ALL"
+SHEETS = "sheets"
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(3000, 1, 1, tzinfo=UTC)
+FORMATS = frozenset({"html", "json", "csv"})
 NO, USAGE, UNKNOWN = 1, 2, 3
+_EXIT = {Verification.HELD: 0, Verification.NOT_CHECKED: 0, Verification.FAILED: NO, Verification.UNDECIDED: UNKNOWN}
+_CODE = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?", re.ASCII)
+"""ISO 3166-1 alpha-2, or 3166-2."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -40,81 +51,128 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--to", dest="end", type=_day, help="last day, UTC, included (default: today)")
     parser.add_argument("--data", type=Path, help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     parser.add_argument("--out", type=Path, default=Path("report"), help="folder to write (default: report)")
-    parser.add_argument("--format", default="html,json,csv", help="comma-separated: html, json, csv (default: all)")
+    parser.add_argument(
+        "--format", type=_formats, default=FORMATS, help="comma-separated: html, json, csv (default: all)"
+    )
+    parser.add_argument(
+        "--no-verify", action="store_true", help="do not verify the log first; the report says that nobody did"
+    )
     return parser
 
 
 def _day(text: str) -> datetime:
     try:
-        return datetime.combine(date.fromisoformat(text), time(), UTC)
+        found = datetime.combine(date.fromisoformat(text), time(), UTC)
     except ValueError:
         raise argparse.ArgumentTypeError(f"expected a day as YYYY-MM-DD, got `{text[:20]}`") from None
+    if not FIRST <= found < LAST:
+        raise argparse.ArgumentTypeError(f"expected a day of the years 1970 to 2999, got `{text[:20]}`")
+    return found
+
+
+def _formats(text: str) -> frozenset[str]:
+    found = frozenset(text.split(","))
+    if not found <= FORMATS:
+        raise argparse.ArgumentTypeError(f"expected html, json, csv, got `{text[:40]}`")
+    return found
 
 
 def report_main(argv: Sequence[str], groups: Groups) -> int:
     """Run the command. ``groups``: which codes lie in which group, so that DE counts for EU."""
-    arguments = _parser().parse_args(argv)
-    formats = frozenset(arguments.format.split(","))
-    if not formats <= {"html", "json", "csv"}:
-        print(f"apostille report: `--format`: expected html, json, csv, got `{arguments.format[:40]}`", file=sys.stderr)
-        return USAGE
-    today = datetime.combine(datetime.now(UTC).date(), time(), UTC)
-    end = (arguments.end or today) + timedelta(days=1)
-    begin = arguments.begin or end - timedelta(days=30)
-    known = groups(end)
-    codes = None
-    if arguments.jurisdiction != ALL:
-        codes = frozenset({arguments.jurisdiction}) | known.get(arguments.jurisdiction, frozenset())
-    scope = Scope(jurisdiction=arguments.jurisdiction, codes=codes, begin=begin, end=end)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    now = datetime.now(UTC)
+    try:
+        scope = _scope(arguments, groups, now)
+    except ValueError as error:
+        parser.error(str(error))
     data = arguments.data or Path(os.environ.get("APOSTILLE_DATA") or "var/data")
     try:
         with closing(datadir.open_directory(data)) as source:
-            cover, tables = computed(source, scope)
+            page, tables = computed(source, scope, now, verify=not arguments.no_verify)
+        written = _write(arguments.out, arguments.format, page, tables)
     except (AuditError, OSError) as error:
         print(f"apostille report: {error}", file=sys.stderr)
         return UNKNOWN
-    written = _write(arguments.out, formats, cover, tables)
     print("\n".join(map(str, written)))
-    return 0 if cover["verified"] else NO
+    print(f"the log: {page.verification}; {tables.requests:,} requests in the report", file=sys.stderr)
+    return _EXIT[page.verification]
 
 
-def computed(source: DataDirectory, scope: Scope) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Cover and tables of a report. Raises ``AuditError`` for a directory without a readable log."""
-    log = source.files.below(layout.LOG)
-    note = read_checkpoint(log.read)
-    tree = checkpoint.parse_text(note.text)
-    trust = layout.trust_of(source.files.below(layout.KEYS))
-    certificates = layout.certificates_of(source.files.below(layout.KEYS))
-    found = verify_log(log, trust, certificates=certificates, records=source.record)
-    failures = [f"{f.obligation.name}: {f.reason}" for f in found.findings if f.outcome is Outcome.FAILED]
-    counted = Figures(scope)
-    for request in requests(source.between(0, tree.size), Pairing()):
-        counted.take(request)
-    cover = {
-        "jurisdiction": scope.jurisdiction,
-        "begin": scope.begin.date().isoformat(),
-        "end": (scope.end - timedelta(days=1)).date().isoformat(),
-        "origin": tree.origin,
-        "size": tree.size,
-        "root": tree.root.hex(),
-        "verified": not failures,
-        "failures": failures,
-        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "version": SCOPE_VERSION,
-        "disclaimer": render.DISCLAIMER,
-    }
-    return cover, counted.tables()
+def _scope(arguments: argparse.Namespace, groups: Groups, now: datetime) -> Scope:
+    """What the report is about; raises ``ValueError`` for a period that ends before it begins, or a name that is no jurisdiction."""
+    end = (arguments.end or datetime.combine(now.date(), time(), UTC)) + timedelta(days=1)
+    begin = arguments.begin or end - timedelta(days=30)
+    if begin >= end:
+        raise ValueError("expected `--from` no later than `--to`")
+    name, codes = arguments.jurisdiction, None
+    if name != ALL:
+        members = groups(end).get(name)
+        if members is None and not _CODE.fullmatch(name):
+            raise ValueError(
+                f"`--jurisdiction`: expected a code such as DE, a known group such as EU, got `{name[:40]}`"
+            )
+        codes = frozenset({name}) | (members or frozenset())
+    return Scope(jurisdiction=name, codes=codes, begin=begin, end=end)
 
 
-def _write(out: Path, formats: frozenset[str], cover: Mapping[str, Any], tables: Mapping[str, Any]) -> list[Path]:
+def computed(source: DataDirectory, scope: Scope, now: datetime, *, verify: bool) -> tuple[Cover, Tables]:
+    """Cover and tables of a report, at the checkpoint that the log has now.
+
+    Raises ``AuditError`` for a directory without a readable log.
+    """
+    live = source.files.below(layout.LOG)
+    note = read_checkpoint(live.read)
+    log, tree = _still(live, note), checkpoint.parse_text(note.text)
+    found = _verified(source, log) if verify else None
+    tables, pairing = figures.count(scope, source.between(0, tree.size))
+    page = Cover(
+        jurisdiction=scope.jurisdiction,
+        codes=tuple(sorted(scope.codes or ())),
+        begin=scope.begin.date().isoformat(),
+        end=(scope.end - timedelta(days=1)).date().isoformat(),
+        origin=tree.origin,
+        size=tree.size,
+        root=tree.root.hex(),
+        verification=cover.verification(found),
+        checks=cover.checks(found),
+        entries={} if found is None else found.counts,
+        unreadable=pairing.unreadable,
+        unmatched=pairing.unmatched,
+        made=now.strftime("%Y-%m-%d %H:%M UTC"),
+        version=SCOPE_VERSION,
+    )
+    return page, tables
+
+
+def _still(log: Files, note: SignedNote) -> Files:
+    """The log with the checkpoint of this moment: a proxy may be writing, and all parts of a report are about one tree."""
+    content = note.raw.encode()
+    return replace(log, read=lambda path: content if path == CHECKPOINT_PATH else log.read(path))
+
+
+def _verified(source: DataDirectory, log: Files) -> Report:
+    keys = source.files.below(layout.KEYS)
+    try:
+        trust = layout.trust_of(keys)
+    except FileNotFoundError as cause:
+        raise UnreadableError(f"expected `{cause.args[0]}` among the keys of the data directory, got none") from cause
+    return verify_log(log, trust, certificates=layout.certificates_of(keys), records=source.record)
+
+
+def _write(out: Path, formats: frozenset[str], page: Cover, tables: Tables) -> list[Path]:
+    """Write what was asked for; gives what there is to open."""
     out.mkdir(parents=True, exist_ok=True)
     files: dict[str, bytes] = {}
     if "html" in formats:
-        files["report.html"] = render.html(cover, tables)
+        files["report.html"] = render.html(page, tables)
     if "json" in formats:
-        files["report.json"] = render.as_json(cover, tables)
+        files["report.json"] = render.as_json(page, tables)
+    written = [out / name for name in files]
     if "csv" in formats:
-        files |= render.sheets(tables)
+        written.append(out / SHEETS)
+        written[-1].mkdir(exist_ok=True)
+        files |= {f"{SHEETS}/{name}": content for name, content in sheets.sheets(tables).items()}
     for name, content in files.items():
         durable.replace(out / name, content)
-    return [out / name for name in files]
+    return written

@@ -1,79 +1,122 @@
-"""A report in its forms: HTML for people (no script, prints well), JSON for machines, CSV sheets for spreadsheets.
+"""A report in its forms: a page for people (HTML, no script, prints well) and JSON for machines; CSV is in ``audit.report.sheets``.
 
-Pure: figures in, bytes out. JSON carries a schema version; CSV follows RFC 4180 in UTF-8, and no cell begins like a formula.
+Figures in, bytes out. The JSON carries the version of its schema; members are added and never change meaning within one version.
 """
 
-import csv
-import io
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
-from audit import figures
-from audit.report import charts
+from audit import figures, instants
+from audit.errors import MalformedError
+from audit.report import charts, flows
+from audit.report.charts import OUTCOMES, Bar, plain
+from audit.report.cover import Cover
+from audit.tables import RuleRow, SubstitutionRow, Tables
+from audit.tally import OTHERS
 
 SCHEMA = "apostille-transparency-report/1"
-DISCLAIMER = "example, not legal advice"
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).parent),
-    autoescape=select_autoescape(["html", "j2"], default=True),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-SHEETS = ("models", "rules", "substitutions", "refusals", "decisions", "results", "days")
+LONGEST = 3_660
+"""Days that the chart over time shows from the first day of the period; of a longer one, from the first day with a request."""
 
 
-def html(cover: Mapping[str, Any], tables: Mapping[str, Any]) -> bytes:
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f}\u00a0%" if whole else "–"
+
+
+def _money(micro_usd: int) -> str:
+    return f"{micro_usd / 1_000_000:,.2f}" if micro_usd >= 10_000 else f"{micro_usd / 1_000_000:.6f}"
+
+
+def _utc(text: str) -> str:
+    """A record's time to the minute in UTC; one that cannot be read is shown as it is."""
+    try:
+        return instants.moment(text).strftime("%Y-%m-%d %H:%M")
+    except MalformedError:
+        return text
+
+
+def _environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=select_autoescape(["html", "j2"], default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= {"number": _number, "money": _money, "utc": _utc}
+    made.globals |= {"share": _share}
+    return made
+
+
+_ENVIRONMENT = _environment()
+
+
+def html(cover: Cover, tables: Tables) -> bytes:
     """The page."""
     drawn = {
-        "days": charts.timeline("Requests by day and outcome", tables["days"]),
+        "days": _timeline(cover, tables),
         "models": charts.bars(
-            "Answers that each deployment contributed to",
-            [(m["deployment"], m["contributed"]) for m in tables["models"]],
+            "Calls by deployment",
+            [
+                _calls(row.deployment, row.attempts.contributed, row.attempts.records.count)
+                for row in tables.deployments
+            ],
         ),
-        "rules": charts.bars("Exclusions by rule", [(r["rule"], r["exclusions"]) for r in tables["rules"]], kind="ref"),
+        "places": charts.bars(
+            "Calls by declared place",
+            [_calls(row.name, row.attempts.contributed, row.attempts.records.count) for row in tables.places],
+        ),
+        "rules": charts.bars("Requests in which a rule kept something out", [_rule(row) for row in tables.rules]),
+        "substitutions": flows.flows("What stood in for what", _pairs(tables.substitutions)),
+        "refusals": charts.bars(
+            "Refusals by deciding rule",
+            [plain(row.name, "refused", row.records.count, "ref") for row in tables.refusing_rules],
+        ),
     }
     template = _ENVIRONMENT.get_template("report.html.j2")
-    return template.render(cover=cover, t=tables, charts=drawn, small=figures.SMALL).encode()
+    marked = {name: Markup(text) for name, text in drawn.items()}  # noqa: S704  # charts escape every text
+    return template.render(cover=cover, t=tables, charts=marked, small=figures.SMALL).encode()
 
 
-def as_json(cover: Mapping[str, Any], tables: Mapping[str, Any]) -> bytes:
+def as_json(cover: Cover, tables: Tables) -> bytes:
     """The same as data."""
-    return json.dumps({"schema": SCHEMA, "cover": dict(cover), "figures": dict(tables)}, indent=2).encode() + b"\n"
+    whole = {"schema": SCHEMA, "cover": asdict(cover), "figures": asdict(tables)}
+    return json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def sheets(tables: Mapping[str, Any]) -> dict[str, bytes]:
-    """One CSV file for each table, by name."""
-    return {f"{name}.csv": _csv(_rows(name, tables[name])) for name in SHEETS}
+def _timeline(cover: Cover, tables: Tables) -> str:
+    days = {date.fromisoformat(row.day): asdict(row.requests) for row in tables.days if row.day != OTHERS}
+    if not days:
+        return ""
+    begin, end = date.fromisoformat(cover.begin), date.fromisoformat(cover.end)
+    end = max(min(end, date.fromisoformat(cover.made[:10])), max(days))
+    if (end - begin).days > LONGEST:
+        begin = min(days)
+    return charts.timeline("Requests by outcome", begin, end, days)
 
 
-def _rows(name: str, table: Any) -> list[dict[str, Any]]:
-    if isinstance(table, list):
-        return table
-    if name == "days":
-        return [{"day": day, **{o: counts.get(o, 0) for o in charts.OUTCOME_CLASSES}} for day, counts in table.items()]
-    return [{"name": key, "count": n} for key, n in table.items()]
+def _calls(name: str, contributed: int, calls: int) -> Bar:
+    return Bar(name=name, parts=(("in answers", "ok", contributed), ("not in answers", "idle", calls - contributed)))
 
 
-def _csv(rows: list[dict[str, Any]]) -> bytes:
-    out = io.StringIO(newline="")
-    if rows:
-        writer = csv.DictWriter(out, list(rows[0]), lineterminator="\r\n")
-        writer.writeheader()
-        writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
-    return out.getvalue().encode()
+def _rule(row: RuleRow) -> Bar:
+    counted = asdict(row.requests)
+    return Bar(name=row.rule, parts=tuple((outcome, kind, counted[outcome]) for outcome, kind in OUTCOMES.items()))
 
 
-def _cell(value: Any) -> Any:
-    """Lists and mappings as text; a text that a spreadsheet would compute is quoted (OWASP, CSV injection)."""
-    if isinstance(value, list):
-        value = "; ".join(map(str, value))
-    elif isinstance(value, Mapping):
-        value = "; ".join(f"{k}: {v}" for k, v in value.items())
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+def _pairs(rows: Sequence[SubstitutionRow]) -> dict[tuple[str, str], int]:
+    total: dict[tuple[str, str], int] = {}
+    for row in rows:
+        key = (row.excluded, row.substitute)
+        total[key] = total.get(key, 0) + row.records.count
+    return total

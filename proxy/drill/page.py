@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from audit.report import charts
+from audit.report.charts import Bar
 
 Findings = Mapping[str, Any]
 _PARTS = ("requests", "affected", "newly_refused")
@@ -71,8 +72,6 @@ def _usd(micro: int) -> str:
 def html(found: Findings, template: str) -> str:
     """The page."""
     total = found["total"]
-    tasks = [(name, part["affected"]) for name, part in found["tasks"].items() if part["affected"]]
-    tenants = sorted(((n, p["affected"]) for n, p in found["tenants"].items() if p["affected"]), key=lambda r: -r[1])
     cards = (
         (f"{total['requests']:,}", "recorded requests"),
         (f"{total['affected']:,}", f"affected, {_share(total)}"),
@@ -83,14 +82,19 @@ def html(found: Findings, template: str) -> str:
     return Template(template).substitute(
         question=escape(found["question"]),
         cards="".join(f"<div class=card><b>{escape(a)}</b><span>{escape(b)}</span></div>" for a, b in cards),
-        charts=charts.bars("Affected requests by task", tasks, kind="sub")
-        + charts.bars("Affected requests by tenant", tenants, kind="ref"),
+        charts=charts.bars("Affected requests by task", _bars(found["tasks"], "sub"))
+        + charts.bars("Affected requests by tenant", _bars(found["tenants"], "ref")),
         tasks=_table("task", found["tasks"]),
         tenants=_table("tenant", found["tenants"]),
         substitutions=_rows(("excluded", "substitute", "reason", "requests"), found["substitutions"]),
         without=_rows(("tenant", "model", "requests"), found["without_substitute"]),
         notes="".join(f"<li>{escape(note)}</li>" for note in found["notes"]),
     )
+
+
+def _bars(parts: Mapping[str, Mapping[str, Any]], kind: str) -> list[Bar]:
+    rows = [charts.plain(name, "affected", part["affected"], kind) for name, part in parts.items() if part["affected"]]
+    return sorted(rows, key=lambda row: -row.total)
 
 
 def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> str:

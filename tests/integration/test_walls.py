@@ -16,7 +16,7 @@ from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.calls import Calls
 from proxy.clock import Clock
-from proxy.pipeline import Limits, Pipeline
+from proxy.pipeline import Pipeline
 from proxy.transports import Transports
 from proxy.wire import openai_chat as wire
 from tests.simulators.provider import Provider
@@ -66,14 +66,8 @@ async def answered(folder: Path, model: str, *, stream: bool) -> Client:
         client = Client(folder / "data")
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "6 times 7?"}]}
         try:
-            pipeline = Pipeline(
-                lambda: snapshot.rulebook,
-                log,
-                Calls(transports, clock.monotonic_us),
-                Limits(deadline_ms=20_000, straggler_ms=None),
-                clock,
-            )
-            await pipeline.answer(wire.parse(orjson.dumps(body), max_messages=10), caller, client)
+            pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
+            await pipeline.answer(wire.parse(orjson.dumps(body), max_messages=10), caller, snapshot, client)
         finally:
             await transports.aclose()
             log.close()

@@ -102,8 +102,8 @@ GUARDS = (
     Guard(
         "wall 2: the result is on disk before the answer",
         "proxy/run.py",
-        "        await self._conclude(ending, sent)\n        models =",
-        "        models =",
+        "        await self._conclude(ending, sent)\n        answering =",
+        "        answering =",
         f"{WALLS}::test_the_result_is_on_disk_before_the_client_has_the_whole_answer",
     ),
     Guard(

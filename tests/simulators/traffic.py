@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from audit import dsse, keys, statement
+from audit import administration, dsse, keys, statement
+from audit.administration import Emergency, PolicyActivation
 from audit.keys import P256Signer
 from audit.pairing import Pairing, Request
 from audit.statement import (
@@ -18,6 +19,7 @@ from audit.statement import (
     Contribution,
     DecisionRecord,
     Exclusion,
+    Inputs,
     Position,
     Refusal,
     ResultRecord,
@@ -135,6 +137,53 @@ def result(decided: Sha256Hex, request_id: str = "r-1", **changes: object) -> Re
     return replace(made, **changes)  # type: ignore[arg-type]  # the tests name the fields
 
 
+def inputs(*suspended: str) -> Inputs:
+    """What a plain decision was made from, with these rules suspended."""
+    return Inputs(
+        packs=("corporate",),
+        human_oversight=False,
+        user_us_person=None,
+        flowdown=(),
+        audience="",
+        on_restricted="substitute",
+        on_outage="substitute",
+        on_provider_refusal="refuse",
+        needs=(),
+        prompt_tokens=100,
+        max_output_tokens=None,
+        comparable=False,
+        suspended=suspended,
+    )
+
+
+def activation(**changes: object) -> PolicyActivation:
+    """The set of ``decision`` at the start of a process; ``changes`` replace fields."""
+    made = PolicyActivation(
+        policy=DIGEST,
+        facts=DIGEST,
+        catalogue=DIGEST,
+        cause="start",
+        previous=None,
+        approved_by=("ada", "bob"),
+        shadow=None,
+        emergencies=(),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name the fields
+
+
+def emergency(**changes: object) -> Emergency:
+    """One rule that does not bind ``acme-de`` for the first day; ``changes`` replace fields."""
+    made = Emergency(
+        rules=("corp.02",),
+        tenants=("acme-de",),
+        since=rfc3339(BEGIN),
+        until=rfc3339(BEGIN + timedelta(days=1)),
+        reason="a provider is down",
+        approved_by=("ada", "eve"),
+    )
+    return replace(made, **changes)  # type: ignore[arg-type]  # the tests name the fields
+
+
 @dataclass
 class Traffic:
     """Signs what it is given and numbers it as a log would. ``entries`` is what a log's reader yields."""
@@ -148,6 +197,12 @@ class Traffic:
         envelope = dsse.sign(render(record), self.signer)  # type: ignore[operator]  # chosen by the record's type
         self.entries.append((len(self.entries), envelope.encode()))
         return dsse.pae_digest(envelope)
+
+    def activate(self, made: PolicyActivation, at: datetime = BEGIN, instance: str = "i-1") -> None:
+        """Append a policy activation."""
+        position = Position(instance=instance, epoch="e-1", seq=0)
+        payload = administration.render_policy_activation(made, at=rfc3339(at), position=position, anchor=None)
+        self.entries.append((len(self.entries), dsse.sign(payload, self.signer).encode()))
 
     def answer(self, made: DecisionRecord, **changes: object) -> None:
         """Append a decision and its result."""

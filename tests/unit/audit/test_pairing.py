@@ -76,3 +76,19 @@ def test_what_is_no_envelope_is_counted_and_passed_over() -> None:
     wrong = (b"", b"{}", b"[]", b'{"payload":"!"}', b'{"payload":"e30=","payloadType":"t","signatures":[]}')
     assert [pairs.take(index, content) for index, content in enumerate((*wrong, b" " * 2**21))] == [None] * 6
     assert pairs.unreadable == 6
+
+
+def test_an_activation_is_given_as_it_was_recorded() -> None:
+    sent, given = traffic.Traffic(), []
+    made = traffic.activation(previous=traffic.DIGEST, shadow=traffic.DIGEST, emergencies=(traffic.emergency(),))
+    sent.activate(made)
+    assert Pairing(given.append).take(*sent.entries[0]) is None
+    (found,) = given
+    assert (found.index, found.record.activation, found.record.at) == (0, made, traffic.rfc3339(traffic.BEGIN))
+
+
+def test_an_activation_that_lacks_a_member_is_counted_as_unreadable() -> None:
+    pairs, sent = Pairing(), traffic.Traffic()
+    payload = statement.render(RecordKind.POLICY_ACTIVATION, {"policy-set": traffic.DIGEST}, {"at": "now"})
+    assert pairs.take(0, dsse.sign(payload, sent.signer).encode()) is None
+    assert pairs.unreadable == 1
