@@ -2,7 +2,8 @@
 resolution. Pure; takes names that were checked (``PolicyPoint``). The shape is the schema's ``RequestContext``.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from policies import entities, labels
@@ -18,6 +19,15 @@ class Asked:
     now: datetime
     human_oversight: bool
     user_us_person: bool | None
+
+    def only(self, members: Mapping[str, frozenset[str] | None]) -> "Asked":
+        """The same, of each set with the given names alone; None: all of them."""
+        kept = {name: self.names[name] & wanted for name, wanted in members.items() if wanted is not None}
+        return replace(self, names={**self.names, **kept})
+
+    def sample(self) -> "Asked":
+        """The same with at most one name in each set: what has another shape than the schema's shows by one as by all."""
+        return replace(self, names={name: frozenset(sorted(found)[:1]) for name, found in self.names.items()})
 
     def content(self) -> dict[str, object]:
         """The context as the engine's JSON."""

@@ -69,10 +69,13 @@ class _Kept(Generic[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class _Sliced:
-    """The rules that can fire for one context, compiled. ``reads``: attributes of the context that are still read."""
+    """The rules that can fire for one context, compiled. ``reads``: attributes of the context that are still read;
+    ``members``: of its sets, the names that can matter (None: all).
+    """
 
     rules: tuple[Rule, ...]
     reads: frozenset[str]
+    members: Mapping[str, frozenset[str] | None]
     compiled: cedar.Rules
 
 
@@ -190,13 +193,13 @@ class PolicyPoint:
     def _evaluated(self, context: Context, queries: Sequence[Query]) -> tuple[Decision, ...]:
         about = asked.of(context, self._facts.territories)
         sliced = self._slice(context.packs, about, context.suspended)
-        content = about.content()
-        if misfits := cedar.misfit(json.dumps(content), self._set.schema):
+        if misfits := cedar.misfit(json.dumps(about.sample().content()), self._set.schema):
             return tuple(Decision(query=query, verdict=Verdict.DENY, errors=misfits) for query in queries)
         epoch = self._epoch_at(about.now)
+        content = about.only(sliced.members).content()
         outcomes = cedar.evaluate(
             [(query.action.value, query.deployment) for query in queries],
-            # The engine parses every name anew for each deployment, so what no rule in play reads is left out.
+            # The engine parses every name anew for each deployment, so what no rule in play asks for is left out.
             context=json.dumps({name: value for name, value in content.items() if name in sliced.reads}),
             rules=sliced.compiled,
             entities=epoch.entities,
@@ -274,6 +277,7 @@ class PolicyPoint:
             return _Sliced(
                 rules=tuple(part.rule for part in active),
                 reads=frozenset(name for part in parts for name in part.reads),
+                members=slicing.together(parts),
                 compiled=cedar.compile_rules({part.rule.id: part.body for part in parts}),
             )
 

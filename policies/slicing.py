@@ -3,7 +3,8 @@
 1. A rule whose ``when`` has a conjunct that does not hold cannot fire: it is left out.
 2. Where those conjuncts hold they are dropped: ``true && x`` is ``x``. What is left often reads nothing of the request, whose
    names the engine would parse anew for every deployment.
-3. A rule that could err is neither left out nor changed: its error denies, and must stay.
+3. Of a set of names that what is left only asks for members, the engine is given those that are asked for: the others cannot matter.
+4. A rule that could err is neither left out nor changed: its error denies, and must stay.
 
 Pure. Spec: Cedar JSON policy format (EST). Refuses nothing: see ``policies.lint``.
 """
@@ -24,13 +25,21 @@ Ask = tuple[str, frozenset[str]]
 Has = Mapping[str, frozenset[str]]
 """The names that a request has, for every attribute in ``NAMED``."""
 
+SETS = frozenset({"jurisdictions", "dataClasses", "flowdown"})
+"""Attributes of the context that are sets of names."""
+
+_MEMBERSHIP = ("contains", "containsAny", "containsAll")
+
 _CAN_ERR = frozenset({"+", "-", "*", "neg", "offset", "durationSince", "toDate", "toTime"})
 """Operators that can overflow; the validator refuses whatever else could err."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One rule's part in slices. ``body``: what is left to evaluate; ``reads``: attributes of the context in it."""
+    """One rule's part in slices. ``body``: what is left to evaluate; ``reads``: attributes of the context in it.
+
+    ``members``: for every set that it reads, the names that it asks for, or None where it uses the set in another way.
+    """
 
     rule: Rule
     since: datetime | None
@@ -38,6 +47,7 @@ class Part:
     asks: tuple[Ask, ...]
     body: Node = field(repr=False)
     reads: frozenset[str]
+    members: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
 
     def can_fire(self, has: Has, now: datetime) -> bool:
         """False if the instant, or what the request has, rules it out."""
@@ -48,7 +58,15 @@ class Part:
 
 def whole(rule: Rule) -> Part:
     """A part that is never left out, with the rule as it was written."""
-    return Part(rule=rule, since=None, until=None, asks=(), body=rule.body, reads=rule.context_reads)
+    return Part(
+        rule=rule,
+        since=None,
+        until=None,
+        asks=(),
+        body=rule.body,
+        reads=rule.context_reads,
+        members=dict.fromkeys(rule.context_reads & SETS),
+    )
 
 
 def part(rule: Rule) -> Part:
@@ -63,7 +81,37 @@ def part(rule: Rule) -> Part:
         asks=tuple(ask for ask in map(asked, rules.when_conjuncts(rule.body)) if ask is not None),
         body=body,
         reads=frozenset(rules.attributes(body, "context")),
+        members={name: members(body, name) for name in frozenset(rules.attributes(body, "context")) & SETS},
     )
+
+
+def members(body: Node, attribute: str) -> frozenset[str] | None:
+    """Names that a body asks whether a set of the context holds; None if it uses the set in any other way.
+
+    Sound because ``s.contains(x)``, ``s.containsAny(l)`` and ``s.containsAll(l)`` depend on the literals in ``l`` alone.
+    """
+    found: set[str] = set()
+    uses = sum(1 for node in rules.walk(body) if _attribute(node) == attribute)
+    for node in rules.walk(body):
+        for operator in _MEMBERSHIP:
+            operands = node.get(operator)
+            if isinstance(operands, Mapping) and _attribute(operands["left"]) == attribute:
+                names = _literals(operands["right"])
+                if names is None:
+                    return None
+                found |= names
+                uses -= 1
+    return frozenset(found) if uses == 0 else None
+
+
+def together(parts: Iterable[Part]) -> Mapping[str, frozenset[str] | None]:
+    """What all parts together ask of the sets."""
+    found: dict[str, frozenset[str] | None] = {}
+    for each in parts:
+        for name, asked_for in each.members.items():
+            before = found.get(name, frozenset())
+            found[name] = None if before is None or asked_for is None else before | asked_for
+    return found
 
 
 def asked(conjunct: Node) -> Ask | None:

@@ -36,7 +36,8 @@ RULES = (0, 200, 2000)
 PLAN = 20
 COLD_CONTEXTS, WARM_REPEATS = 25, 400
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-PACKS = tuple(sorted(folder.name for folder in shipped.PACKS.iterdir() if folder.is_dir()))
+PACKS = tuple(sorted(f.name for f in shipped.PACKS.iterdir() if f.is_dir() and not f.name.startswith("residency-")))
+"""All but the alternatives of which a tenant chooses one."""
 AIMS = {"warm_us": 50.0, "cold_us": 5000.0}
 
 

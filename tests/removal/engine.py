@@ -23,7 +23,7 @@ GUARDS = (
     Guard(
         "1 a context that does not fit the schema denies",
         "policies/point.py",
-        "if misfits := cedar.misfit(json.dumps(content), self._set.schema):",
+        "if misfits := cedar.misfit(json.dumps(about.sample().content()), self._set.schema):",
         "if misfits := ():",
         f"{TRAPS}::test_a_context_that_does_not_fit_the_schema_denies",
     ),
@@ -215,6 +215,13 @@ GUARDS = (
         "tuple(sorted(facts.boundaries()))",
         "()",
         f"{TRAPS}::test_a_fact_that_expired_yesterday_denies_and_is_listed",
+    ),
+    Guard(
+        "speed: a set that is used as a whole is given whole",
+        "policies/slicing.py",
+        "return frozenset(found) if uses == 0 else None",
+        "return frozenset(found)",
+        "tests/unit/policies/test_slicing.py::test_only_names_that_are_asked_for_can_matter",
     ),
     Guard(
         "speed: what is dropped from a rule holds",
