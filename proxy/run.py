@@ -273,7 +273,9 @@ class Run:
             case ReceiptDetail.NONE:
                 return None
             case ReceiptDetail.ID:
-                return {"record": self.case.request_id}
+                models = tuple(each.model for each in receipt.contributed(self.flight.attempts, ending))
+                told = receipt.disclosure(self.case, tuple(dict.fromkeys(models)))
+                return {"record": self.case.request_id, **({"disclosure": told} if told else {})}
             case ReceiptDetail.FULL:
                 decided = self.flight.decided.pae_digest
                 return receipt.full(self.case, self.flight.attempts, ending, decided=decided, key=self.key)
