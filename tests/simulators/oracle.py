@@ -43,12 +43,12 @@ class Expected:
 
 
 def texts(pack: Path) -> dict[str, Node]:
-    """Rules of a pack's directory by ``@id``, as the engine's own parser reads whole files; drafts left out."""
+    """Rules of a pack's directory by ``@id``, as the engine's own parser reads whole files; drafts and rescinded ones left out."""
     found = {}
     for path in sorted(pack.glob("*.cedar")):
         read = json.loads(cedarpy.policies_to_json_str(path.read_text()))
         for body in read["staticPolicies"].values():
-            if body["annotations"].get("status") != "draft":
+            if body["annotations"].get("status") not in ("draft", "rescinded"):
                 found[body["annotations"]["id"]] = body
     return found
 
