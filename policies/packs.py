@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from audit.canonical import decode, digest, encode
-from policies import cedar, lint, rules, shipped
+from policies import bounded_file, cedar, lint, rules, shipped
 from policies.decision import RuleText
 from policies.errors import PackError
 from policies.facts import Facts
@@ -32,7 +32,7 @@ class PolicySet:
 
     ``rules``: what people are told, by rule id, drafts included. ``texts``: every pack file, the schema and the manifest by
     SHA-256; the manifest's is ``digest``. ``parsed``: the rules that decide, by id; ``silent``: drafts and others that never
-    do. ``packs``: ids of each pack's rules.
+    do. ``packs``: ids of each pack's rules. ``places``: the folder that each pack was read from.
     """
 
     digest: str
@@ -42,6 +42,7 @@ class PolicySet:
     silent: Mapping[str, Rule] = field(repr=False)
     packs: Mapping[str, tuple[str, ...]]
     schema: cedar.Schema = field(repr=False)
+    places: Mapping[str, Path]
 
 
 class Chunk(NamedTuple):
@@ -58,7 +59,8 @@ def load(directory: Path | Sequence[Path], names: Sequence[str]) -> PolicySet:
     """
     directories = (directory,) if isinstance(directory, Path) else tuple(directory)
     schema = cedar.parse_schema(shipped.schema())
-    files: dict[str, dict[str, str]] = {name: _read(_find(name, directories)) for name in dict.fromkeys(names)}
+    places = {name: _find(name, directories) for name in dict.fromkeys(names)}
+    files: dict[str, dict[str, str]] = {name: _read(folder) for name, folder in places.items()}
     found: dict[str, Rule] = {}
     for pack, contents in files.items():
         for file, text in contents.items():
@@ -78,6 +80,7 @@ def load(directory: Path | Sequence[Path], names: Sequence[str]) -> PolicySet:
         silent=MappingProxyType({i: rule for i, rule in found.items() if rule.status in NEVER_DECIDES}),
         packs=MappingProxyType({p: tuple(i for i, rule in found.items() if rule.pack == p) for p in files}),
         schema=schema,
+        places=MappingProxyType(places),
     )
 
 
@@ -85,11 +88,6 @@ def manifest(policy_set: PolicySet) -> Mapping[str, Mapping[str, str]]:
     """SHA-256 of every file of every pack, by ``<pack>/<file>``, as it was loaded."""
     found = decode(policy_set.texts[policy_set.digest].encode())
     return {pack: dict(files) for pack, files in found["packs"].items()}
-
-
-def place(name: str, directories: Sequence[Path]) -> Path:
-    """The folder that a pack is taken from. Raises ``PackError``."""
-    return _find(name, directories)
 
 
 def check_names(policy_set: PolicySet, facts: Facts) -> None:
@@ -119,10 +117,7 @@ def _read(pack: Path) -> dict[str, str]:
     for path in sorted(pack.glob("*.cedar")):
         name = f"{pack.name}/{path.name}"
         try:
-            content = path.read_bytes()
-            if len(content) > MAX_FILE_BYTES:
-                raise PackError(f"expected at most {MAX_FILE_BYTES} bytes, got {len(content)}", file=name)
-            found[name] = content.decode()
+            found[name] = bounded_file.read(path, MAX_FILE_BYTES).decode()
         except OSError as cause:
             raise PackError(f"cannot be read ({cause.strerror})", file=name) from None
         except UnicodeDecodeError:

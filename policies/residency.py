@@ -33,7 +33,7 @@ def verdict(declared: Collection[str], reported: str, territories: Territories, 
         return Residency.AS_DECLARED
     if place == WORLD:
         return Residency.NOT_EVIDENCED
-    known = [code for code in declared if code in territories]
+    known = [code for code in (ALIASES.get(each, each) for each in declared) if code in territories]
     if place in territories.below(known, at):
         return Residency.AS_DECLARED
     wider = territories.below((place,), at)

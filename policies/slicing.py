@@ -16,8 +16,17 @@ from datetime import datetime
 from policies import rules
 from policies.rules import Node, Rule
 
-NAMED = frozenset({"jurisdictions", "dataClasses", "purpose", "flowdown", "audience"})
-"""Attributes of the context that hold names."""
+NAMED = {
+    "jurisdictions": "Jurisdiction",
+    "dataClasses": "DataClass",
+    "purpose": "Purpose",
+    "flowdown": "Clause",
+    "audience": "Audience",
+}
+"""Attributes of the context that hold names, with the type of the entities that are named."""
+
+_ONE = frozenset({"purpose", "audience"})
+"""Those that hold exactly one name: of the others, ``==`` compares whole sets and asks for more than one name to be there."""
 
 Ask = tuple[str, frozenset[str]]
 """An attribute of the context, and the names of which it must hold one."""
@@ -118,16 +127,21 @@ def asked(conjunct: Node) -> Ask | None:
     """What a conjunct asks the request to have, or None for any that has not one of four forms.
 
     ``context.s.contains(E::"x")``, ``context.s.containsAny([E::"x", …])``, ``context.a == E::"x"`` and
-    ``[E::"x", …].contains(context.a)``.
+    ``[E::"x", …].contains(context.a)``, where ``s`` is a set, ``a`` one name, and every ``E`` the type that it holds.
     """
     for operator in ("contains", "containsAny", "=="):
         operands = conjunct.get(operator)
         if not isinstance(operands, Mapping):
             continue
-        attribute, names = _attribute(operands["left"]), _literals(operands["right"])
-        if operator == "contains" and names is None:
-            attribute, names = _attribute(operands["right"]), _literals(operands["left"])
-        if attribute in NAMED and names is not None:
+        attribute, literal = _attribute(operands["left"]), operands["right"]
+        one, several = operator == "==", operator == "containsAny"
+        if operator == "contains" and attribute == "":
+            attribute, literal = _attribute(operands["right"]), operands["left"]
+            one, several = True, True
+        if attribute not in NAMED or one is not (attribute in _ONE) or several is not ("Set" in literal):
+            continue
+        names = _literals(literal, NAMED[attribute])
+        if names is not None:
             return attribute, names
     return None
 
@@ -157,13 +171,13 @@ def _attribute(node: Node) -> str:
     return str(operand["attr"]) if isinstance(operand, Mapping) and operand["left"] == {"Var": "context"} else ""
 
 
-def _literals(node: Node) -> frozenset[str] | None:
-    """Ids of an entity literal or of a set of them, or None for anything else."""
+def _literals(node: Node, kind: str) -> frozenset[str] | None:
+    """Ids of an entity literal of a type or of a set of them, or None for anything else."""
     found = set()
     for item in node.get("Set", (node,)):
         value = item.get("Value")
         entity = value.get("__entity") if isinstance(value, Mapping) else None
-        if not isinstance(entity, Mapping):
+        if not isinstance(entity, Mapping) or entity.get("type") != kind:
             return None
         found.add(str(entity["id"]))
     return frozenset(found)

@@ -14,7 +14,7 @@ from typing import Any
 
 import jwt
 
-from policies.jurisdiction import Signal, SignalSource
+from policies.jurisdiction import MALFORMED, Signal, SignalSource
 from proxy import places
 from proxy.errors import ConfigurationError, Unauthenticated
 from proxy.places import Places
@@ -22,6 +22,7 @@ from proxy.settings import JwtIssuer, Settings
 
 KEY_PREFIX = "ap-"
 MAX_FORWARDED = 1_024
+MAX_HEADER = 512
 MAX_CREDENTIAL = 8_192
 MAX_SIGNALS = 16
 LEEWAY_S = 30
@@ -96,7 +97,8 @@ class Authenticator:
         """The country of the client's address: the last one that a trusted hop names, else whoever connected."""
         address = peer
         if forwarded and self._is_trusted(peer):
-            named = [part.strip() for part in forwarded[:MAX_FORWARDED].split(",")]
+            # The end of it is what our own hops wrote; its beginning is the client's.
+            named = [part.strip() for part in forwarded[-MAX_FORWARDED:].split(",")]
             address = next((each for each in reversed(named) if not self._is_trusted(each)), peer)
         code = known.country(address) if address else None
         if code is None:
@@ -121,7 +123,9 @@ class Authenticator:
 
     def _with_header(self, found: Principal, header: str, peer: str | None) -> Principal:
         """The header's codes are on record whoever sent them; they count only from a trusted hop."""
-        codes = [code.strip() for code in header[:512].split(",") if code.strip()][:MAX_SIGNALS]
+        codes = [code.strip() for code in header[:MAX_HEADER].split(",") if code.strip()]
+        if len(header) > MAX_HEADER or len(codes) > MAX_SIGNALS:
+            codes = [*codes[: MAX_SIGNALS - 1], MALFORMED]  # what is left out could be what forbids
         signals = tuple(Signal(SignalSource.HEADER, code) for code in codes)
         trusted = found.trusted | {SignalSource.HEADER} if self._is_trusted(peer) else found.trusted
         return Principal(

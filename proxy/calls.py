@@ -51,6 +51,7 @@ CUT_STOPPED = "server-stopped"
 CONTEXT_OVERFLOW = "context-overflow"
 CONTENT_REFUSED = "content-refused"
 NO_BUDGET = "budget-exceeded"
+DEFECT = "internal-error"
 RESIDENCY_VIOLATED = "residency-violated"
 _CLIENT_ONLY = (
     "tools", "tool_choice", "functions", "function_call", "response_format", "parallel_tool_calls", "stop", "logit_bias",
@@ -121,6 +122,7 @@ class OpenStream:
             if content:
                 yield content
         self._trial.ended()
+        self._trial.check_place()  # what was sent is sent, but it never counts as a whole answer
 
     def settle(self, status: LegStatus, error: str = "") -> None:
         """Put the attempt on record; once."""
@@ -229,7 +231,7 @@ class Calls:
                     break
                 await asyncio.sleep(RETRY_PAUSE_S)
                 call = last  # once more, the one that was tried last
-            elif failure is not None and not _may_go_on(flight.hops, failure, calls[0], call):
+            elif call is not calls[0] and not _may_go_on(flight.hops, failure, calls[0], call):
                 continue
             flight.budget, grant = flight.budget.reserve(
                 call.deployment, flight.request.needs, _most_prompt_tokens(flight, ask), share=share
@@ -246,6 +248,9 @@ class Calls:
                 reply, failure = _failed(call, LegStatus.FAILED, error.code), error
             except asyncio.CancelledError as cause:
                 trial.settle(LegStatus.CUT, self.why_cut(flight, cause))
+                raise
+            except Exception:
+                trial.settle(LegStatus.FAILED, DEFECT)  # a defect of ours: what was sent is on record all the same
                 raise
         return reply
 
@@ -281,6 +286,7 @@ class Calls:
             trial.check_place()
             async for chunk in chunks:
                 first = trial.feed(chunk)
+                trial.check_place()
                 if first or trial.events.done:
                     return OpenStream(trial, response, chunks, first)
             trial.ended()
@@ -360,8 +366,12 @@ class _Trial:
         return self.flight.residency(self.call.deployment, self.region())
 
     def region(self) -> str:
-        """Where it says that it computed, or ""."""
-        return bounded(self._region or self.events.region or self.observed.get("region", ""), 64)
+        """Where it says that it computed, or ""; of reports that differ (head, body, events) one from elsewhere than declared."""
+        said = [
+            bounded(each, 64) for each in (self._region, *self.events.regions, self.observed.get("region", "")) if each
+        ]
+        elsewhere = (r for r in said if self.flight.residency(self.call.deployment, r) is Residency.VIOLATED)
+        return next(elsewhere, said[0] if said else "")
 
     def learned(self, found: Completion) -> None:
         """What a whole answer says about itself."""
@@ -409,9 +419,10 @@ class _Trial:
         )
 
 
-def _may_go_on(hops: Hops, failure: UpstreamError, first: AdmittedCall, call: AdmittedCall) -> bool:
-    """Whether a leg may go on to a deployment after a failure of another; both were admitted."""
-    if failure.code == CONTENT_REFUSED or isinstance(failure, UpstreamRestricted):
+def _may_go_on(hops: Hops, failure: UpstreamError | None, first: AdmittedCall, call: AdmittedCall) -> bool:
+    """Whether a leg may go on to a deployment after a failure of another; both were admitted. ``failure`` None: the budget left
+    no room for those before it, which is no provider's refusal and leads no further than an outage."""
+    if isinstance(failure, UpstreamRestricted) or (failure is not None and failure.code == CONTENT_REFUSED):
         return hops.refusal is OnRefusal.SUBSTITUTE
     if isinstance(failure, UpstreamRejected) and failure.code != CONTEXT_OVERFLOW:
         return False

@@ -17,7 +17,7 @@ from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CUT_DEADLINE, NO_BUDGET, Calls, Flight, OpenStream
+from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import aggregation, provenance, receipt
 from proxy.core.aggregation import steps
@@ -37,7 +37,6 @@ MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
 
-DEFECT = "internal-error"
 CLIENT_LEFT = 499
 """Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {

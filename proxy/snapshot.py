@@ -3,6 +3,7 @@
 A request keeps the snapshot it began with; a reload swaps the whole. Raises the operator's errors at start, never later.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -14,7 +15,7 @@ from audit import keys
 from audit.errors import MalformedError
 from audit.records import Bounds
 from audit.vocabulary import MILLIONTHS
-from policies import facts, packs, shipped
+from policies import bounded_file, facts, packs, shipped
 from policies.errors import PolicyError
 from policies.jurisdiction import Signal, SignalSource, normal
 from policies.labels import KNOWN
@@ -35,6 +36,7 @@ MAX_SECRET_BYTES = 65_536
 SIGNATURE = "pack.sig.json"
 """File in a pack's folder with the signature over all its rules."""
 MAX_SIGNATURES, MAX_SIGNATURE_BYTES = 1_000, 65_536
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +125,11 @@ def _check_packs(settings: Settings, policy_set: PolicySet) -> None:
     if not signers:
         return
     for name, files in packs.manifest(policy_set).items():
-        folder = packs.place(name, settings.pack_dirs)
+        folder = policy_set.places[name]  # where it was read from: what is there now may be another
         if folder.parent == shipped.PACKS:
             continue
         try:
-            content = (folder / SIGNATURE).read_bytes()
+            content = bounded_file.read(folder / SIGNATURE, MAX_SIGNATURE_BYTES)
         except OSError:
             raise ConfigurationError(
                 f"pack `{name}`: expected its signature in `{folder / SIGNATURE}`, got none", code="pack-not-signed"
@@ -139,7 +141,7 @@ def _keys_of(people: Sequence[Person]) -> dict[str, bytes]:
     found = {}
     for person in people:
         try:
-            found[person.id] = keys.public_der(person.public_key_file.read_bytes())
+            found[person.id] = keys.public_der(bounded_file.read(person.public_key_file, MAX_SIGNATURE_BYTES))
         except (OSError, MalformedError):
             raise ConfigurationError(
                 f"`policy`: expected a P-256 public key in PEM of `{person.id}` at `{person.public_key_file}`"
@@ -150,7 +152,7 @@ def _keys_of(people: Sequence[Person]) -> dict[str, bytes]:
 
 
 def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
-    """Contents of the signatures' folder, in order of name; what is too large for an envelope is none."""
+    """Contents of the signatures' folder, in order of name; what is too large for an envelope, or no file, is none."""
     if folder is None:
         return ()
     if not folder.is_dir():
@@ -158,7 +160,13 @@ def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
     found = sorted(folder.glob("*.json"))
     if len(found) > MAX_SIGNATURES:
         raise ConfigurationError(f"`policy.signatures_dir`: expected at most {MAX_SIGNATURES} files, got {len(found)}")
-    return tuple(path.read_bytes() for path in found if path.stat().st_size <= MAX_SIGNATURE_BYTES)
+    contents = []
+    for path in found:
+        try:
+            contents.append(bounded_file.read(path, MAX_SIGNATURE_BYTES))
+        except OSError as cause:
+            _log.warning("`%s` counts for nothing: %s", path, cause.strerror)
+    return tuple(contents)
 
 
 def _draft(settings: Settings, named: tuple[str, ...], known: facts.Facts) -> Draft | None:
@@ -198,11 +206,11 @@ def _credentials(names: frozenset[str], environ: Mapping[str, str]) -> dict[str,
 
 def _secret(name: str, path: Path) -> str:
     try:
-        content = path.read_bytes()[: MAX_SECRET_BYTES + 1]
+        content = bounded_file.read(path, MAX_SECRET_BYTES)
         text = content.decode("ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise ConfigurationError(f"`{name}_FILE`: expected a readable text file at `{path}`") from None
-    if not text or len(content) > MAX_SECRET_BYTES or not text.isprintable():
+    if not text or not text.isprintable():
         raise ConfigurationError(f"`{name}_FILE`: expected one printable line of at most {MAX_SECRET_BYTES} bytes")
     return text
 

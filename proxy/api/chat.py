@@ -47,9 +47,9 @@ class ChatEndpoint:
         snapshot = self._snapshot()
         principal = snapshot.authenticator.principal(
             _text(headers.get(b"authorization")),
-            _text(headers.get(b"apostille-jurisdiction")),
+            _list(scope, b"apostille-jurisdiction"),
             peer[0] if peer else None,
-            _text(headers.get(b"x-forwarded-for")),
+            _list(scope, b"x-forwarded-for"),
         )
         limits = snapshot.settings.server
         try:
@@ -136,6 +136,12 @@ async def _cancel_when_gone(receive: Receive, task: "asyncio.Task[None]") -> Non
     while (await receive())["type"] != "http.disconnect":
         continue
     task.cancel(CUT_CLIENT)
+
+
+def _list(scope: Scope, name: bytes) -> str | None:
+    """A list header, all its lines in order (RFC 9110, 5.3): with one line alone a client's could hide its hop's."""
+    lines = [value for key, value in scope["headers"] if key == name]
+    return _text(b",".join(lines)) if lines else None
 
 
 def _text(value: bytes | None) -> str | None:

@@ -29,7 +29,7 @@ def routes(snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
         current = snapshot()
         principal = current.authenticator.principal(
             request.headers.get("authorization"),
-            request.headers.get("apostille-jurisdiction"),
+            ",".join(request.headers.getlist("apostille-jurisdiction")) or None,
             request.client.host if request.client else None,
         )
         caller = current.caller(principal.tenant_id, principal.signals, principal.trusted)

@@ -127,12 +127,15 @@ def enforce(
     """Admit what is permitted. ``decisions`` answer ``queries(question)``; one that is missing denies."""
     verdicts = _verdicts(question, decisions, human_oversight=human_oversight)
     asked = frozenset(d.id for d in question.intent.named)
+    alone = any(d in verdicts and verdicts[d].permitted and SINGLE_MODEL in verdicts[d].obligations for d in asked)
 
     def allowed(deployment: Deployment) -> bool:
         verdict = verdicts.get(deployment.id)
         if verdict is None or not verdict.permitted:
             return False
-        return deployment.id in asked or SINGLE_MODEL not in verdict.obligations or not asked
+        if not asked or deployment.id in asked:
+            return True
+        return not alone and SINGLE_MODEL not in verdict.obligations
 
     ideal = planning.plan(question, lambda _: True)
     barred = ideal is None or not all(allowed(d) for slot in ideal.slots() for d in slot.options)
@@ -158,6 +161,8 @@ def _verdicts(question: Question, decisions: Sequence[Decision], *, human_oversi
         found.setdefault(decision.query.deployment, []).append(decision)
     needed = frozenset(_actions(question))
     able = DISCHARGED if human_oversight else DISCHARGED - {HUMAN_OVERSIGHT}
+    if question.intent.kind is IntentKind.COMPOSITE:
+        able -= {SINGLE_MODEL}  # several would answer
     verdicts = {}
     for identifier, group in found.items():
         permits = {d.query.action for d in group if d.verdict is Verdict.PERMIT}

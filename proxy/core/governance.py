@@ -168,9 +168,7 @@ def _act(value: Mapping[str, object]) -> tuple[object, ...]:
     return (
         tuple(map(str, rules)),
         tuple(map(str, tenants)),
-        value.get("since"),
-        value.get("until"),
-        value.get("reason"),
+        *(str(value.get(name)) for name in ("since", "until", "reason")),
     )
 
 

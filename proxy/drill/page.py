@@ -32,7 +32,8 @@ def text(found: Findings) -> str:
     nobody = [(f"{w['tenant']}: {w['model']}", w) for w in found["without_substitute"]]
     lines += [*_listed("stands in", stand_ins), *_listed("nobody stands in", nobody)]
     lines += ["", *found["notes"]]
-    return "\n".join(lines)
+    # A record may hold anything, and a terminal obeys control characters.
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in "\n".join(lines))
 
 
 def _listed(title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:

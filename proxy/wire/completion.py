@@ -3,6 +3,7 @@
 Bounded and forgiving about what we do not use; an answer without a message is nonsense and is refused.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ import orjson
 from audit.vocabulary import MILLIONTHS
 from proxy.core.replies import Usage
 from proxy.core.request import JsonObject
-from proxy.wire.event_stream import region_of, usage_of
+from proxy.wire.event_stream import named, region_of, usage_of
 from proxy.wire.openai_chat import text_of
 
 
@@ -47,8 +48,8 @@ def parse(content: bytes) -> Completion:
         text=text_of(message.get("content")),
         finish_reason=finish if isinstance(finish, str) else None,
         usage=usage_of(value.get("usage")),
-        model=str(value.get("model") or ""),
-        upstream_id=str(value.get("id") or ""),
+        model=named(value.get("model")),
+        upstream_id=named(value.get("id")),
         region=region_of(value.get("usage")),
         logprob_millionths=_mean_logprob(choice.get("logprobs")),
     )
@@ -59,4 +60,5 @@ def _mean_logprob(value: object) -> int | None:
     if not isinstance(tokens, list) or not tokens:
         return None
     found = [t["logprob"] for t in tokens if isinstance(t, dict) and isinstance(t.get("logprob"), int | float)]
-    return round(sum(found) / len(found) * MILLIONTHS) if found else None
+    mean = sum(found) / len(found) * MILLIONTHS if found else math.inf
+    return round(mean) if math.isfinite(mean) else None

@@ -13,11 +13,14 @@ from proxy.core.replies import Usage
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 """An upstream that never ends an event must not fill our memory."""
 
+MAX_REGIONS = 8
+"""Different regions of one stream that are kept: more than one is a contradiction already."""
+
 
 class EventStream:
     """Cuts one upstream stream. ``feed`` gives the bytes to forward; the attributes say what was learned on the way."""
 
-    __slots__ = ("_keep_usage", "_separator", "_tail", "done", "error", "model", "region", "upstream_id", "usage")
+    __slots__ = ("_keep_usage", "_separator", "_tail", "done", "error", "model", "regions", "upstream_id", "usage")
 
     def __init__(self, *, keep_usage: bool) -> None:
         """``keep_usage``: the client asked for the usage event; otherwise it is read and left out."""
@@ -27,7 +30,7 @@ class EventStream:
         self.usage: Usage | None = None
         self.model = ""
         self.upstream_id = ""
-        self.region = ""
+        self.regions: tuple[str, ...] = ()
         self.done = False
         self.error = False
 
@@ -77,7 +80,9 @@ class EventStream:
         if "error" in value and "choices" not in value:
             self.error = True
             return b""
-        self.region = region_of(value.get("usage")) or self.region
+        region = region_of(value.get("usage"))
+        if region and region not in self.regions and len(self.regions) < MAX_REGIONS:
+            self.regions += (region,)
         used = usage_of(value.get("usage"))
         if used is not None:
             self.usage = used
@@ -87,7 +92,7 @@ class EventStream:
 
     def _first(self, event: bytes) -> None:
         value = _parsed(_data(event))
-        self.model, self.upstream_id = str(value.get("model") or ""), str(value.get("id") or "")
+        self.model, self.upstream_id = named(value.get("model")), named(value.get("id"))
 
 
 def _data(event: bytes) -> bytes:
@@ -104,6 +109,11 @@ def _parsed(data: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def named(value: object) -> str:
+    """A name that a provider gives; "" for anything but a text: printing what is nested deeply can fail."""
+    return value if isinstance(value, str) else ""
 
 
 def usage_of(value: object) -> Usage | None:

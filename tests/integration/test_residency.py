@@ -4,12 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import aiohttp
+
 from audit import datadir
 from audit.pairing import Pairing, requests
 from audit.statement import Contribution
 from tests.integration.test_enforcement import ask
 from tests.simulators.provider import Body, Provider
-from tests.simulators.server import Server, catalogue, deployment, tenant
+from tests.simulators.server import Server, catalogue, deployment, key_of, tenant
 
 
 class Reporting(Provider):
@@ -30,6 +32,18 @@ def contributions(data: Path) -> list[Contribution]:
     found = list(requests(source.between(0, source.size()), Pairing()))
     source.close()
     return [each for request in found if request.result for each in request.result.record.contributions]
+
+
+async def streamed(server: Server, who: str, model: str) -> bytes:
+    """A whole stream as it came."""
+    request = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{server.url}/v1/chat/completions", json=request, headers={"authorization": f"Bearer {key_of(who)}"}
+        ) as response,
+    ):
+        return await response.read()
 
 
 async def test_an_answer_from_elsewhere_is_flagged_or_withheld(tmp_path: Path) -> None:
@@ -58,6 +72,9 @@ async def test_an_answer_from_elsewhere_is_flagged_or_withheld(tmp_path: Path) -
             assert "apostille-residency" not in headers
             status, _, body = await ask(server, "alone", "abroad")
             assert (status, body["error"]["code"]) == (502, "residency-violated")
+            told = await streamed(server, "alone", "abroad")
+            assert b"residency-violated" in told
+            assert b"[DONE]" not in told
         finally:
             assert await asyncio.to_thread(server.stop) == 0, server.log_text
     found = [(c.model, c.status.value, c.residency, c.error) for c in contributions(server.data)]

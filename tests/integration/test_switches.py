@@ -56,3 +56,25 @@ async def test_each_failure_goes_as_far_as_the_tenant_says(tmp_path: Path) -> No
                     assert "->n/good" in headers["apostille-substituted"]
         finally:
             assert await asyncio.to_thread(server.stop) == 0, server.log_text
+
+
+async def test_a_cap_that_leaves_no_room_for_the_model_leads_no_further_than_an_outage(tmp_path: Path) -> None:
+    """No provider failed and none refused: what may stand in on a refusal may not on a budget."""
+    async with Provider() as far:
+        dear = {"input_usd_per_million": 10_000, "output_usd_per_million": 10_000}
+        cheap = {"input_usd_per_million": 0, "output_usd_per_million": 0}
+        deployments = {
+            "x/best": deployment(far.base_url, model="best", operator="vendor-x", alternates=["n/good"], price=dear),
+            "n/good": deployment(far.base_url, model="good", price=cheap),
+        }
+        makers = {"best": "vendor-x", "good": "north"}
+        prepared = Server.prepare(tmp_path, {"tenants": TENANTS}, catalogue(deployments, makers), {"ban": BAN})
+        server = await asyncio.to_thread(Server.start, prepared)
+        try:
+            for who, status in (("asks-on", 429), ("stays", 429), ("hops", 200)):
+                far.bodies.clear()
+                answered, _, body = await ask(server, who, "best", apostille={"max_cost_usd": 0.001})
+                assert (who, answered) == (who, status), body
+                assert bool(far.bodies) is (status == 200), who
+        finally:
+            assert await asyncio.to_thread(server.stop) == 0, server.log_text

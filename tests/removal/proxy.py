@@ -81,7 +81,7 @@ GUARDS = (
     Guard(
         "closure: a model that answers alone has no stand-in",
         "proxy/core/enforcement.py",
-        "return deployment.id in asked or SINGLE_MODEL not in verdict.obligations or not asked",
+        "return not alone and SINGLE_MODEL not in verdict.obligations",
         "return True",
         f"{ENFORCEMENT}::test_a_model_that_must_answer_alone_has_no_stand_in",
     ),

@@ -37,7 +37,8 @@ _REFUSED = re.compile(
     r"|(?i:no (?:single )?correct (?:answer|option)|not the correct answer)"
 )
 """The reply says that no option fits."""
-_FENCED = re.compile(r"(?s)\A\s*```(?:json)?\s*\n(.*?)```\s*\Z")
+_FENCED = re.compile(r"(?s)\A\s*+```(?:json)?[^\S\n]*+\n(.*?)```\s*\Z")
+_FENCES = re.compile(r"```(?:python)?\s*+([^`]{1,4000})```")
 _YES = re.compile(r"(?i)\b(yes|no)\b")
 _SHORT = 120
 """Characters of a reply that says nothing but its answer."""
@@ -146,7 +147,7 @@ def _literal_answer(text: str) -> str | None:
         if statement.value == "___":
             return None
         return literals.canonical(statement.value, quoted=statement.quoted)
-    fenced = re.findall(r"```(?:python)?\s*\n?([^`]{1,4000})```", text)
+    fenced = _FENCES.findall(text)
     return literals.canonical(fenced[-1]) if fenced else None
 
 
@@ -162,9 +163,9 @@ def _json(text: str) -> str | None:
     fenced = _FENCED.search(text)
     try:
         value = json.loads(fenced[1] if fenced is not None else text)
+        return json.dumps(value, sort_keys=True, separators=(",", ":"))
     except (ValueError, RecursionError):
         return None
-    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def canonical_of(message: JsonObject | None, text: str, kind: AnswerKind | None) -> str | None:

@@ -53,7 +53,7 @@ _MATHS = re.compile(
     r"\bhow (?:many|much|long|old|far|tall|fast)\b|\bsolve\b|\bcalculate\b|\bcompute\b|\bevaluate\b|\bsimplify\b|\bfind the\b"
     r"|what (?:is|are) the (?:\w+[ -]){0,3}(?:value|sum|product|number|probability|area|volume|length|ratio|remainder|"
     r"percentage|total|average|mean|degree|coefficient|units digit|distance|perimeter|cost|price)|\bmath(?:s|ematic\w*)? problem"
-    r"|what is \$|\\frac|\\sqrt|\d+ ?[-+*/×^] ?\d+"
+    r"|what is \$|\\frac|\\sqrt|\d ?[-+*/×^] ?\d"
     r"|\d (?:plus|minus|times|multiplied by|divided by|to the power of) \d|square root of \d",
     re.IGNORECASE,
 )

@@ -31,7 +31,9 @@ _TEMPLATE = re.compile(
     r"|<</?SYS>>|<(?:start|end)_of_turn>"
 )
 """Marks of chat templates: a careless server would take them for the end of our message."""
-_TOOL_CALL = re.compile(r"(?s)<((?:[a-z]{1,12}:)?(?:tool_calls?|function_calls?|invoke))\b[^<>]{0,200}>.{0,4000}?</\1>")
+_TOOL_CALL = re.compile(r"<((?:[a-z]{1,12}:)?(?:tool_calls?|function_calls?|invoke))\b[^<>]{0,200}>")
+MAX_TOOL_CALL = 4_000
+"""Characters between the beginning of a written tool call and its end."""
 _FENCE = re.compile(r"(?i)\[(/?\s{0,8}(?:end\s{1,8})?(?:candidate|comparison)\b[^\]\n]{0,80})\]")
 """What looks like a marker of ours, whatever digits it has."""
 _ORDERS = re.compile(
@@ -73,7 +75,22 @@ class Quoted:
 def cleaned(text: str) -> str:
     """A text without invisible characters, template marks, written tool calls and what looks like our markers."""
     found = _INVISIBLE.sub("", text.replace("\r\n", "\n"))
-    return _FENCE.sub(r"(\1)", _TEMPLATE.sub("", _TOOL_CALL.sub("[tool call]", found)))
+    return _FENCE.sub(r"(\1)", _TEMPLATE.sub("", _without_tool_calls(found)))
+
+
+def _without_tool_calls(text: str) -> str:
+    """A text with a word in the place of every tool call; ends are looked for by plain search, not by a pattern from each start."""
+    parts, at = [], 0
+    while (begun := _TOOL_CALL.search(text, at)) is not None:
+        end = f"</{begun[1]}>"
+        found = text.find(end, begun.end(), begun.end() + MAX_TOOL_CALL + len(end))
+        if found < 0:
+            parts.append(text[at : begun.end()])
+            at = begun.end()
+        else:
+            parts += [text[at : begun.start()], "[tool call]"]
+            at = found + len(end)
+    return "".join((*parts, text[at:]))
 
 
 def override_attempt(text: str) -> bool:

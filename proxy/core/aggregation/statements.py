@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_VALUE = 6_000
+MAX_BRACES = 64
 BLANK = frozenset({"", "___", "...", "…", "?", "??"})
 """What stands in a form's field before anybody filled it in."""
 
@@ -20,8 +21,9 @@ _EXAMPLE = re.compile(r"(?i)e\.g\.,?\s*`?\\{0,2}\"?\Z")
 _LINE = re.compile(
     r"(?im)^(?:[ \t*#>_$]|\\[\[(]|\\boxed\{|\\text(?:bf)?\{)*(?:the[ \\]+)?(?:final[ \\]+|correct[ \\]+)*"
     + _ANSWER
-    + r"[ \\]*(?:is\b)?[*_ \t]*(?:[:：]|-\s)?[*_}\s]*(?:[:：]|-\s)?\s*(\S.*)$"
+    + r"[ \\]*+(?:is\b)?[*_ \t]*+(?:[:：]|-\s)?[*_}\s]{0,100}(?:[:：]|-\s)?\s*+(\S.*)$"
 )
+"""Runs of blanks are taken whole or bounded: where nothing follows them, each way to share them out would be tried."""
 _SENTENCE = re.compile(
     r"(?i)\b(?:final |correct )?answer(?:[ \\]+(?:is|would be|should be)[\s\\:}]+|:[ *]{1,8})(\S[^\n]{0,299})"
 )
@@ -87,8 +89,11 @@ def _without_heading(line: str) -> str:
         if again is None:
             break
         line = again[1].strip()
-    while line.count("}") > line.count("{") and line.rstrip("$ ").endswith("}"):
-        line = line.rstrip("$ ")[:-1].rstrip()
+    for _ in range(min(MAX_BRACES, line.count("}") - line.count("{"))):
+        bare = line.rstrip("$ ")
+        if not bare.endswith("}"):
+            break
+        line = bare[:-1].rstrip()
     return line
 
 

@@ -47,3 +47,7 @@ def test_membership_counts_as_of_the_day() -> None:
 
 def test_every_region_of_the_table_is_in_a_known_country() -> None:
     assert all(code in TERRITORIES and name == name.lower() for name, code in shipped.regions().items())
+
+
+def test_a_declared_code_may_be_an_alias() -> None:
+    assert residency.verdict(("UK",), "GB", TERRITORIES, AT) is FINE

@@ -5,6 +5,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -357,3 +358,28 @@ def test_the_obligations_that_the_lint_knows_are_those_the_enforcement_point_was
     from proxy.core.enforcement import DISCHARGED
 
     assert DISCHARGED <= lint.OBLIGATIONS
+
+
+# Slicing settles what a rule asks of a request: only where the engine would say the same.
+
+
+@pytest.mark.parametrize(
+    ("condition", "about"),
+    [
+        ('context.dataClasses == [DataClass::"personal"]', {"data_classes": frozenset({"health"})}),
+        ('context.jurisdictions == [Jurisdiction::"DE"]', {}),
+        ('context.flowdown == [Clause::"dod", Clause::"federal"]', {"flowdown": frozenset({"dod"})}),
+        ('context.purpose == Audience::"internal"', {"purpose": "internal"}),
+    ],
+)
+@pytest.mark.parametrize("sliced", [True, False])
+def test_equality_of_sets_and_of_names_of_another_type_is_left_to_the_engine(
+    tmp_path: Path, condition: str, about: dict[str, Any], sliced: bool
+) -> None:
+    stated = {**document({"d": deployment()}), "purposes": {"internal": "named like an audience"}}
+    found = PolicyPoint(
+        packs.load(write(tmp_path, rule(condition)), ["corporate-test", "extra"]),
+        facts.load([("test.yaml", stated)]),
+        sliced=sliced,
+    )
+    assert decide(found, context(**about)).verdict is Verdict.PERMIT  # the rule forbids, and does not fire

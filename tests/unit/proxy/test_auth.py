@@ -147,3 +147,21 @@ def test_a_header_counts_from_a_trusted_hop_only(tmp_path: Path) -> None:
         assert SignalSource.HEADER not in stranger.trusted
         assert stranger.signals[0].code == "FR"
     assert len(found.principal(authorization, ",".join(["FR"] * 500), "10.1.2.3").signals) <= 16
+
+
+def test_a_header_that_is_cut_short_establishes_nothing(tmp_path: Path) -> None:
+    """What is left out could be what forbids: an unknown code refuses."""
+    found = Authenticator(settings(tmp_path, trusted_hops=["10.0.0.0/8"]))
+    for header in (",".join(["FR"] * 16 + ["CN"]), "FR" + " " * 600 + ",CN"):
+        signals = found.principal(f"Bearer {key_of('open')}", header, "10.1.2.3").signals
+        assert signals[-1].code == "malformed"
+        assert len(signals) <= 16
+
+
+def test_a_long_forwarded_header_does_not_hide_what_our_hop_added(tmp_path: Path) -> None:
+    (tmp_path / "geoip").write_text("16777216,16777471,AU\n16777472,16777727,CN\n")
+    addresses = {"files": [str(tmp_path / "geoip")]}
+    found = Authenticator(settings(tmp_path, trusted_hops=["10.0.0.0/8"], addresses=addresses))
+    forged = ", ".join(["1.0.0.1"] * 200) + ", 1.0.1.1"
+    signals = found.principal(f"Bearer {key_of('open')}", None, "10.1.2.3", forged).signals
+    assert [(s.source, s.code) for s in signals] == [(SignalSource.IP, "CN")]

@@ -297,3 +297,18 @@ def _calls(asked: Question) -> tuple[AdmittedCall, ...]:
     plan = enforced(asked)
     assert isinstance(plan, AdmittedPlan)
     return plan.calls["author"]
+
+
+def test_an_outage_of_a_model_that_must_answer_alone_leads_to_no_other() -> None:
+    found = catalogue(deployment("n/a"), deployment("s/a"), deployment("n/b"))
+    asked = question(found, named(found, "a"), on_outage=OnOutage.SUBSTITUTE)
+    alone = enforced(asked, obligations={"n/a": ("single-model",)})
+    assert isinstance(alone, AdmittedPlan)
+    assert [c.deployment.id for c in alone.calls["author"]] == ["n/a", "s/a"]
+
+
+def test_several_models_do_not_discharge_that_one_must_answer_alone() -> None:
+    everyone = dict.fromkeys(FOUR.deployments, ("single-model",))
+    refused = enforced(question(FOUR, FUSION), obligations=everyone)
+    assert isinstance(refused, Refused)
+    assert "undischarged:single-model" in refused.excluded[0].errors

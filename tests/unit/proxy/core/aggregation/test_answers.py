@@ -200,3 +200,25 @@ def test_no_text_breaks_extraction(text: str, kind: AnswerKind) -> None:
 def test_a_text_of_one_repeated_piece_ends(unit: str, kind: AnswerKind) -> None:
     canonical(unit * (MAX_TEXT // len(unit)), kind)
     canonical("answer" + unit * (MAX_TEXT // len(unit)) + "x", kind)
+
+
+@pytest.mark.parametrize("kind", list(AnswerKind))
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            before + filler * 39_000
+            for before in ("answer", "Answer: ", "```", "```json")
+            for filler in (" ", "\n", "*", "}", "* ", "\\ ")
+        ),
+        '"answer": ' + "[" * 2_000 + "]" * 2_000,
+    ],
+    ids=lambda text: repr(text[:12]),
+)
+def test_a_text_made_to_be_slow_is_read(text: str, kind: AnswerKind) -> None:
+    """With a pattern that tries every way to share out a run of blanks this does not end within anybody's patience."""
+    assert len(canonical(text, kind) or "") <= MAX_TEXT
+
+
+def test_a_prompt_of_digits_is_read() -> None:
+    assert expected("1" * 20_000) is None
