@@ -44,6 +44,9 @@ class UnknownBan(UnknownName):
     code = "unknown-ban"
 
 
+_EXPECTED = {"model": "a model", "service": "a company", "weights": "a company", "deployment": "a deployment"}
+
+
 def resolve(said: str, facts: Facts, *, jurisdictions: Sequence[str], since: datetime | None) -> Ban:
     """The ban that a person means by ``[model:|service:|weights:|deployment:]name``.
 
@@ -66,7 +69,8 @@ def resolve(said: str, facts: Facts, *, jurisdictions: Sequence[str], since: dat
             return Ban(object=kind, name=name, jurisdictions=tuple(jurisdictions), since=since)
     near = difflib.get_close_matches(name, sorted({n for kind in asked for n in kinds[kind]}), n=1)
     hint = f", did you mean `{near[0]}`" if near else ""
-    raise UnknownBan(f"expected a known {' or '.join(asked)}, got `{name[:64]}`{hint}")
+    expected = " or ".join(_EXPECTED[kind] for kind in asked)
+    raise UnknownBan(f"expected {expected} of the catalogue, got `{name[:64]}`{hint}")
 
 
 def text(ban: Ban) -> str:

@@ -96,6 +96,6 @@ def html(found: Matrix, point: PolicyPoint) -> str:
 
 
 def _cell(cell: Cell, point: PolicyPoint) -> str:
-    rules = ", ".join(cell.decision.rules) or ", ".join(cell.decision.errors)
+    rules = ", ".join(cell.decision.rules) or ", ".join(cell.decision.errors) or "no permit"
     shown = f"<small>{escape(rules)}</small>" if cell.word == "no" else ""
     return f'<td class={cell.word} title="{escape(sentence(cell.decision, point))}">{_MARKS[cell.word]}{shown}</td>'

@@ -3,6 +3,7 @@
 Exit codes everywhere: 0 done, 1 the answer is no, 2 usage, 3 could not tell.
 """
 
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -21,12 +22,19 @@ COMMANDS = {
     "witness": ("proxy.witness.cli", "witness_main", "cosign the checkpoints of other people's logs"),
 }
 USAGE = 2
+# These print and end; they hold no connection, on which the same signal would end a server.
+PRINTING = frozenset({"init", "key", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the rest of the arguments belong to it."""
+    """Run one command; the rest of the arguments belong to it.
+
+    As a process of its own, a command that prints ends in silence when its reader does (``| head``), as other tools do.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in COMMANDS:
+        if argv is None and arguments[0] in PRINTING:
+            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         module, function, _ = COMMANDS[arguments[0]]
         return int(getattr(import_module(module), function)(arguments[1:]))
     asked = bool(arguments) and arguments[0] in ("-h", "--help")

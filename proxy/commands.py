@@ -45,7 +45,7 @@ def up_main(argv: Sequence[str]) -> int:
         server = Server(
             prepared.config,
             os.environ,
-            ready=lambda port: print(workspace.announcement(prepared, port), flush=True),
+            ready=lambda port: print(workspace.announcement(prepared, port, os.getpid()), flush=True),
         )
         server.run()
 

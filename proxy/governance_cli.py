@@ -96,6 +96,16 @@ def _signer(path: Path) -> P256Signer:
     return keys.load_record_signer(keys.read_private(path))
 
 
+def _signer_as(arguments: argparse.Namespace, found: Settings) -> P256Signer:
+    """The approver's own key: a file signed by anyone else's would count for nobody, and stand in the approver's way."""
+    signer = _signer(arguments.key)
+    if snapshot.keys_of(found.policy.approvers)[arguments.name] != signer.public_der:
+        raise ConfigurationError(
+            f"`--key`: expected the key of approver `{arguments.name}`, got another at `{arguments.key}`"
+        )
+    return signer
+
+
 def _digest(found: Snapshot) -> int:
     point = found.rulebook.point
     print(
@@ -107,10 +117,9 @@ def _digest(found: Snapshot) -> int:
 def _approve(arguments: argparse.Namespace, found: Snapshot) -> int:
     point = found.rulebook.point
     folder = _place(found.settings, arguments.name)
+    signer = _signer_as(arguments, found.settings)
     at = timestamp(int(datetime.now(UTC).timestamp() * 1_000_000))
-    content = governance.approve(
-        point.digest, point.facts_digest, approver=arguments.name, at=at, signer=_signer(arguments.key)
-    )
+    content = governance.approve(point.digest, point.facts_digest, approver=arguments.name, at=at, signer=signer)
     return _written(folder / f"{point.digest[:16]}-{point.facts_digest[:8]}.{arguments.name}.json", content)
 
 
@@ -133,6 +142,10 @@ def _sign(arguments: argparse.Namespace) -> int:
 
 def _break_glass(arguments: argparse.Namespace, found: Snapshot) -> int:
     folder = _place(found.settings, arguments.name)
+    signer = _signer_as(arguments, found.settings)
+    for tenant in arguments.tenant:
+        if tenant not in found.settings.tenants:
+            raise ConfigurationError(f"`--tenant`: expected a tenant of the configuration, got `{tenant[:64]}`")
     since = (arguments.since or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0)
     content = governance.break_glass(
         arguments.rule,
@@ -141,12 +154,14 @@ def _break_glass(arguments: argparse.Namespace, found: Snapshot) -> int:
         until=(since + timedelta(hours=arguments.hours)).isoformat(),
         reason=arguments.reason,
         approver=arguments.name,
-        signer=_signer(arguments.key),
+        signer=signer,
     )
     limits = governance.BreakGlassLimits(approvals=1, longest=timedelta(hours=found.settings.policy.break_glass_hours))
-    public = {arguments.name: _signer(arguments.key).public_der}
+    public = {arguments.name: signer.public_der}
     governance.emergencies([content], found.rulebook.point.policy_set, public, limits)
-    return _written(folder / f"break-glass-{since:%Y%m%dT%H%M%S}.{arguments.name}.json", content)
+    done = _written(folder / f"break-glass-{since:%Y%m%dT%H%M%S}.{arguments.name}.json", content)
+    print(f"since: {since.isoformat()}")
+    return done
 
 
 def _written(place: Path, content: bytes) -> int:

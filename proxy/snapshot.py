@@ -106,7 +106,7 @@ def _signed(
     """Who approved what is loaded, and the emergencies that were signed. Raises ``ConfigurationError``."""
     asked = settings.policy
     _check_packs(settings, policy_set)
-    approvers = _keys_of(asked.approvers)
+    approvers = keys_of(asked.approvers)
     contents = _envelopes(asked.signatures_dir)
     names = governance.approvals(contents, policy_set.digest, facts_digest, approvers)
     if len(names) < asked.approvals:
@@ -121,7 +121,7 @@ def _signed(
 
 def _check_packs(settings: Settings, policy_set: PolicySet) -> None:
     """Every pack that does not come with the package is signed, where the configuration names signers."""
-    signers = _keys_of(settings.policy.pack_signers)
+    signers = keys_of(settings.policy.pack_signers)
     if not signers:
         return
     for name, files in packs.manifest(policy_set).items():
@@ -137,7 +137,8 @@ def _check_packs(settings: Settings, policy_set: PolicySet) -> None:
         governance.check_pack(name, files, content, signers)
 
 
-def _keys_of(people: Sequence[Person]) -> dict[str, bytes]:
+def keys_of(people: Sequence[Person]) -> dict[str, bytes]:
+    """The public key of each person, DER, by name. Raises ``ConfigurationError`` for a missing or shared one."""
     found = {}
     for person in people:
         try:

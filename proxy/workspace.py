@@ -74,8 +74,8 @@ def _read_keys(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def announcement(workspace: Workspace, port: int) -> str:
-    """What ``apostille up`` prints once it answers: where it is, the keys, three commands to try."""
+def announcement(workspace: Workspace, port: int, pid: int) -> str:
+    """What ``apostille up`` prints once it answers: where it is, the keys, commands to try."""
     url = f"http://127.0.0.1:{port}"
     body = '{"model": "apostille/fusion", "messages": [{"role": "user", "content": "What is 7 times 6?"}], '
     body += '"apostille": {"receipt": "full"}}'
@@ -88,6 +88,7 @@ def announcement(workspace: Workspace, port: int) -> str:
             f"  curl -s {url}/v1/chat/completions -H 'Authorization: Bearer {workspace.keys.get(DE, '')}' "
             f"-H 'Content-Type: application/json' -d '{body}'",
             f"  .venv/bin/apostille verify {_shown(workspace.data_dir)}",
+            f"  kill -HUP {pid}  # once you changed {_shown(workspace.config)} or a pack",
             f"  .venv/bin/apostille report --jurisdiction EU --data {_shown(workspace.data_dir)} --out report",
         ]
     )

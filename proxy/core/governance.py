@@ -182,7 +182,9 @@ def _held(act: tuple[object, ...], names: set[str], policy_set: PolicySet, limit
     except (ValueError, TypeError):
         raise _emergency_error("expected `since` and `until` in RFC 3339 with a time zone") from None
     if begin.tzinfo is None or end.tzinfo is None or not timedelta() < lasts <= limits.longest:
-        raise _emergency_error(f"expected an end within {limits.longest} of its beginning, got {lasts}")
+        raise _emergency_error(
+            f"expected an end within {_hours(limits.longest)} hours of its beginning, got {_hours(lasts)}"
+        )
     for identifier in rules:
         rule = policy_set.parsed.get(identifier)
         if rule is None:
@@ -200,6 +202,10 @@ def _held(act: tuple[object, ...], names: set[str], policy_set: PolicySet, limit
         reason=str(reason)[:400],
         approvers=tuple(sorted(names)),
     )
+
+
+def _hours(span: timedelta) -> str:
+    return f"{span / timedelta(hours=1):g}"
 
 
 def _emergency_error(what: str) -> ConfigurationError:

@@ -240,9 +240,9 @@ def _told(
         **tally.as_object(),
         "notes": notes,
     }
-    print(page.text(found))
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=2), encoding="utf-8")
     if arguments.html:
         template = (_HERE / "drill.html").read_text(encoding="utf-8")
         arguments.html.write_text(page.html(found, template), encoding="utf-8")
+    print(page.text(found))  # last: a reader that leaves (`| head`) ends the process, and the files are to be whole

@@ -67,7 +67,8 @@ def _share(part: Mapping[str, Any]) -> str:
 
 
 def _usd(micro: int) -> str:
-    return f"{micro / 1e6:,.2f} USD"
+    """Cents; more digits where cents would show nothing."""
+    return f"{micro / 1e6:,.2f} USD" if micro >= 1_000_000 or not micro else f"{micro / 1e6:.6f} USD"
 
 
 def html(found: Findings, template: str) -> str:
@@ -104,7 +105,7 @@ def _table(title: str, parts: Mapping[str, Mapping[str, Any]]) -> str:
         f"<tr><td>{escape(name)}</td>"
         + "".join(f"<td class=n>{part[key]:,}</td>" for key in _PARTS)
         + f"<td class=n>{_share(part)}</td><td class=n>{_usd(part['cost_before_micro_usd'])}</td>"
-        + f"<td class=n>{_usd(part['cost_after_micro_usd'])}</td><td>{escape(quality(part))}</td></tr>"
+        + f"<td class=n>{_usd(part['cost_after_micro_usd'])}</td><td class=n>{escape(quality(part))}</td></tr>"
         for name, part in parts.items()
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -82,6 +82,7 @@ def test_a_ban_of_a_service_leaves_its_weights_elsewhere(config: Path) -> None:
     ("arguments", "said"),
     [
         (["drill", "--ban", "prim"], "did you mean `prime`"),
+        (["drill", "--ban", "weights:prime"], "expected a company of the catalogue, got `prime`"),
         (["drill", "--ban", "prime", "--in", "EUU"], "got `EUU`"),
         (["replay", "--policy", "/nowhere"], "expected a directory of packs"),
     ],

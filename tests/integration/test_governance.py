@@ -102,6 +102,30 @@ def test_a_private_signing_key_is_for_its_owner_alone_and_never_written_over(tmp
     assert (again.returncode, "exists" in again.stderr) == (2, True)
 
 
+async def test_a_signature_that_would_count_for_nobody_is_refused_and_does_not_stand_in_the_way(tmp_path: Path) -> None:
+    async with Provider() as far:
+        config = prepared(tmp_path, far, policy=keys_of(tmp_path))
+        with_anns_key = ("--config", str(config), "--key", str(tmp_path / "ann.key.pem"), "--as", "bob")
+        act = ("--rule", "de.99", "--tenant", "de", "--reason", "test")
+        for words in (("approve", *with_anns_key), ("break-glass", *with_anns_key, *act)):
+            done = apostille("policy", *words)
+            assert (done.returncode, "expected the key of approver `bob`" in done.stderr) == (2, True), done.stderr
+        assert list((tmp_path / "signatures").iterdir()) == []
+        by("bob", "approve", config)
+
+
+async def test_a_break_glass_names_tenants_that_there_are_and_hours_that_are_allowed(tmp_path: Path) -> None:
+    async with Provider() as far:
+        config = prepared(tmp_path, far, policy=keys_of(tmp_path))
+        key = ("--config", str(config), "--key", str(tmp_path / "ann.key.pem"), "--as", "ann", "--rule", "de.99")
+        for act, said in (
+            (("--tenant", "nobody"), "expected a tenant of the configuration, got `nobody`"),
+            (("--tenant", "de", "--hours", "400"), "expected an end within 24 hours of its beginning, got 400"),
+        ):
+            done = apostille("policy", "break-glass", *key, *act, "--reason", "test")
+            assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
 async def test_a_break_glass_on_law_in_force_is_refused_when_it_is_signed(tmp_path: Path) -> None:
     async with Provider() as far:
         config = prepared(tmp_path, far, policy=keys_of(tmp_path))

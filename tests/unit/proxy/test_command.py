@@ -1,5 +1,9 @@
 """The command: usage, unknown names, and what cannot be told."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,3 +24,30 @@ def test_an_unknown_command_is_a_usage_error_on_standard_error(capsys: pytest.Ca
 
 def test_verifying_nothing_is_not_a_success(tmp_path: Path) -> None:
     assert main(["verify", "--data", str(tmp_path)]) in (1, 3)
+
+
+@pytest.mark.parametrize(
+    "command", [("policy", "reference"), ("policy", "digest", "--config", "{config}"), ("key", "new")]
+)
+def test_a_reader_that_leaves_ends_a_printing_command_without_a_word(command: tuple[str, ...], tmp_path: Path) -> None:
+    config = tmp_path / "apostille.yaml"
+    config.write_text(CONFIGURATION)
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [word.format(config=config) for word in command]
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy.cli", *words], stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, "")
+
+
+CONFIGURATION = """version: 1
+data_dir: data
+catalogue: ["builtin:local"]
+tenants:
+  shop:
+    keys: [{id: app, sha256: "9e764aac69dc95dc4b96088a425c753b406477c1b510c73424420fe45a378bd1"}]
+    jurisdictions: [DE]
+    packs: [corporate]
+"""
