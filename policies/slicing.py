@@ -105,7 +105,7 @@ def members(body: Node, attribute: str) -> frozenset[str] | None:
         for operator in _MEMBERSHIP:
             operands = node.get(operator)
             if isinstance(operands, Mapping) and _attribute(operands["left"]) == attribute:
-                names = _literals(operands["right"])
+                names = _literals(operands["right"], NAMED[attribute])
                 if names is None:
                     return None
                 found |= names

@@ -32,6 +32,8 @@ from proxy.transports import Transports
 START, RELOAD = "start", "reload"
 FIXED = ("data_dir", "server", "log", "traces")
 """Settings that a reload cannot change."""
+PEOPLE = ("approvals", "approvers", "pack_signers", "break_glass_hours")
+"""Of ``policy``: who must sign. A reload that could change it would need nobody's signature."""
 MAX_WATCHED = 10_000
 _log = logging.getLogger(__name__)
 
@@ -103,6 +105,11 @@ class Activation:
             if getattr(fresh.settings, name) != getattr(self._current.settings, name):
                 raise ConfigurationError(
                     f"`{name}`: expected what the server was started with; a change needs a restart"
+                )
+        for name in PEOPLE:
+            if getattr(fresh.settings.policy, name) != getattr(self._current.settings.policy, name):
+                raise ConfigurationError(
+                    f"`policy.{name}`: expected what the server was started with; it needs a restart"
                 )
         kinds = {d.transport for d in fresh.rulebook.catalogue.deployments.values()}
         if self.transports is not None and not kinds <= self.transports.started:

@@ -107,20 +107,21 @@ def _signer_as(arguments: argparse.Namespace, found: Settings) -> P256Signer:
 
 
 def _digest(found: Snapshot) -> int:
-    point = found.rulebook.point
-    print(
-        f"policy: {point.digest}\nfacts: {point.facts_digest}\napproved by: {', '.join(found.approved_by) or 'nobody'}"
-    )
+    what = found.approvable
+    print(f"policy: {what.policy}\nfacts: {what.facts}\nconfiguration: {what.configuration}")
+    print(f"approved by: {', '.join(found.approved_by) or 'nobody'}")
     return 0
 
 
 def _approve(arguments: argparse.Namespace, found: Snapshot) -> int:
-    point = found.rulebook.point
+    what = found.approvable
     folder = _place(found.settings, arguments.name)
     signer = _signer_as(arguments, found.settings)
     at = timestamp(int(datetime.now(UTC).timestamp() * 1_000_000))
-    content = governance.approve(point.digest, point.facts_digest, approver=arguments.name, at=at, signer=signer)
-    return _written(folder / f"{point.digest[:16]}-{point.facts_digest[:8]}.{arguments.name}.json", content)
+    content = governance.approve(found.approvable, approver=arguments.name, at=at, signer=signer)
+    return _written(
+        folder / f"{what.policy[:16]}-{what.facts[:8]}-{what.configuration[:8]}.{arguments.name}.json", content
+    )
 
 
 def _place(found: Settings, name: str) -> Path:

@@ -3,6 +3,7 @@
 A request keeps the snapshot it began with; a reload swaps the whole. Raises the operator's errors at start, never later.
 """
 
+import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from audit import keys
+from audit.canonical import digest
 from audit.errors import MalformedError
 from audit.records import Bounds
 from audit.vocabulary import MILLIONTHS
@@ -26,7 +28,7 @@ from proxy.auth import Authenticator
 from proxy.core import governance, loading
 from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
-from proxy.core.governance import BreakGlass, BreakGlassLimits
+from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
 from proxy.errors import ConfigurationError
@@ -49,6 +51,7 @@ class Snapshot:
     settings: Settings
     rulebook: Rulebook
     callers: Mapping[str, Caller]
+    approvable: Approvable
     approved_by: tuple[str, ...]
     authenticator: Authenticator
     credentials: Mapping[str, str] = field(repr=False)
@@ -78,7 +81,10 @@ def build(
         point = PolicyPoint(policy_set, callable_ones)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
-    approved_by, emergencies = _signed(settings, policy_set, known.digest) if not drafts else ((), ())
+    approvable = Approvable(
+        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents)
+    )
+    approved_by, emergencies = _signed(settings, policy_set, approvable) if not drafts else ((), ())
     rulebook = Rulebook(
         point=point,
         catalogue=catalogue,
@@ -94,24 +100,40 @@ def build(
         settings=settings,
         rulebook=rulebook,
         callers=MappingProxyType(callers),
+        approvable=approvable,
         approved_by=approved_by,
         authenticator=Authenticator(settings),
         credentials=MappingProxyType(credentials),
     )
 
 
+def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+    """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
+    compositions. Client keys come and go, and change neither.
+    """
+    content = {
+        "catalogue": documents,
+        "tenants": {name: t.model_dump(mode="json", exclude={"keys"}) for name, t in settings.tenants.items()},
+        "jwt": [issuer.model_dump(mode="json", exclude={"public_key_file"}) for issuer in settings.jwt],
+        "pipelines": {name: p.model_dump(mode="json") for name, p in settings.pipelines.items()},
+        "fusion": settings.fusion.model_dump(mode="json"),
+    }
+    return str(digest(json.dumps(content, sort_keys=True, default=str).encode()))
+
+
 def _signed(
-    settings: Settings, policy_set: PolicySet, facts_digest: str
+    settings: Settings, policy_set: PolicySet, approvable: Approvable
 ) -> tuple[tuple[str, ...], tuple[BreakGlass, ...]]:
     """Who approved what is loaded, and the emergencies that were signed. Raises ``ConfigurationError``."""
     asked = settings.policy
     _check_packs(settings, policy_set)
     approvers = keys_of(asked.approvers)
     contents = _envelopes(asked.signatures_dir)
-    names = governance.approvals(contents, policy_set.digest, facts_digest, approvers)
+    names = governance.approvals(contents, approvable, approvers)
     if len(names) < asked.approvals:
         raise ConfigurationError(
-            f"policy set `{policy_set.digest}` with facts `{facts_digest}`: expected {asked.approvals} approvals, "
+            f"policy set `{approvable.policy}` with facts `{approvable.facts}` and configuration "
+            f"`{approvable.configuration}`: expected {asked.approvals} approvals, "
             f"got {len(names)} ({', '.join(names) or 'nobody'}); `apostille policy approve` makes one",
             code="policy-not-approved",
         )

@@ -3,14 +3,15 @@
 Pure: bytes in, verified values out. All three are DSSE envelopes signed with ECDSA P-256 keys that the configuration names.
 
 1. A pack's signature covers its name and the digest of every file that was loaded, no more and no fewer.
-2. An approval covers the digests of a policy set and of the facts; each approver counts once.
+2. An approval covers the digests of a policy set, of the facts, and of what says whom they bind and where calls go (tenants,
+   catalogue, compositions); each approver counts once.
 3. A break-glass act names its rules, tenants and end. It needs as many approvers as an activation, at least one; it ends within
    the longest time that the configuration allows; it never lifts a rule that states law in force, nor a base permit.
 4. A key's name in an envelope is a hint: the named approver's own key must verify it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from audit import canonical, dsse
@@ -83,14 +84,23 @@ def _pack_error(name: str, what: str) -> ConfigurationError:
 # --- approvals --------------------------------------------------------------------------------------------------------
 
 
-def approve(policy: str, facts: str, *, approver: str, at: str, signer: RecordSigner) -> bytes:
-    """One person's approval of a policy set with its facts."""
-    payload = canonical.encode({"policy": policy, "facts": facts, "approver": approver, "at": at})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approvable:
+    """What is approved together, each by its digest."""
+
+    policy: str
+    facts: str
+    configuration: str
+
+
+def approve(what: Approvable, *, approver: str, at: str, signer: RecordSigner) -> bytes:
+    """One person's approval."""
+    payload = canonical.encode({**asdict(what), "approver": approver, "at": at})
     return dsse.sign(payload, signer, APPROVAL_TYPE).encode()
 
 
-def approvals(contents: Iterable[bytes], policy: str, facts: str, approvers: Keys) -> tuple[str, ...]:
-    """Approvers of this policy set and these facts, sorted; what is for others, or does not verify, counts for nothing."""
+def approvals(contents: Iterable[bytes], what: Approvable, approvers: Keys) -> tuple[str, ...]:
+    """Approvers of exactly this, sorted; what is for anything else, or does not verify, counts for nothing."""
     found = set()
     for content in contents:
         read = _read(content, APPROVAL_TYPE)
@@ -98,7 +108,8 @@ def approvals(contents: Iterable[bytes], policy: str, facts: str, approvers: Key
             continue
         envelope, value = read
         name = value.get("approver")
-        if (value.get("policy"), value.get("facts")) == (policy, facts) and _is_by(envelope, name, approvers):
+        same = all(value.get(key) == digest for key, digest in asdict(what).items())
+        if same and _is_by(envelope, name, approvers):
             found.add(str(name))
     return tuple(sorted(found))
 

@@ -54,6 +54,12 @@ async def test_a_set_decides_only_once_two_people_approved_it(tmp_path: Path) ->
             by(name, "approve", config)
         text = rules.read_text()
         assert (await reloaded(server, rules, text))["reload_failing"] is None
+        documents, settings = (tmp_path / "catalogue.yaml"), config.read_text()
+        elsewhere = documents.read_text().replace(far.base_url, "http://127.0.0.1:1/v1")
+        state = await reloaded(server, documents, elsewhere)
+        assert state["reload_failing"]["code"] == "policy-not-approved", "where calls go was approved too"
+        state = await reloaded(server, config, settings.replace("approvals: 2", "approvals: 0"))
+        assert "`policy.approvals`" in state["reload_failing"]["message"]
         assert await asyncio.to_thread(server.stop) == 0, server.log_text
     activations = statements(server.data, RecordKind.POLICY_ACTIVATION)
     assert [a["approvedBy"] for a in activations] == [["ann", "bob"], ["ann", "bob"]]

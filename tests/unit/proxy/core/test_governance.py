@@ -11,20 +11,28 @@ from audit import keys
 from policies import packs
 from policies.packs import PolicySet
 from proxy.core import governance
-from proxy.core.governance import BreakGlass, BreakGlassLimits
+from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
 from proxy.errors import ConfigurationError
 from tests.simulators.rules import rule, write
 
 ANN, BOB, EVE = (keys.record_signer() for _ in range(3))
 KNOWN = {"ann": ANN.public_der, "bob": BOB.public_der}
-POLICY, FACTS = "a" * 64, "b" * 64
+POLICY, FACTS, CONFIGURATION = "a" * 64, "b" * 64, "c" * 64
+WHAT = Approvable(policy=POLICY, facts=FACTS, configuration=CONFIGURATION)
 SINCE = datetime(2026, 11, 25, 12, tzinfo=UTC)
 LIMITS = BreakGlassLimits(approvals=2, longest=timedelta(hours=24))
 FILES = {"bank/rules.cedar": "c" * 64}
 
 
-def approval(policy: str = POLICY, facts: str = FACTS, name: str = "ann", signer: keys.P256Signer = ANN) -> bytes:
-    return governance.approve(policy, facts, approver=name, at="2026-11-25T12:00:00Z", signer=signer)
+def approval(
+    policy: str = POLICY,
+    facts: str = FACTS,
+    configuration: str = CONFIGURATION,
+    name: str = "ann",
+    signer: keys.P256Signer = ANN,
+) -> bytes:
+    what = Approvable(policy=policy, facts=facts, configuration=configuration)
+    return governance.approve(what, approver=name, at="2026-11-25T12:00:00Z", signer=signer)
 
 
 def act(
@@ -52,7 +60,7 @@ def policy_set(tmp_path: Path) -> PolicySet:
 
 
 def test_each_approver_counts_once() -> None:
-    found = governance.approvals([approval(), approval(), approval(name="bob", signer=BOB)], POLICY, FACTS, KNOWN)
+    found = governance.approvals([approval(), approval(), approval(name="bob", signer=BOB)], WHAT, KNOWN)
     assert found == ("ann", "bob")
 
 
@@ -61,6 +69,7 @@ def test_each_approver_counts_once() -> None:
     [
         approval(policy="d" * 64),
         approval(facts="d" * 64),
+        approval(configuration="d" * 64),
         approval(name="bob", signer=ANN),
         approval(name="eve", signer=EVE),
         approval(name="ann", signer=EVE),
@@ -73,6 +82,7 @@ def test_each_approver_counts_once() -> None:
     ids=[
         "other set",
         "other facts",
+        "other tenants or routing",
         "another's name",
         "unknown",
         "forged",
@@ -84,12 +94,12 @@ def test_each_approver_counts_once() -> None:
     ],
 )
 def test_what_is_not_an_approval_of_this_by_somebody_known_counts_for_nothing(content: bytes) -> None:
-    assert governance.approvals([content], POLICY, FACTS, KNOWN) == ()
+    assert governance.approvals([content], WHAT, KNOWN) == ()
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_in_the_folder_count_for_nothing(content: bytes) -> None:
-    assert governance.approvals([content], POLICY, FACTS, KNOWN) == ()
+    assert governance.approvals([content], WHAT, KNOWN) == ()
 
 
 # --- packs ------------------------------------------------------------------------------------------------------------
