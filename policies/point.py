@@ -93,7 +93,18 @@ _Bucket = dict[tuple[str, Action], Decision]
 class PolicyPoint:
     """Decides. One instance per snapshot of policy set and facts; replaced whole when either changes."""
 
-    __slots__ = ("_boundaries", "_changes", "_contexts", "_epochs", "_facts", "_parts", "_set", "_sliced", "_slices")
+    __slots__ = (
+        "_boundaries",
+        "_changes",
+        "_contexts",
+        "_epochs",
+        "_facts",
+        "_forms",
+        "_parts",
+        "_set",
+        "_sliced",
+        "_slices",
+    )
 
     def __init__(self, policy_set: PolicySet, facts: Facts, *, cached: bool = True, sliced: bool = True) -> None:
         """``cached`` and ``sliced`` exist so that a test can compare; both only save time.
@@ -110,6 +121,7 @@ class PolicyPoint:
         self._boundaries = tuple(sorted({*literals, *self._changes}))
         self._contexts: _Kept[tuple[object, ...], _Bucket] | None = _Kept(MAX_CONTEXTS) if cached else None
         self._slices: _Kept[tuple[object, ...], _Sliced] = _Kept(MAX_SLICES)
+        self._forms: _Kept[str, tuple[str, ...]] = _Kept(MAX_SLICES)
         self._epochs: _Kept[int, _Epoch] = _Kept(MAX_EPOCHS)
 
     @property
@@ -193,7 +205,7 @@ class PolicyPoint:
     def _evaluated(self, context: Context, queries: Sequence[Query]) -> tuple[Decision, ...]:
         about = asked.of(context, self._facts.territories)
         sliced = self._slice(context.packs, about, context.suspended)
-        if misfits := cedar.misfit(json.dumps(about.sample().content()), self._set.schema):
+        if misfits := self._misfits(about.sample().content()):
             return tuple(Decision(query=query, verdict=Verdict.DENY, errors=misfits) for query in queries)
         epoch = self._epoch_at(about.now)
         content = about.only(sliced.members).content()
@@ -208,6 +220,12 @@ class PolicyPoint:
             self._decision(query, outcome, sliced.rules, epoch.unknown[query.deployment])
             for query, outcome in zip(queries, outcomes, strict=True)
         )
+
+    def _misfits(self, sample: dict[str, object]) -> tuple[str, ...]:
+        """What keeps a request's context from fitting the schema. One instant has the form of any other, so it is no part of
+        what is kept."""
+        form = json.dumps({name: value for name, value in sample.items() if name != "now"})
+        return self._forms.get(form, lambda: cedar.misfit(json.dumps(sample), self._set.schema))
 
     def _decision(
         self, query: Query, outcome: cedar.Outcome, active: tuple[Rule, ...], missing: frozenset[str]

@@ -23,7 +23,7 @@ GUARDS = (
     Guard(
         "1 a context that does not fit the schema denies",
         "policies/point.py",
-        "if misfits := cedar.misfit(json.dumps(about.sample().content()), self._set.schema):",
+        "if misfits := self._misfits(about.sample().content()):",
         "if misfits := ():",
         f"{TRAPS}::test_a_context_that_does_not_fit_the_schema_denies",
     ),
