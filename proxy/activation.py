@@ -20,11 +20,11 @@ from audit.errors import EvidenceUnavailable
 from audit.log import Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind, Sha256Hex
-from policies import labels
-from policies.decision import Action, Context, Query
+from policies.decision import Action, Query
 from policies.jurisdiction import normal
 from policies.packs import PolicySet
 from proxy.clock import Clock, instant, timestamp
+from proxy.core.case import usual_context
 from proxy.errors import ConfigurationError
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
@@ -139,18 +139,7 @@ def warm(snapshot: Snapshot, clock: Clock) -> None:
         codes = frozenset(map(normal, snapshot.settings.tenants[name].jurisdictions))
         if not codes:
             continue
-        context = Context(
-            tenant=name,
-            packs=caller.packs,
-            jurisdictions=codes,
-            data_classes=labels.label(caller.data_classes, prompt_detected=frozenset()),
-            purpose=caller.purpose,
-            now=now,
-            human_oversight=caller.human_oversight,
-            user_us_person=caller.user_us_person,
-            flowdown=caller.flowdown,
-            audience=caller.audience,
-        )
+        context = usual_context(caller, codes, rulebook, now)
         rulebook.point.decide_all(context, queries)
 
 

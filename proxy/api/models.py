@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from audit.vocabulary import Verdict
-from policies import explain, jurisdiction, labels
-from policies.decision import Action, Context, Decision, Query
+from policies import explain, jurisdiction
+from policies.decision import Action, Decision, Query
 from policies.jurisdiction import Unestablished
 from proxy.api.errors import answered
 from proxy.clock import Clock, instant
-from proxy.core.case import Caller, Rulebook
+from proxy.core.case import Caller, Rulebook, usual_context
 from proxy.core.intent import RESERVED, may_ask
 from proxy.errors import Forbidden
 from proxy.snapshot import Snapshot
@@ -48,18 +48,7 @@ def listing(caller: Caller, rulebook: Rulebook, now: Any, *, with_excluded: bool
     )
     if isinstance(found, Unestablished):
         raise Forbidden(f"no jurisdiction is established: {found.reason}", code="jurisdiction-unknown")
-    context = Context(
-        tenant=caller.tenant,
-        packs=caller.packs,
-        jurisdictions=found.codes,
-        data_classes=labels.label(caller.data_classes, prompt_detected=frozenset()),
-        purpose=caller.purpose,
-        now=now,
-        human_oversight=caller.human_oversight,
-        user_us_person=caller.user_us_person,
-        flowdown=caller.flowdown,
-        audience=caller.audience,
-    )
+    context = usual_context(caller, found.codes, rulebook, now)
     queries = tuple(Query(deployment=identifier, action=Action.INVOKE) for identifier in rulebook.catalogue.deployments)
     decisions = {d.query.deployment: d for d in point.decide_all(context, queries)}
     permitted = [i for i, d in decisions.items() if d.verdict is Verdict.PERMIT]

@@ -124,13 +124,14 @@ def decide(
     )
     task, confidence, used_router = _task(request, wanted)
     question = _question(request, caller, rulebook, wanted, task)
-    suspended = frozenset(rule for act in rulebook.emergencies for rule in act.suspends(caller.tenant, now))
+    suspended: frozenset[str] = frozenset()
     verdict: AdmittedPlan | Refused
     shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):
         verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
     else:
-        context = replace(_context(caller, applicable, classes, purpose, now), suspended=suspended)
+        context = _context(caller, applicable.codes, classes, purpose, now, rulebook)
+        suspended = context.suspended
         verdict, sentence = enforced(question, context, rulebook.point)
         if rulebook.draft is not None:
             shadow, _ = enforced(question, drafted(context, rulebook.draft), rulebook.draft.point)
@@ -211,11 +212,19 @@ def _stricter(asked: OnRestricted | None, tenant: OnRestricted) -> OnRestricted:
     return OnRestricted.REFUSE if OnRestricted.REFUSE in (asked, tenant) else OnRestricted.SUBSTITUTE
 
 
-def _context(caller: Caller, applicable: Applicable, classes: frozenset[str], purpose: str, now: datetime) -> Context:
+def usual_context(caller: Caller, codes: frozenset[str], rulebook: Rulebook, now: datetime) -> Context:
+    """The context of a tenant's request that says nothing about its data or purpose."""
+    classes = labels.label(caller.data_classes, prompt_detected=frozenset())
+    return _context(caller, codes, classes, caller.purpose, now, rulebook)
+
+
+def _context(
+    caller: Caller, codes: frozenset[str], classes: frozenset[str], purpose: str, now: datetime, rulebook: Rulebook
+) -> Context:
     return Context(
         tenant=caller.tenant,
         packs=caller.packs,
-        jurisdictions=applicable.codes,
+        jurisdictions=codes,
         data_classes=classes,
         purpose=purpose,
         now=now,
@@ -223,6 +232,7 @@ def _context(caller: Caller, applicable: Applicable, classes: frozenset[str], pu
         user_us_person=caller.user_us_person,
         flowdown=caller.flowdown,
         audience=caller.audience,
+        suspended=frozenset(rule for act in rulebook.emergencies for rule in act.suspends(caller.tenant, now)),
     )
 
 
