@@ -123,7 +123,11 @@ class Activation:
         seen = await asyncio.to_thread(_fingerprint, config, self._current)
         while True:
             await asyncio.sleep(seconds)
-            found = await asyncio.to_thread(_fingerprint, config, self._current)
+            try:
+                found = await asyncio.to_thread(_fingerprint, config, self._current)
+            except OSError as cause:  # a folder that goes away while it is listed must not end the watching
+                _log.error("watched files cannot be listed now: %s", cause.strerror)
+                continue
             if found != seen:
                 seen = found
                 await self.reload()

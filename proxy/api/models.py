@@ -31,6 +31,7 @@ def routes(snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
             request.headers.get("authorization"),
             ",".join(request.headers.getlist("apostille-jurisdiction")) or None,
             request.client.host if request.client else None,
+            ",".join(request.headers.getlist("x-forwarded-for")) or None,
         )
         caller = current.caller(principal.tenant_id, principal.signals, principal.trusted)
         now = instant(clock.unix_us())
