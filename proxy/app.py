@@ -106,7 +106,7 @@ class Server:
     def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
-        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
+        pipeline = Pipeline(log, Calls(transports), clock)
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager

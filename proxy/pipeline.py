@@ -16,13 +16,14 @@ from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
 from policies import residency
 from policies.residency import Residency
-from proxy.calls import Calls, Flight, Hops
+from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
 from proxy.core import budget, identifiers, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.case import Caller, Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
+from proxy.core.hops import Hops
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
@@ -95,6 +96,7 @@ class Pipeline:
             budget=case.budget,
             hops=_hops(case),
             residency=_residency(case, now_us),
+            clock_us=self._clock.monotonic_us,
             withhold=case.caller.withhold_violated,
         )
         run = Run(

@@ -80,7 +80,7 @@ class Run:
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
-        why = self.calls.why_cut(self.flight, cause)
+        why = self.flight.why_cut(cause)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -135,7 +135,7 @@ class Run:
             await self.exchange.begin(
                 200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,), violated=stream.violated)
             )
-            async with asyncio.timeout(self.calls.remaining_s(self.flight)):
+            async with asyncio.timeout(self.flight.remaining_s()):
                 await sent.send(stream.first)
                 async for content in stream.rest():
                     await sent.send(content)
@@ -147,10 +147,8 @@ class Run:
             stream.settle(LegStatus.FAILED, error.code)
             ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
         except asyncio.CancelledError as cause:
-            stream.settle(LegStatus.CUT, self.calls.why_cut(self.flight, cause))
-            ending = Ending(
-                outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.calls.why_cut(self.flight, cause)
-            )
+            stream.settle(LegStatus.CUT, self.flight.why_cut(cause))
+            ending = Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.flight.why_cut(cause))
             await self._conclude(ending, sent)
             raise
         finally:

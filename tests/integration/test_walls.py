@@ -66,7 +66,7 @@ async def answered(folder: Path, model: str, *, stream: bool) -> Client:
         client = Client(folder / "data")
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "6 times 7?"}]}
         try:
-            pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
+            pipeline = Pipeline(log, Calls(transports), clock)
             await pipeline.answer(wire.parse(orjson.dumps(body), max_messages=10), caller, snapshot, client)
         finally:
             await transports.aclose()
