@@ -17,13 +17,13 @@ from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
+from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import aggregation, provenance, receipt
-from proxy.core.aggregation import steps
-from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
+from proxy.core import aggregation, hedging, provenance, receipt
+from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final, Seat
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
+from proxy.core.health import Times
 from proxy.core.planning import reliability
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
@@ -37,6 +37,8 @@ MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
 
+RETRY_AFTER_S = "1"
+"""What a client is told where every permitted deployment is busy or left alone for a while (RFC 9110, 10.2.3)."""
 CLIENT_LEFT = 499
 """Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {
@@ -47,6 +49,8 @@ STATUS_OF = {
     "upstream-restricted": 451,
     "upstream-timeout": 504,
     CUT_DEADLINE: 504,
+    CIRCUIT_OPEN: 503,
+    NO_CAPACITY: 503,
 }
 """HTTP status of a request whose every leg failed, by the last leg's error; any other is 502."""
 
@@ -76,11 +80,13 @@ class Run:
     clock: Clock
     exchange: Exchange
     straggler_s: float | None
+    speculate: bool
     concluded: bool = False
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
         why = self.flight.why_cut(cause)
+        await self.calls.finish(self.flight)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -104,6 +110,7 @@ class Run:
         except Exception:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
+                await self.calls.finish(self.flight)
                 await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
             raise
 
@@ -118,9 +125,7 @@ class Run:
             else:
                 await self._unanswered(opened)
             return
-        (reply,) = await self.calls.together(
-            self.flight, admitted.calls, (steps.Ask(leg=leg),), quorum=1, straggler_s=None
-        )
+        (reply,) = await self.calls.together(self.flight, admitted.calls, (Ask(leg=leg),), quorum=1, straggler_s=None)
         if not reply.ok:
             await self._unanswered(reply)
             return
@@ -184,7 +189,9 @@ class Run:
                 step.asks,
                 quorum=min(2, len(step.asks)),
                 straggler_s=self.straggler_s,
+                ahead=() if replies else self._ahead(composition, admitted, step.asks),
             )
+        await self.calls.finish(self.flight)
         found = next((r for r in replies if r.leg == step.leg), None)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
@@ -216,6 +223,17 @@ class Run:
             await sent.send(event)
         await self._end_stream(ending, sent)
 
+    def _ahead(self, composition: Composition, admitted: AdmittedPlan, asks: Sequence[Ask]) -> Sequence[Ask]:
+        """What is begun before it is known to be needed, because there would be no time for it afterwards."""
+        following = hedging.second_stage(composition) if self.speculate else ()
+
+        def times(stage: Sequence[Ask]) -> list[Times]:
+            firsts = (admitted.calls[ask.leg][0].deployment.id for ask in stage)
+            return [self.calls.monitor.health(each).answer for each in firsts]
+
+        late = bool(following) and hedging.too_late(self.flight.remaining_us(), times(asks), times(following))
+        return following if late else ()
+
     def _head(self) -> dict[str, Any]:
         created = self.clock.unix_us() // 1_000_000
         return {"id": f"chatcmpl-{self.case.request_id}", "created": created, "model": self.case.request.model}
@@ -241,8 +259,9 @@ class Run:
         await self._conclude(ending, sent)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
+        later = (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
         told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *told))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *later, *told))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
@@ -260,6 +279,7 @@ class Run:
                 position=position,
                 decided=self.flight.decided.pae_digest,
                 answer=digest,
+                passed_over=self.flight.passed_over,
             )
             return statement.render_result(record)
 
@@ -274,8 +294,14 @@ class Run:
                 told = receipt.disclosure(self.case, tuple(dict.fromkeys(models)))
                 return {"record": self.case.request_id, **({"disclosure": told} if told else {})}
             case ReceiptDetail.FULL:
-                decided = self.flight.decided.pae_digest
-                return receipt.full(self.case, self.flight.attempts, ending, decided=decided, key=self.key)
+                return receipt.full(
+                    self.case,
+                    self.flight.attempts,
+                    ending,
+                    decided=self.flight.decided.pae_digest,
+                    key=self.key,
+                    passed=self.flight.passed_over,
+                )
 
 
 class _Sent:

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from audit.log import Appended
+from audit.records import PassedOver
 from policies.residency import Residency
+from proxy.calls.monitor import Limits
 from proxy.core.budget import Budget
 from proxy.core.catalogue import Deployment
+from proxy.core.hedging import Hedging
 from proxy.core.hops import Hops
 from proxy.core.provenance import Attempt, Commitments
+from proxy.core.replies import Reply
 from proxy.core.request import InferenceRequest
 
 TIMER_S = 0.05
@@ -20,7 +24,9 @@ CUT_CLIENT = "client-left"
 CUT_STOPPED = "server-stopped"
 NO_BUDGET = "budget-exceeded"
 DEFECT = "internal-error"
-_SAID = (CUT_STRAGGLER, CUT_CLIENT)
+CUT_HEDGE = "hedge-lost"
+CUT_UNNEEDED = "not-needed"
+_SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,14 +43,23 @@ class Flight:
     residency: Callable[[Deployment, str], Residency]
     clock_us: Callable[[], int]
     hops: Hops
+    limits: Limits
+    hedging: Hedging
     withhold: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    passed_over: list[PassedOver] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Whole answers by leg, as they came: a single model's is passed on unchanged."""
+    ahead: dict[str, "asyncio.Task[Reply]"] = field(default_factory=dict)
+    """Legs that were started before their turn."""
 
     def remaining_s(self) -> float:
         """Seconds until the deadline; not negative."""
-        return max(0.0, (self.deadline_us - self.clock_us()) / 1e6)
+        return self.remaining_us() / 1e6
+
+    def remaining_us(self) -> int:
+        """Microseconds until the deadline; not negative."""
+        return max(0, self.deadline_us - self.clock_us())
 
     def why_cut(self, cause: asyncio.CancelledError) -> str:
         """Whoever cancels says why; the deadline's timer and a stopping server do not."""

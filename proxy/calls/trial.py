@@ -6,19 +6,34 @@ import orjson
 
 from audit.vocabulary import LegStatus, Role
 from policies.residency import Residency
-from proxy.calls.flight import Flight
+from proxy.calls.flight import CUT_HEDGE, DEFECT, Flight
+from proxy.calls.monitor import Permit
 from proxy.core.aggregation.steps import Ask
-from proxy.core.budget import Grant
+from proxy.core.budget import Grant, most_output
 from proxy.core.enforcement import AdmittedCall
+from proxy.core.health import Ended, Fate
 from proxy.core.provenance import Attempt
 from proxy.core.replies import Usage
 from proxy.core.request import InferenceRequest, JsonObject
+from proxy.core.routing.cascade import TOKENS_OUT
 from proxy.transports.base import UpstreamBroken, UpstreamRequest, UpstreamServerError, bounded
 from proxy.wire.completion import Completion
 from proxy.wire.event_stream import EventStream
 
 CHARACTERS_PER_TOKEN = 4
 RESIDENCY_VIOLATED = "residency-violated"
+_ITS_FAULT = frozenset(
+    {
+        "upstream-error",
+        "upstream-rate-limited",
+        "upstream-timeout",
+        "upstream-unreachable",
+        "upstream-server-error",
+        "upstream-broken-stream",
+        "upstream-misconfigured",
+    }
+)
+"""Failures that say that a deployment cannot be relied on now; any other is an answer, if not the wanted one."""
 _CLIENT_ONLY = (
     "tools", "tool_choice", "functions", "function_call", "response_format", "parallel_tool_calls", "stop", "logit_bias",
 )  # fmt: skip
@@ -28,7 +43,7 @@ _REPORTING = frozenset({Role.JUDGE, Role.VERIFIER})
 
 
 class Trial:
-    """One attempt, from its budget to its place in the flight's record."""
+    """One attempt. ``trigger``: why it was started (``audit.records.Contribution``); ``permit``: its place, given back in the end."""
 
     def __init__(
         self,
@@ -37,7 +52,9 @@ class Trial:
         ask: Ask,
         number: int,
         grant: Grant,
+        permit: Permit,
         *,
+        trigger: str,
         stream: bool,
     ) -> None:
         self.flight = flight
@@ -48,10 +65,14 @@ class Trial:
         self.events = EventStream(keep_usage=flight.request.include_usage)
         label = f"{call.leg}:{number}"
         self.hash = flight.commitments.stream(f"response:{label}")
+        self._ask = ask
         self._request_label = f"request:{label}"
         self._request_commitment = ""
         self._grant = grant
+        self._permit = permit
+        self._trigger = trigger
         self._started_us = flight.clock_us()
+        self._begun_us: int | None = None
         self._usage: Usage | None = None
         self._model = ""
         self._upstream_id = ""
@@ -107,11 +128,25 @@ class Trial:
         self._usage, self._model, self._upstream_id = found.usage, found.model, found.upstream_id
         self._region = found.region
 
-    def settle(self, status: LegStatus, error: str = "") -> None:
-        """Put the attempt on record; further calls do nothing."""
+    def begun(self) -> None:
+        """Its first content, or the whole of it, is here."""
+        self._begun_us = self.flight.clock_us()
+
+    def drop(self) -> None:
+        """It is not made after all: nothing was sent, and nothing goes on record."""
+        if not self._settled:
+            self._settled = True
+            self.flight.budget = self.flight.budget.settle(self._grant, 0)
+            self._permit.give_back(Ended(fate=Fate.NOTHING))
+
+    def settle(self, status: LegStatus, error: str = "", *, unanswered: bool = False) -> None:
+        """Put the attempt on record; further calls do nothing. ``unanswered``: it failed, and its provider did not say so, so
+        what it charges is not known.
+        """
         if self._settled:
             return
         self._settled = True
+        usage = self.usage(unanswered=unanswered or status is LegStatus.CUT)
         attempt = Attempt(
             leg=self.call.leg,
             role=self.call.role,
@@ -120,9 +155,10 @@ class Trial:
             status=status,
             request_commitment=self._request_commitment,
             response_commitment=self.hash.hexdigest() if self.received else "",
-            usage=self.usage(),
+            usage=usage,
             started_us=max(0, self._started_us - self.flight.origin_us),
             duration_us=max(0, self.flight.clock_us() - self._started_us),
+            trigger=self._trigger,
             error=error,
             region=self.region(),
             residency=self.residency().value if self.received else "",
@@ -133,19 +169,39 @@ class Trial:
         )
         self.flight.attempts.append(attempt)
         self.flight.budget = self.flight.budget.settle(self._grant, attempt.cost_micro_usd)
+        until_us = self.flight.clock_us() if error == CUT_HEDGE else self._begun_us
+        took_us = None if until_us is None else until_us - self._started_us
+        self._permit.give_back(Ended(fate=_fate(status, error), took_us=took_us, stream=self._stream))
 
-    def usage(self) -> Usage:
-        """Tokens as reported; estimated from sizes where the upstream answered and said nothing."""
+    def usage(self, *, unanswered: bool = False) -> Usage:
+        """Tokens as reported; estimated where the upstream answered and said nothing, and where a call that was sent has no
+        answer: it is billed as if it had been given one of typical length, for a provider may well have written it.
+        """
         reported = self._usage or self.events.usage
         if reported is not None:
             return reported
-        if not self.received:
+        written = self.received // CHARACTERS_PER_TOKEN
+        if unanswered and self._request_commitment and not self._stream:
+            written = max(written, self.call.deployment.typical_output_tokens or TOKENS_OUT)
+        elif not self.received and not (unanswered and self._request_commitment):
             return Usage()
-        return Usage(
-            tokens_in=self.flight.request.needs.prompt_tokens_estimate,
-            tokens_out=self.received // CHARACTERS_PER_TOKEN,
-            estimated=True,
-        )
+        return Usage(tokens_in=self._prompt_tokens(), tokens_out=min(written, self._allowance()), estimated=True)
+
+    def _prompt_tokens(self) -> int:
+        own = self.flight.request.needs.prompt_tokens_estimate
+        messages = self._ask.messages
+        return own if messages is None else own + len(orjson.dumps(messages)) // CHARACTERS_PER_TOKEN
+
+    def _allowance(self) -> int:
+        """The most tokens that it may write."""
+        granted = self._grant.max_tokens
+        return most_output(self.call.deployment, self.flight.request.needs) if granted is None else granted
+
+
+def _fate(status: LegStatus, error: str) -> Fate:
+    if status is LegStatus.CUT or error == DEFECT:
+        return Fate.NOTHING
+    return Fate.FAILED if error in _ITS_FAULT else Fate.ANSWERED
 
 
 def _body(request: InferenceRequest, call: AdmittedCall, ask: Ask, grant: Grant, *, stream: bool) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class Defaults:
 class Question:
     """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's.
 
+    ``open_circuits``: deployments that no call goes through to now; they change the order within a leg, and no plan.
     ``comparable``: the prompt asks for an answer that can be compared; where it does not, texts are never voted on.
     """
 
@@ -60,6 +61,7 @@ class Question:
     on_outage: OnOutage = OnOutage.SAME_MODEL
     on_refusal: OnRefusal = OnRefusal.REFUSE
     bounds: Bounds = NO_BOUNDS
+    open_circuits: frozenset[str] = frozenset()
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
