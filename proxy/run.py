@@ -20,6 +20,7 @@ from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import aggregation, hedging, provenance, receipt
+from proxy.core.aggregation import examples
 from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final, Seat
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
@@ -30,6 +31,8 @@ from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
 from proxy.core.seats import Slot
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
+from proxy.sandbox import programs
+from proxy.sandbox.runner import Sandbox
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
 
@@ -81,6 +84,7 @@ class Run:
     exchange: Exchange
     straggler_s: float | None
     speculate: bool
+    sandbox: Sandbox | None = None
     concluded: bool = False
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
@@ -183,7 +187,7 @@ class Run:
             step = aggregation.next_step(composition, replies)
             if isinstance(step, Final):
                 break
-            replies += await self.calls.together(
+            settled = await self.calls.together(
                 self.flight,
                 admitted.calls,
                 step.asks,
@@ -191,6 +195,7 @@ class Run:
                 straggler_s=self.straggler_s,
                 ahead=() if replies else self._ahead(composition, admitted, step.asks),
             )
+            replies += await self._tried(composition, settled)
         await self.calls.finish(self.flight)
         found = next((r for r in replies if r.leg == step.leg), None)
         if found is None or found.message is None:
@@ -233,6 +238,14 @@ class Run:
 
         late = bool(following) and hedging.too_late(self.flight.remaining_us(), times(asks), times(following))
         return following if late else ()
+
+    async def _tried(self, composition: Composition, settled: tuple[Reply, ...]) -> tuple[Reply, ...]:
+        """Replies with what their programs did, where that decides."""
+        if composition.aggregator is not AggregatorName.EXAMPLES or self.sandbox is None:
+            return settled
+        asked = examples.task(self.case.request.prompt)
+        within_s = self.flight.remaining_s()
+        return settled if asked is None else await programs.checked(self.sandbox, asked, settled, within_s)
 
     def _head(self) -> dict[str, Any]:
         created = self.clock.unix_us() // 1_000_000
