@@ -19,17 +19,15 @@ from audit.records import Anchor, Position
 from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import aggregation, hedging, provenance, receipt
+from proxy.core import aggregation, composing, hedging, provenance, receipt
 from proxy.core.aggregation import examples
-from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final, Seat
+from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.health import Times
-from proxy.core.planning import reliability
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
-from proxy.core.seats import Slot
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
 from proxy.sandbox import programs
 from proxy.sandbox.runner import Sandbox
@@ -181,7 +179,7 @@ class Run:
     # --- composites ---------------------------------------------------------------------------------------------------
 
     async def _composite(self, admitted: AdmittedPlan) -> None:
-        composition = _composition(self.case, admitted)
+        composition = composing.composition(self.case, admitted, os.urandom(composing.RANDOM_BYTES))
         replies: tuple[Reply, ...] = ()
         while True:
             step = aggregation.next_step(composition, replies)
@@ -366,35 +364,6 @@ def _failure(code: str) -> ProxyError:
         f"no permitted deployment answered this request; the last one ended with `{code}`",
         code=code,
         status=STATUS_OF.get(code, 502),
-    )
-
-
-def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
-    plan = admitted.plan
-    randomness = os.urandom(16)
-
-    def seat(slot: Slot) -> Seat:
-        primary = slot.primary
-        return Seat(
-            leg=slot.leg,
-            role=slot.role,
-            model=primary.model,
-            make=primary.developer,
-            reliability=reliability(primary, case.task),
-        )
-
-    return Composition(
-        aggregator=plan.aggregator,
-        task=case.task,
-        messages=case.request.messages,
-        first=tuple(map(seat, plan.first)),
-        rest=tuple(map(seat, plan.rest)),
-        further=tuple(tuple(map(seat, stage)) for stage in plan.further),
-        judge=seat(plan.judge) if plan.judge else None,
-        author=seat(plan.author) if plan.author else None,
-        threshold=plan.threshold,
-        order_seed=int.from_bytes(randomness[:8], "big"),
-        nonce=randomness[8:].hex(),
     )
 
 

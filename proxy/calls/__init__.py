@@ -82,9 +82,11 @@ class Calls:
         """
         started = {ask.leg: flight.ahead.pop(ask.leg) for ask in asks if ask.leg in flight.ahead}
         fresh = [ask for ask in asks if ask.leg not in started]
-        found = self._reserved(flight, legs, fresh, ASKED)
-        early = self._reserved(flight, legs, ahead, SPECULATION) if ahead else []
+        found: list[Leg] = []
+        early: list[Leg] = []
         try:
+            self._reserve(found, flight, legs, fresh, ASKED)
+            self._reserve(early, flight, legs, ahead, SPECULATION)
             if len(asks) == 1 and found and straggler_s is None and not early:
                 return (await self._within_deadline(flight, found[0]),)
             started |= {leg.first.leg: self._started(flight, leg) for leg in found}
@@ -94,6 +96,8 @@ class Calls:
                 await _cut_stragglers(tasks, quorum, straggler_s)
             return tuple(await asyncio.gather(*tasks))
         except BaseException as cause:
+            for leg in (*found, *early):
+                leg.drop()
             await _cut(started.values(), flight.why_cut(cause) if isinstance(cause, asyncio.CancelledError) else DEFECT)
             raise
 
@@ -102,13 +106,10 @@ class Calls:
         task.add_done_callback(lambda _: leg.drop())  # a task that is cancelled before it began runs none of its own
         return task
 
-    def _reserved(self, flight: Flight, legs: Legs, asks: Sequence[Ask], trigger: str) -> list[Leg]:
-        made = []
+    def _reserve(self, made: list[Leg], flight: Flight, legs: Legs, asks: Sequence[Ask], trigger: str) -> None:
         for i, ask in enumerate(asks):
-            leg = Leg(flight, self.monitor, legs[ask.leg], ask, share=len(asks) - i, trigger=trigger)
-            leg.reserve()
-            made.append(leg)
-        return made
+            made.append(Leg(flight, self.monitor, legs[ask.leg], ask, share=len(asks) - i, trigger=trigger))
+            made[-1].reserve()
 
     async def finish(self, flight: Flight) -> None:
         """Cut what was begun before its turn and is not needed; it is on record when this returns."""
