@@ -7,12 +7,12 @@ and no private key is ever read. Imports the standard library only, so that veri
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit import layout
-from audit.bundle import CHUNK, StoredRecord
+from audit.bundle import StoredRecord
 from audit.errors import UnreadableError
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -82,15 +82,6 @@ class DataDirectory:
             if not isinstance(index, int) or not isinstance(envelope, bytes):
                 raise UnreadableError("expected an index and an envelope in the record store")
             yield index, envelope
-
-    def chunks(self, path: str) -> Iterable[bytes]:
-        """Content of a file in bounded memory, as far as it reached when this was called."""
-        place = self.root / layout.safe_path(path)
-        left = place.stat().st_size
-        with place.open("rb") as file:
-            while left > 0 and (chunk := file.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
 
     def _rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         try:

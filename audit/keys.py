@@ -167,13 +167,16 @@ def verify_p256_digest(public_der: bytes, digest: bytes, signature: bytes) -> No
 def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> None:
     """Check a 64-byte signature with a 32-byte public key; raises as ``verify_p256``."""
     try:
-        key = ed25519.Ed25519PublicKey.from_public_bytes(public)
-    except ValueError as cause:
-        raise MalformedError(f"expected an Ed25519 key of 32 bytes, got {len(public)}", code="public-key") from cause
-    try:
-        key.verify(signature, message)
+        _ed25519(public).verify(signature, message)
     except InvalidSignature as cause:
         raise VerificationError("the Ed25519 signature does not hold", code="signature") from cause
+
+
+def _ed25519(public: bytes) -> ed25519.Ed25519PublicKey:
+    try:
+        return ed25519.Ed25519PublicKey.from_public_bytes(public)
+    except ValueError as cause:
+        raise MalformedError(f"expected an Ed25519 key of 32 bytes, got {len(public)}", code="public-key") from cause
 
 
 def verify_mldsa44(public: bytes, message: bytes, signature: bytes) -> None:
@@ -326,6 +329,18 @@ def _issuer(leaf: x509.Certificate, roots: tuple[x509.Certificate, ...]) -> x509
     raise VerificationError("expected a certificate signed by a trusted root", code="certificate")
 
 
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when a certificate is valid (UTC), unverified; raises ``MalformedError``."""
+    found = _load_certificate(der)
+    return found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def common_name(der: bytes) -> str:
+    """Common name of a certificate's subject, unverified; "" if it has none. Raises ``MalformedError``."""
+    found = _load_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
+
+
 # --- files ------------------------------------------------------------------------------------------------------------
 
 
@@ -351,6 +366,16 @@ def certificate_der(pem: bytes) -> bytes:
 def public_pem(public_der: bytes) -> bytes:
     """PEM form of a P-256 public key, as ``openssl pkeyutl`` wants it."""
     return _p256(public_der).public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def ed25519_der(public: bytes) -> bytes:
+    """SPKI of a 32-byte Ed25519 public key; raises ``MalformedError``."""
+    return _ed25519(public).public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def ed25519_pem(public: bytes) -> bytes:
+    """PEM form of a 32-byte Ed25519 public key; raises ``MalformedError``."""
+    return _ed25519(public).public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA44PrivateKey) -> bytes:

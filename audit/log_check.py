@@ -45,20 +45,22 @@ def verify_log(
     *,
     certificates: Mapping[str, bytes],
     records: Records | None = None,
+    held: range | None = None,
     earlier: bytes | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
-    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
+    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
+    entry is outside ``held`` (None: of all entries).
     """
     sheet = Sheet("log", OF_A_LOG)
     tree = signed_tree(log, trust, sheet)
     if tree is None:
         return sheet.report()
-    _check_extends(log, tree, earlier, trust, sheet)
-    walk = _Walk(trust, certificates, records, sheet)
+    check_extends(log, tree, earlier, trust, sheet)
+    walk = _Walk(trust, certificates, records, sheet, range(tree.size) if held is None else held)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -109,7 +111,7 @@ def check_root(again: Recomputation, tree: Checkpoint, sheet: Sheet) -> None:
     sheet.ok(TILES)
 
 
-def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
+def check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
     """Obligation ``extends``: this log signed the earlier checkpoint, and the tree of now begins with its tree."""
     if earlier is None:
         sheet.not_checked(EXTENDS, "no earlier checkpoint was given")
@@ -127,12 +129,20 @@ def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: T
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
-    def __init__(self, trust: Trust, certificates: Mapping[str, bytes], records: Records | None, sheet: Sheet) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        certificates: Mapping[str, bytes],
+        records: Records | None,
+        sheet: Sheet,
+        held: range,
+    ) -> None:
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
-        self._sequences = Sequences()
+        self._held = held
+        self._sequences = Sequences(from_start=held.start == 0)
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
 
@@ -156,6 +166,8 @@ class _Walk:
             return
         try:
             envelope = self._records(index)
+            if envelope is None and index not in self._held:
+                return
             if envelope is None:
                 raise VerificationError("expected its record, got none", code="record-missing")
             record = examine.take_apart(envelope)
@@ -176,8 +188,9 @@ class _Walk:
     def _record(self, index: int, where: str, record: SignedRecord) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
-        with self._sheet.checking(SEQUENCE, where):
-            self._sequences.add(record.position)
+        if index in self._held:
+            with self._sheet.checking(SEQUENCE, where):
+                self._sequences.add(record.position)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         with self._sheet.checking(RECORDS, where):
