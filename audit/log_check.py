@@ -35,6 +35,8 @@ from audit.vocabulary import RecordKind
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
 
+_OF_RECORDS = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
+
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
 
@@ -158,10 +160,12 @@ class _Walk:
         try:
             found = entry.parse(content)
             entry.verify(found)
-            self._check_key(found)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(ENTRIES, f"{where}: {error}")
+            self._unread(where)
             return
+        with self._sheet.checking(ENTRIES, where):
+            self._check_key(found)
         if self._records is None:
             return
         try:
@@ -174,8 +178,15 @@ class _Walk:
             examine.check_entry(content, record, found.public_der)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(RECORDS, f"{where}: {error}")
+            self._unread(where)
             return
         self._record(index, where, record)
+
+    def _unread(self, where: str) -> None:
+        """What a record that could not be read would have shown is not decided by the others."""
+        if self._records is not None:
+            for obligation in (*_OF_RECORDS, SEQUENCE):
+                self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
 
     def _check_key(self, found: Entry) -> None:
         """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
@@ -212,9 +223,8 @@ class _Walk:
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
-        of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
         if self._records is None:
-            for obligation in (*of_records, SEQUENCE):
+            for obligation in (*_OF_RECORDS, SEQUENCE):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         if not complete:
             return
@@ -223,5 +233,5 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
-        for obligation in of_records:
+        for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)

@@ -1,7 +1,6 @@
 """What a running proxy left behind, verified without any code of ours: by the page's shell, by Go, Sigstore's and TUF's libraries."""
 
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -9,14 +8,7 @@ import pytest
 from tests.architecture.laws import ROOT
 from tests.simulators.evidence import Evidence, gather
 from tests.verifiers import tools
-from tests.verifiers.tools import needs_go, needs_js, needs_shell
-
-PAGE = (ROOT / "docs" / "how-to" / "verify.md").read_text(encoding="utf-8")
-
-
-def blocks(first_line: str) -> str:
-    """The page's shell that begins with a line, all in one."""
-    return "\n".join(re.findall(rf"^```sh\n# {first_line}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
+from tests.verifiers.tools import blocks, needs_go, needs_js, needs_shell
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """What a running proxy left behind, cosigned by a witness, and what an auditor holds: the far side of every test of bundles."""
 
 import hashlib
+import json
 import shutil
 import time
 import urllib.error
@@ -8,6 +9,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from openai import OpenAI
 
 from audit import checkpoint, keys, layout
@@ -90,6 +92,14 @@ def cosign(place: Path, signer: LogSigner) -> None:
     """Add a witness's line to a checkpoint."""
     note = place.read_text()
     place.write_text(note + checkpoint.cosign(checkpoint.parse(note), signer, 1_790_000_000))
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, set[str]]:
+    """Exit code of ``verify``, and the obligations that do not hold."""
+    capsys.readouterr()
+    code = main(["verify", *arguments, "--json"])
+    found = json.loads(capsys.readouterr().out)
+    return code, {each["id"] for each in found["obligations"] if each["outcome"] == "failed"}
 
 
 def remanifest(bundle: Path) -> None:

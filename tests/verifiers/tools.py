@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -56,6 +57,12 @@ def go(bundle: Path) -> Done:
 def js(bundle: Path) -> Done:
     """@sigstore/verify on every Sigstore bundle."""
     return _run("node", str(HERE / "js/verify.mjs"), str(bundle))
+
+
+def blocks(first_line: str) -> str:
+    """The shell on the page of verification that begins with a comment, all in one."""
+    page = (HERE.parents[1] / "docs" / "how-to" / "verify.md").read_text(encoding="utf-8")
+    return "\n".join(re.findall(rf"^```sh\n# {first_line}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
 
 
 def shell(script: str, cwd: Path, **environ: str) -> Done:
