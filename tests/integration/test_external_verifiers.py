@@ -6,19 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.laws import ROOT
-from tests.simulators.evidence import Evidence, gather
+from tests.simulators.evidence import Evidence
 from tests.verifiers import tools
 from tests.verifiers.tools import blocks, needs_go, needs_js, needs_shell
-
-
-@pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    return gather(tmp_path_factory.mktemp("evidence"))
-
-
-@pytest.fixture(scope="module")
-def whole(evidence: Evidence) -> Path:
-    return evidence.bundle(evidence.trust.parent / "whole", "--previous", str(evidence.trust / "checkpoint"))
 
 
 @pytest.fixture(scope="module")

@@ -11,15 +11,10 @@ import pytest
 from audit import keys, statement
 from audit.vocabulary import DecisionOutcome, RecordKind
 from proxy.cli import main
-from tests.simulators.evidence import Evidence, failed, gather, remanifest
+from tests.simulators.evidence import Evidence, failed, remanifest
 from tests.simulators.ledger import NOW, Ledger, result, with_contribution
 from tests.simulators.tampering import Json, Rewriting, Tampered, authority_of
 from tests.verifiers import tools
-
-
-@pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    return gather(tmp_path_factory.mktemp("evidence"))
 
 
 def deleted(history: Rewriting) -> None:

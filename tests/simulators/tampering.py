@@ -39,6 +39,12 @@ class Tampered:
     def drop(self, path: str) -> None:
         (self.root / path).unlink()
 
+    def leave_out(self, line: IndexedRecord) -> None:
+        """Remove a record with everything that belongs to it."""
+        for path in (line.path, layout.proof_path(line.index), layout.sigstore_path(line.index)):
+            self.drop(path)
+        self.write(layout.RECORD_INDEX, layout.format_index(each for each in self.index() if each != line))
+
     def swap(self, one: str, other: str) -> None:
         """Exchange the contents of two files."""
         first, second = self.read(one), self.read(other)
