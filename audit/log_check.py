@@ -6,7 +6,7 @@ for their result, and a number for each epoch.
 
 from collections.abc import Callable, Mapping
 
-from audit import checkpoint, entry, examine, keys, merkle, statement
+from audit import checkpoint, entry, examine, keys, members, merkle, statement
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
@@ -14,6 +14,7 @@ from audit.examine import Admission, Sequences, SignedRecord, Trust
 from audit.files import Files, Read
 from audit.obligations import (
     ADMITTED,
+    ANCHORS,
     CERTIFICATE,
     CHECKPOINT,
     ENTRIES,
@@ -28,6 +29,7 @@ from audit.obligations import (
     Report,
     Sheet,
 )
+from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
@@ -35,7 +37,7 @@ from audit.vocabulary import RecordKind
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
 
-_OF_RECORDS = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
+_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED)
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -62,7 +64,8 @@ def verify_log(
     if tree is None:
         return sheet.report()
     check_extends(log, tree, earlier, trust, sheet)
-    walk = _Walk(trust, certificates, records, sheet, range(tree.size) if held is None else held)
+    roots = _Roots(tree.origin, TileReader(log.read, tree.size))
+    walk = _Walk(trust, certificates, records, sheet, range(tree.size) if held is None else held, roots)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -128,6 +131,34 @@ def check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Tr
         merkle.verify_consistency(before.size, tree.size, before.root, tree.root, proof)
 
 
+class _Roots:
+    """Roots that a log had at earlier sizes, of which records in order quote each several times in a row."""
+
+    def __init__(self, origin: str, reader: TileReader) -> None:
+        self._origin = origin
+        self._reader = reader
+        self._last = (0, merkle.EMPTY_ROOT)
+
+    def check(self, record: SignedRecord, index: int) -> None:
+        """Check that the tree which a record quotes is this log's, and older than the record.
+
+        The writer quotes the newest checkpoint that it has seen, so an entry that is changed contradicts every record after
+        that. Raises ``VerificationError``.
+        """
+        quoted = members.optional(record.statement.predicate, "anchor", anchor_from)
+        if quoted is None:
+            return
+        if quoted.origin != self._origin or not 0 <= quoted.size <= index:
+            raise VerificationError(
+                f"expected a tree of `{self._origin}` before entry {index}, got one of {quoted.size} entries",
+                code="anchor",
+            )
+        if quoted.size != self._last[0]:
+            self._last = (quoted.size, self._reader.root_at(quoted.size))
+        if quoted.root != self._last[1].hex():
+            raise VerificationError(f"quotes another tree of {quoted.size} entries than this log had", code="anchor")
+
+
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
@@ -138,12 +169,14 @@ class _Walk:
         records: Records | None,
         sheet: Sheet,
         held: range,
+        roots: _Roots,
     ) -> None:
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
         self._held = held
+        self._roots = roots
         self._sequences = Sequences(from_start=held.start == 0)
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
@@ -202,6 +235,8 @@ class _Walk:
         if index in self._held:
             with self._sheet.checking(SEQUENCE, where):
                 self._sequences.add(record.position)
+        with self._sheet.checking(ANCHORS, where):
+            self._roots.check(record, index)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         with self._sheet.checking(RECORDS, where):

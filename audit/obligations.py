@@ -45,6 +45,7 @@ EXTENDS = Obligation(id="extends", name="the log extends the checkpoint that was
 ENTRIES = Obligation(id="entries", name="every entry is a signature that holds, by a certified key")
 RECORDS = Obligation(id="records", name="every entry has its record, a signed statement")
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
+ANCHORS = Obligation(id="anchors", name="every tree that a record quotes is one that this log had before that record")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
@@ -79,6 +80,7 @@ OF_A_LOG = (
     RECORDS,
     CERTIFICATE,
     SEQUENCE,
+    ANCHORS,
     PAIRS,
     ADMITTED,
     EXCLUDED,

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from audit import keys, statement
+from audit.records import Anchor
 from audit.vocabulary import DecisionOutcome, RecordKind
 from proxy.cli import main
 from tests.simulators.evidence import Evidence, failed, remanifest
-from tests.simulators.ledger import NOW, Ledger, result, with_contribution
+from tests.simulators.ledger import DIGEST, NOW, ORIGIN, Ledger, result, with_contribution
 from tests.simulators.tampering import Json, Rewriting, Tampered, authority_of
 from tests.verifiers import tools
 
@@ -46,12 +47,37 @@ def first_result(history: Rewriting) -> int:
     return int(index)
 
 
+def all_signed_anew(history: Rewriting) -> None:
+    """One answer changed, and every later record made to fit: no word of earlier trees, every link to the new decisions."""
+    edited_row(history)
+    new: dict[str, str] = {}
+    ((end,),) = history.execute("SELECT MAX(idx) + 1 FROM rec")
+    for index in range(first_result(history), end):
+        before = history.digest(index)
+        history.resign(index, lambda said: linked(said, new))
+        new[before] = history.digest(index)
+
+
+def linked(said: Json, new: dict[str, str]) -> Json:
+    predicate = {**said["predicate"], "anchor": None}
+    if "decision" in predicate:
+        predicate["decision"] = new.get(predicate["decision"], predicate["decision"])
+    return {**said, "predicate": predicate}
+
+
 @pytest.mark.parametrize(
-    ("rewrite", "consistent"), [(deleted, False), (edited_row, True), (dated_back, True), (reordered, True)]
+    ("rewrite", "seen"),
+    [
+        (deleted, {"sequence", "anchors"}),
+        (edited_row, {"anchors"}),
+        (dated_back, {"anchors"}),
+        (reordered, {"anchors"}),
+        (all_signed_anew, set()),
+    ],
 )
 def test_a_history_rewritten_with_every_key_is_found_by_who_kept_a_checkpoint(
     rewrite: Callable[[Rewriting], None],
-    consistent: bool,
+    seen: set[str],
     evidence: Evidence,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -66,7 +92,7 @@ def test_a_history_rewritten_with_every_key_is_found_by_who_kept_a_checkpoint(
     rewrite(history)
     assert failed(capsys, str(data))[0] == 1, "only the rows are changed, not the log"
     history.publish()
-    assert failed(capsys, str(data)) == ((0, set()) if consistent else (1, {"sequence"})), "consistent in itself"
+    assert failed(capsys, str(data)) == (1 if seen else 0, seen), "what contradicts itself without a kept checkpoint"
     for made in ([], ["--record", evidence.records[1]]):
         out = tmp_path / f"bundle-{len(made)}"
         assert main(["bundle", "--out", str(out), "--data", str(data), *made]) == 0
@@ -113,6 +139,12 @@ def after_refusal(ledger: Ledger) -> None:
     ledger.request("r-9", change_decision=lambda record: replace(record, outcome=DecisionOutcome.REFUSED))
 
 
+def quoting(origin: str, size: int) -> Callable[[Ledger], None]:
+    """A record that quotes a tree; the root is never the log's."""
+    quoted = Anchor(origin=origin, size=size, root=DIGEST)
+    return lambda ledger: ledger.request("r-9", change_decision=lambda record: replace(record, anchor=quoted))
+
+
 LIES: dict[str, tuple[Callable[[Ledger], None], str]] = {
     "a deployment that was not admitted": (
         lambda ledger: ledger.request("r-9", change_result=with_contribution("panel-1", "lake-eu")),
@@ -127,6 +159,9 @@ LIES: dict[str, tuple[Callable[[Ledger], None], str]] = {
     "the result of another request": (result_of_another, "pairs"),
     "a time before its key was certified": (dated_before_its_key, "certificate"),
     "a record that is missing": (gap, "sequence"),
+    "a tree that the log never had": (quoting(ORIGIN, 2), "anchors"),
+    "a tree that was not there yet": (quoting(ORIGIN, 3), "anchors"),
+    "a tree of another log": (quoting("log.example/other", 0), "anchors"),
 }
 
 

@@ -153,6 +153,11 @@ class Rewriting:
         made = dsse.sign(json.dumps(said, separators=(",", ":"), sort_keys=True).encode(), signer)
         self.execute("UPDATE rec SET env = ? WHERE idx = ?", made.raw, index)
 
+    def digest(self, index: int) -> str:
+        """Identity of a record."""
+        ((envelope,),) = self.execute("SELECT env FROM rec WHERE idx = ?", index)
+        return dsse.pae_digest(dsse.parse(envelope))
+
     def _certified(self, like: str) -> P256Signer:
         if self._signer is None:
             self._signer = keys.record_signer()
