@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from audit import canonical, checkpoint, dsse, examine, keys, layout, merkle, proofs, sigstore, statement, witness
 from audit.bundle_readme import readme
@@ -20,7 +21,7 @@ from audit.layout import Contents, IndexedRecord
 from audit.report import document
 from audit.report.cover import Cover
 from audit.tables import Tables
-from audit.tiles import TileReader
+from audit.tiles import WIDTH, TileReader
 from audit.vocabulary import RecordKind
 
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -165,8 +166,12 @@ def _digests(value: object) -> Iterator[str]:
 def proofs_of_entries(bundle: Opened, log: Files) -> None:
     """Every listed record has a proof that holds, of its entry and for the bundle's checkpoint."""
     reader = TileReader(log.read, bundle.tree.size)
-    for line in bundle.index:
-        proofs.verify(proof_of_line(bundle, line), reader.entry(line.index))
+    for number, lines in groupby(bundle.index, key=lambda line: line.index // WIDTH):
+        entries = reader.entries(number)
+        for line in lines:
+            if line.index >= bundle.tree.size:
+                raise VerificationError(f"`{line.path}` is listed past the end of the log", code="record-index")
+            proofs.verify(proof_of_line(bundle, line), entries[line.index % WIDTH])
 
 
 def proof_of_line(bundle: Opened, line: IndexedRecord) -> proofs.InclusionProof:

@@ -37,9 +37,10 @@ def directory_files(root: Path) -> Files:
             return Sha256Hex(hashlib.file_digest(file, "sha256").hexdigest())
 
     def listing() -> Iterator[str]:
-        for folder, _, names in os.walk(root):
-            for name in names:
-                yield (Path(folder) / name).relative_to(root).as_posix()
+        top = os.fspath(root)
+        for folder, _, names in os.walk(top):
+            inside = folder[len(top) :].replace(os.sep, "/").strip("/")
+            yield from (f"{inside}/{name}" if inside else name for name in names)
 
     return Files(read=read, listing=listing, digest_of=digest)
 

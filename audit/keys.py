@@ -32,6 +32,17 @@ _SHA256 = ec.ECDSA(hashes.SHA256())
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate may raise; several of these are no ``ValueError``."""
+
+
 class RecordSigner(Protocol):
     """Signs records with P-256 and SHA-256."""
 
@@ -254,7 +265,7 @@ def _load_certificate(der: bytes) -> x509.Certificate:
         raise MalformedError(f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes", code="certificate")
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as cause:
+    except _UNREADABLE as cause:
         raise MalformedError("expected an X.509 certificate in DER", code="certificate") from cause
 
 
@@ -269,7 +280,7 @@ def read_certificate(der: bytes) -> Certified:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except _UNREADABLE as cause:
         raise MalformedError("expected a certificate that names its instance", code="certificate") from cause
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise MalformedError("expected a certificate of a P-256 key", code="certificate")
@@ -310,7 +321,7 @@ def _certified(der: bytes, roots: tuple[bytes, ...]) -> tuple[Certified, datetim
         leaf_constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         leaf_usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
         validity = (root.not_valid_before_utc, root.not_valid_after_utc)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except _UNREADABLE as cause:
         raise VerificationError("expected constraints and key usage in both", code="certificate") from cause
     if not (constraints.ca and root_usage.key_cert_sign):  # 2
         raise VerificationError("expected a root that may certify keys", code="certificate")
@@ -323,7 +334,7 @@ def _issuer(leaf: x509.Certificate, roots: tuple[x509.Certificate, ...]) -> x509
     for root in roots:
         try:
             leaf.verify_directly_issued_by(root)
-        except (ValueError, TypeError, InvalidSignature):
+        except (*_UNREADABLE, TypeError, InvalidSignature):
             continue
         return root
     raise VerificationError("expected a certificate signed by a trusted root", code="certificate")
@@ -356,7 +367,7 @@ def certificate_der(pem: bytes) -> bytes:
         raise MalformedError(f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes", code="certificate")
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError as cause:
+    except _UNREADABLE as cause:
         raise MalformedError("expected a certificate in PEM", code="certificate") from cause
     if len(found) != 1:
         raise MalformedError(f"expected one certificate in the PEM text, got {len(found)}", code="certificate")

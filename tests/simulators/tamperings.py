@@ -138,6 +138,14 @@ def swapped(entries: list[bytes]) -> list[bytes]:
     return [entries[1], entries[0], *entries[2:]]
 
 
+def odd_version(t: Tampered) -> None:
+    """A certificate of a version that there is not; its signature does not hold either."""
+    path = t.matching("keys/instances/*[0-9a-f].pem")
+    der = keys.certificate_der(t.read(path)).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x0a", 1)
+    text = base64.encodebytes(der).decode()
+    t.write(path, f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n".encode())
+
+
 CASES: dict[str, Case] = {
     "record: payload": Case(
         lambda t: t.statement(t.line("decision").path, edited(extra=1)), ("records",), ("shell", "go", "js", "python")
@@ -180,6 +188,16 @@ CASES: dict[str, Case] = {
         relisted(lambda one, two: (replace(one, index=two.index), replace(two, index=one.index))),
         ("listed", "records"),
         ("shell", "go"),
+    ),
+    "record: listed past the end of the log": Case(
+        relisted(lambda one, two: (one, replace(two, index=10**9))),
+        ("listed", "proofs", "records"),
+        ("shell", "go", "js"),
+    ),
+    "record: listed a little past the end of the log": Case(
+        relisted(lambda one, two: (one, replace(two, index=200))),
+        ("listed", "proofs", "records"),
+        ("shell", "go", "js"),
     ),
     "log: text of an entry": Case(
         lambda t: t.entries(lambda all_: [all_[0].replace(b"SHA2_256", b"SHA2_255"), *all_[1:]]),
@@ -241,6 +259,9 @@ CASES: dict[str, Case] = {
         lambda t: t.certify(authority_of(t.secrets), LONG_AGO, LONG_AGO + timedelta(days=7)),
         ("certificate",),
         ("shell",),
+    ),
+    "key: certificate of a version that there is not": Case(
+        odd_version, ("keys", "sigstore", "entries", "certificate"), ("shell", "go", "js", "python")
     ),
     "key: certificate missing": Case(
         lambda t: t.drop(t.matching("keys/instances/*[0-9a-f].pem")), ("certificate", "entries"), ("shell", "go", "js")
