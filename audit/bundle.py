@@ -6,8 +6,9 @@ anybody else's: no tiles, no traces. Refuses a request that is unknown or not in
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
 from audit import checkpoint, dsse, keys, layout, tiles
@@ -65,13 +66,16 @@ def whole(source: Source) -> Iterator[Part]:
     yield from _manifested(_whole_parts(source, log, note, size))
 
 
-def of_requests(source: Source, request_ids: Iterable[str]) -> Iterator[Part]:
-    """Bundle of chosen requests; raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``)."""
+def of_requests(source: Source, request_ids: Iterable[str], opened: Sequence[Part] = ()) -> Iterator[Part]:
+    """Bundle of chosen requests, with what is opened of them (paths of ``audit.openings``).
+
+    Raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``).
+    """
     log = source.files.below(layout.LOG)
     note = read_checkpoint(log.read)
     size = checkpoint.parse_text(note.text).size
     records = [each for request_id in dict.fromkeys(request_ids) for each in _published(source, request_id, size)]
-    yield from _manifested(_chosen_parts(source, log, note, records))
+    yield from _manifested(chain(_chosen_parts(source, log, note, records), opened))
 
 
 def _published(source: Source, request_id: str, size: int) -> tuple[StoredRecord, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from audit import bundle, canonical, layout
+from audit import bundle, canonical, datadir, layout
 from audit.checkpoint import format_vkey
 from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
 from audit.errors import AuditError, UnreadableError
@@ -250,7 +250,7 @@ def bundle_main(argv: Sequence[str]) -> int:
     try:
         with closing(open_directory(_data_directory(arguments.data))) as source:
             parts = bundle.of_requests(source, arguments.record) if arguments.record else bundle.whole(source)
-            count = _write(out, parts)
+            count = datadir.write_files(out, parts)
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {error}", file=sys.stderr)
         return CANNOT_TELL
@@ -269,16 +269,3 @@ def _bundle_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     return parser
-
-
-def _write(out: Path, parts: Iterable[bundle.Part]) -> int:
-    """Write files one by one; the manifest comes last, so that a bundle cut short has none."""
-    count = 0
-    for path, chunks in parts:
-        place = out / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-        count += 1
-    return count

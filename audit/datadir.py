@@ -1,7 +1,7 @@
 """The data directory, read only: the record store by ``sqlite3`` in read-only mode, everything else as plain files.
 
-Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write,
-and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
+Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write
+to it, and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audit import layout
-from audit.bundle import CHUNK, StoredRecord
+from audit.bundle import CHUNK, Part, StoredRecord
 from audit.errors import UnreadableError
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -113,6 +113,19 @@ def _stored(row: tuple[object, ...]) -> StoredRecord:
         kind=RecordKind(str(kind)),
         envelope=envelope,
     )
+
+
+def write_files(out: Path, parts: Iterable[Part]) -> int:
+    """Write files below a folder, one by one, and give their number; a bundle's manifest comes last, so one cut short has none."""
+    count = 0
+    for path, chunks in parts:
+        place = out / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        count += 1
+    return count
 
 
 def open_directory(root: Path) -> DataDirectory:

@@ -50,6 +50,8 @@ MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one t
 KEYS = Obligation(id="keys", name="the trusted keys can be read")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
 POLICIES = Obligation(id="policies", name="every policy text has the digest that names it")
+OPENINGS = Obligation(id="openings", name="every opening is what a record committed to")
+DISCLOSURES = Obligation(id="disclosures", name="every disclosed member is one whose digest is in its record")
 
 OF_A_REQUEST = (
     ENVELOPE,
@@ -76,7 +78,7 @@ OF_A_LOG = (
     ADMITTED,
     EXCLUDED,
 )
-OF_A_BUNDLE = (MANIFEST, KEYS, POLICIES, PROOFS)
+OF_A_BUNDLE = (MANIFEST, KEYS, POLICIES, PROOFS, OPENINGS, DISCLOSURES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

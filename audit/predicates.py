@@ -6,6 +6,7 @@ runs twice in every request, and a stranger can compare it with the specificatio
 
 from typing import Any
 
+from audit import disclosures
 from audit.records import (
     Aggregation,
     Anchor,
@@ -54,6 +55,8 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "refusal": None if record.refusal is None else _refusal_object(record.refusal),
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
+        "_sd": record.sd,
+        "_sd_alg": disclosures.ALGORITHM,
     }
 
 
@@ -70,6 +73,7 @@ def result_object(record: ResultRecord) -> dict[str, Any]:
         "aggregation": None if record.aggregation is None else _aggregation_object(record.aggregation),
         "answerBytes": record.answer_bytes,
         "error": record.error,
+        "kept": record.kept,
     }
 
 

@@ -184,6 +184,8 @@ class DecisionRecord:
     inputs: Inputs | None = None
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
+    sd: tuple[str, ...] = ()
+    """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,3 +261,5 @@ class ResultRecord:
     answer_commitment: Sha256Hex
     answer_bytes: int
     error: str = ""
+    kept: tuple[str, ...] = ()
+    """Labels of the commitments whose content the operator's store holds, encrypted, when this is written."""

@@ -8,16 +8,18 @@ What cannot be decided is said, never skipped.
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
-from audit import layout, proofs
+from audit import entry, examine, layout, openings, proofs
 from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
 from audit.layout import IndexedRecord
 from audit.log_check import Progress, verify_log
 from audit.obligations import (
+    DISCLOSURES,
     KEYS,
     MANIFEST,
     OF_A_BUNDLE,
+    OPENINGS,
     POLICIES,
     PROOFS,
     Finding,
@@ -28,6 +30,7 @@ from audit.obligations import (
     merge,
 )
 from audit.request_check import Indexed, Proven, verify_record
+from audit.statement import Statement
 from audit.tiles import TileReader
 
 __all__ = [
@@ -79,7 +82,32 @@ def verify_bundle(
     whole = any(path == "log/checkpoint" for path in bundle.listing())
     check = _check_whole if whole else _check_requests
     found = check(bundle, known, index, sheet, earlier, progress)
+    _check_opened(bundle, index, found.counts.get("entries") if whole else None, sheet)
     return _concatenated(sheet.report(), found)
+
+
+def _check_opened(bundle: Files, index: tuple[IndexedRecord, ...], size: int | None, sheet: Sheet) -> None:
+    """Obligations ``openings`` and ``disclosures``, against records that the rest of the verification looks at.
+
+    ``size``: entries of the log in the bundle, whose records are verified by it; None: every listed record has its own proof.
+    """
+    log = None if size is None else TileReader(bundle.below(layout.LOG).read, size)
+
+    def statements(request_id: str) -> tuple[Statement, ...]:
+        found = []
+        for each in (each for each in index if each.request_id == request_id):
+            record = examine.take_apart(_read(bundle, each.path))
+            if record.statement.predicate.get("requestId") != request_id:
+                raise VerificationError("expected a record of this request, got one of another")
+            if log is not None and entry.parse(log.entry(each.index)).digest.hex() != record.digest:
+                raise VerificationError(f"`{each.path}` is not the record of entry {each.index}")
+            found.append(record.statement)
+        return tuple(found)
+
+    for obligation, check in ((OPENINGS, openings.check_openings), (DISCLOSURES, openings.check_disclosures)):
+        with sheet.checking(obligation):
+            if check(bundle, statements) == 0:
+                sheet.not_checked(obligation, "there is none in this bundle")
 
 
 def _concatenated(first: Report, second: Report) -> Report:

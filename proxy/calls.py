@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import orjson
 
+from audit import openings
 from audit.log import Appended
 from audit.vocabulary import LegStatus, Role
 from policies.residency import Residency
@@ -20,6 +21,7 @@ from proxy.core.aggregation.steps import Ask
 from proxy.core.budget import Budget, Grant
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedCall
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Attempt, Commitments
 from proxy.core.replies import Reply, Usage
 from proxy.core.request import InferenceRequest, JsonObject, OnOutage, OnRefusal
@@ -75,7 +77,8 @@ class Hops:
 @dataclass(slots=True, kw_only=True)
 class Flight:
     """What the calls of one request share. ``residency``: what a reported region says about a deployment; ``withhold``: an answer
-    from elsewhere than declared is not used. ``origin_us``, ``deadline_us`` on the monotonic clock, microseconds."""
+    from elsewhere than declared is not used. ``origin_us``, ``deadline_us`` on the monotonic clock, microseconds.
+    ``contents``: where content is collected that the tenant keeps."""
 
     decided: Appended
     request: InferenceRequest
@@ -86,6 +89,7 @@ class Flight:
     residency: Callable[[Deployment, str], Residency]
     withhold: bool = False
     hops: Hops = Hops()
+    contents: Contents | None = field(default=None, repr=False)
     attempts: list[Attempt] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Whole answers by leg, as they came: a single model's is passed on unchanged."""
@@ -257,13 +261,12 @@ class Calls:
     async def _collected(self, trial: "_Trial") -> Reply:
         response = await self._transport.open(trial.call, trial.request())
         trial.observed = response.observed
-        parts, size = [], 0
+        parts = []
         try:
             async for chunk in response.chunks():
-                trial.hash.update(chunk)
+                trial.note(chunk)
                 parts.append(chunk)
-                trial.received = size = size + len(chunk)
-                if size > MAX_ANSWER_BYTES:
+                if trial.received > MAX_ANSWER_BYTES:
                     raise UpstreamServerError(f"expected an answer of at most {MAX_ANSWER_BYTES} bytes, got more")
         finally:
             await response.aclose()
@@ -316,9 +319,9 @@ class _Trial:
         self.observed: JsonObject = {}
         self.received = 0
         self.events = EventStream(keep_usage=flight.request.include_usage)
-        label = f"{call.leg}:{number}"
-        self.hash = flight.commitments.stream(f"response:{label}")
-        self._request_label = f"request:{label}"
+        self._response_label = openings.response_label(call.leg, number)
+        self._hash = flight.commitments.stream(self._response_label)
+        self._request_label = openings.request_label(call.leg, number)
         self._request_commitment = ""
         self._grant = grant
         self._clock_us = clock_us
@@ -339,10 +342,16 @@ class _Trial:
         self._request_commitment = self.flight.commitments.of(self._request_label, orjson.dumps(self._body))
         return UpstreamRequest(body=self._body, stream=self._stream, timeout_s=self.call.deployment.timeout_ms / 1000)
 
+    def note(self, chunk: bytes) -> None:
+        """Count what came back."""
+        self._hash.update(chunk)
+        self.received += len(chunk)
+        if self.flight.contents is not None:
+            self.flight.contents.note(self._response_label, chunk)
+
     def feed(self, chunk: bytes) -> bytes:
         """Bytes to forward of a stream's chunk. Raises an ``UpstreamError``."""
-        self.hash.update(chunk)
-        self.received += len(chunk)
+        self.note(chunk)
         try:
             content = self.events.feed(chunk)
         except ValueError as cause:
@@ -390,7 +399,7 @@ class _Trial:
             deployment=self.call.deployment,
             status=status,
             request_commitment=self._request_commitment,
-            response_commitment=self.hash.hexdigest() if self.received else "",
+            response_commitment=self._hash.hexdigest() if self.received else "",
             usage=self.usage(),
             started_us=max(0, self._started_us - self.flight.origin_us),
             duration_us=max(0, self._clock_us() - self._started_us),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import orjson
 
 from audit import statement
+from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
@@ -18,17 +19,18 @@ from policies import residency
 from policies.residency import Residency
 from proxy.calls import Calls, Flight, Hops
 from proxy.clock import Clock, instant, timestamp
-from proxy.core import budget, identifiers, provenance, receipt
+from proxy.core import budget, identifiers, keeping, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.case import Caller, Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
-from proxy.settings import Fusion
+from proxy.settings import Content, Settings
 from proxy.snapshot import Snapshot
 
 EXPECTED_OUTPUT_TOKENS = 500
@@ -38,7 +40,9 @@ EXPECTED_OUTPUT_TOKENS = 500
 class Pipeline:
     """Answers requests, each with the snapshot that it brings."""
 
-    def __init__(self, log: Log, calls: Calls, clock: Clock) -> None:
+    def __init__(self, log: Log, calls: Calls, clock: Clock, keeper: Keeper | None = None) -> None:
+        """``keeper``: None where no content is kept, whatever a tenant's settings say."""
+        self._keeper = keeper
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -58,7 +62,7 @@ class Pipeline:
             await exchange.begin(200, MEDIA_JSON, ())
             await exchange.end(orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case))}))
             return
-        run, left = await self._recorded(case, now_us, current.settings.fusion, exchange)
+        run, left = await self._recorded(case, now_us, current.settings, exchange)
         if left is not None:
             await run.abandon(left)
             raise left
@@ -68,7 +72,7 @@ class Pipeline:
             await run.refuse(_refusal(case))
 
     async def _recorded(
-        self, case: Case, now_us: int, limits: Fusion, exchange: Exchange
+        self, case: Case, now_us: int, settings: Settings, exchange: Exchange
     ) -> tuple[Run, asyncio.CancelledError | None]:
         """Wall 1: the decision is durable when this returns; with the cancellation that came meanwhile, if one did.
 
@@ -83,7 +87,7 @@ class Pipeline:
 
         origin_us = self._clock.monotonic_us()
         decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
-        options = case.request.options
+        options, limits = case.request.options, settings.fusion
         deadline_ms = min(options.deadline_ms or limits.deadline_ms, limits.deadline_ms)
         straggler_ms = options.straggler_ms or limits.straggler_ms
         flight = Flight(
@@ -96,6 +100,7 @@ class Pipeline:
             hops=_hops(case),
             residency=_residency(case, now_us),
             withhold=case.caller.withhold_violated,
+            contents=self._contents(case, key, now_us, settings.content),
         )
         run = Run(
             case=case,
@@ -106,8 +111,16 @@ class Pipeline:
             clock=self._clock,
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
+            keeper=self._keeper,
+            keep_s=settings.log.append_deadline_ms / 1000,
         )
         return run, left
+
+    def _contents(self, case: Case, key: bytes, now_us: int, asked: Content) -> Contents | None:
+        if self._keeper is None:
+            return None
+        expires = now_us // 1_000_000 + asked.retention_days * 86_400
+        return keeping.contents(case, key, expires=expires, limit=asked.max_item_bytes)
 
     async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""

@@ -12,9 +12,11 @@ from audit.trace_feed import FeedStatus
 from proxy.activation import Activation
 
 
-def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
-    """The route. Traces that cannot be delivered and witnesses that fail are told and are no reason to refuse requests by
-    themselves: the log has the former, and ``log.state`` says when a required quorum is missing.
+def routes(
+    log: Log, activation: Activation, traces: Callable[[], tuple[FeedStatus, ...]], content: Callable[[], str]
+) -> list[Route]:
+    """The route. Traces that cannot be delivered, content that cannot be kept and witnesses that fail are told and are no reason to
+    refuse requests by themselves: the log has the first, and ``log.state`` says when a required quorum is missing.
     """
 
     async def health(_: Request) -> Response:
@@ -26,6 +28,7 @@ def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStat
             "witnesses": [
                 {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
             ],
+            "content": content(),
             "policy": current.rulebook.point.digest,
             "policy_since": activation.since,
             "reload_failing": None if activation.failing is None else asdict(activation.failing),

@@ -95,7 +95,8 @@ def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment
 
 
 def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sha256Hex, key: bytes) -> dict[str, Any]:
-    """The whole receipt. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else."""
+    """The whole receipt. ``record_key``, hexadecimal, opens the record's commitments; ``sd_disclosures``
+    are the members behind its ``_sd``. Neither is kept elsewhere, but in the key store of a tenant whose content is kept."""
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
     found = provenance.contributions(attempts, ending)
@@ -104,6 +105,7 @@ def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sh
         "record": case.request_id,
         "decision": decided,
         "record_key": key.hex(),
+        "sd_disclosures": provenance.disclosed(case, key),
         "outcome": verdict.outcome.value,
         "jurisdictions": case.jurisdictions,
         "data_classes": tuple(sorted(case.data_classes)),

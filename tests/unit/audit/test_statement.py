@@ -1,5 +1,6 @@
 """Statements: what is rendered is read back as it was, and anything else is refused."""
 
+import base64
 import json
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -28,14 +29,19 @@ DIGESTS = {
     "answer_commitment",
 }
 COMMITMENTS = {"request_commitment", "response_commitment"}
+SD = st.binary(min_size=32, max_size=32).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="))
+
+NAMED = {
+    "at": st.just("2026-11-23T12:00:00.000000Z"),
+    "sd": st.lists(SD, max_size=3).map(tuple),
+    "request_id": st.uuids().map(str),
+}
 
 
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
     """A value of each field's declared type; digests where a field holds a digest."""
-    if name == "at":
-        return st.just("2026-11-23T12:00:00.000000Z")
-    if name == "request_id":
-        return st.uuids().map(str)
+    if name in NAMED:
+        return NAMED[name]
     if name in DIGESTS | COMMITMENTS and not is_dataclass(kind):
         return HEX
     if kind in (str,) or getattr(kind, "__supertype__", None) is str:

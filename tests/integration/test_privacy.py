@@ -1,0 +1,339 @@
+"""Content that is kept, opened, disclosed and erased: a real server, real commands, and every byte that they leave on disk."""
+
+import base64
+import io
+import json
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from openai import OpenAI
+
+from audit import acts, canonical, datadir, dsse, statement
+from audit.content import parcels, places
+from audit.content.places import Places
+from audit.statement import Statement
+from audit.vocabulary import RecordKind
+from proxy.cli import main
+from tests.simulators.server import Server, catalogue, deployment, far_side, key_of, tenant
+
+ANNA, BERT = "pseudonym-of-anna-4d1e", "pseudonym-of-bert-07aa"
+SECRETS = {
+    ANNA: "canary-anna-7c1f owns the red house",
+    BERT: "canary-bert-91d2 owns the blue house",
+    None: "canary-nobody-55aa",
+}
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command's end."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def apostille(*arguments: str) -> Done:
+    """A command of the product, in this process: a start of Python each would take most of the time."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main(arguments)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@dataclass(frozen=True)
+class Left:
+    """What traffic left: the configuration, and the records of each data subject."""
+
+    config: Path
+    records: dict[str | None, list[str]]
+
+    @property
+    def data(self) -> Path:
+        return self.config.parent / "data"
+
+    def run(self, command: str, *arguments: str) -> Done:
+        return apostille(command, "--config", str(self.config), *arguments)
+
+    def statements(self, *kinds: RecordKind) -> list[Statement]:
+        opened = datadir.open_directory(self.data)
+        rows = opened.database.execute("SELECT env FROM rec ORDER BY id").fetchall()
+        opened.close()
+        found = [statement.parse(dsse.parse(envelope).payload) for (envelope,) in rows]
+        return [each for each in found if each.kind in kinds]
+
+    def copy(self, folder: Path) -> "Left":
+        shutil.copytree(self.config.parent, folder)
+        return Left(folder / self.config.name, self.records)
+
+
+def asked(
+    server: Server, who: str, text: str, *, stream: bool = False, model: str = "apostille/fusion", **options: object
+) -> str:
+    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of(who), max_retries=0) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model=model,
+            messages=[{"role": "user", "content": text}],
+            stream=stream,
+            extra_body={"apostille": options} if options else None,
+        )
+        raw.http_response.read()
+        return raw.headers["apostille-record"]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Left]]:
+    """A server that keeps content of one tenant, keys of another and nothing of a third, after some traffic of the first."""
+    folder = tmp_path_factory.mktemp("privacy")
+    with far_side() as url:
+        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three")}
+        config = {
+            "content": {"store": True, "backup_days": 3},
+            "tenants": {
+                "full": tenant("full", jurisdictions=["US"], packs=["corporate"]),
+                "keys": tenant("keys", jurisdictions=["US"], packs=["corporate"], content="keys"),
+                "none": tenant("none", jurisdictions=["US"], packs=["corporate"], content="none"),
+                "bound": tenant(
+                    "bound", jurisdictions=["DE"], packs=["corporate", "retention"], data_classes=["personal"]
+                ),
+            },
+        }
+        server = Server.start(Server.prepare(folder, config, catalogue(deployments)))
+        records: dict[str | None, list[str]] = {}
+        for subject, text in SECRETS.items():
+            options = {} if subject is None else {"subject": subject}
+            records[subject] = [asked(server, "full", text, stream=stream, **options) for stream in (False, True)]
+        try:
+            yield server, Left(server.folder / "apostille.yaml", records)
+        finally:
+            server.kill()
+
+
+@pytest.fixture(scope="module")
+def left(served: tuple[Server, Left], tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """The same after a clean stop; each test copies it."""
+    server, found = served
+    assert server.stop() == 0, server.log_text
+    return found
+
+
+# --- with a running server (these come first: the others stop it) -----------------------------------------------------
+
+
+def test_what_a_tenant_or_a_rule_does_not_let_be_kept_is_not(served: tuple[Server, Left]) -> None:
+    server, found = served
+    kept = {who: asked(server, who, f"canary-of-{who}-01be", subject="s") for who in ("none", "keys", "bound")}
+    assert "no key of this record" in found.run("open", "--record", kept["none"], "--reason", "r").stderr
+    for who in ("keys", "bound"):
+        opened = found.run("open", "--record", kept[who], "--reason", "test")
+        assert opened.stdout == f"--- principal\n{who}\n--- subject\ns\n", opened.stderr
+    results = {r.request_id: r for r in map(statement.result_of, found.statements(RecordKind.RESULT))}
+    assert not any(results[each].kept for each in kept.values())
+    assert holding(found.config.parent, [f"canary-of-{who}-01be".encode() for who in kept]) == []
+
+
+def test_a_running_server_erases_what_is_ordered_beside_it(served: tuple[Server, Left]) -> None:
+    server, found = served
+    record = asked(server, "full", "canary-carl-8842", subject="carl")
+    erased = found.run("erase", "--tenant", "full", "--subject", "carl", "--basis", "test")
+    assert erased.returncode == 0, erased.stderr
+    assert "no key of this record" in found.run("open", "--record", record, "--reason", "test").stderr
+    assert asked(server, "full", "hello", subject="carl"), "expected a person to be able to come back"
+
+
+# --- after it has stopped ---------------------------------------------------------------------------------------------
+
+
+def test_what_is_kept_is_shown_and_that_it_was_is_on_record(left: Left, tmp_path: Path) -> None:
+    found = left.copy(tmp_path / "copy")
+    for record in found.records[ANNA]:
+        shown = found.run("open", "--record", record, "--reason", "a complaint")
+        assert shown.returncode == 0, shown.stderr
+        assert SECRETS[ANNA] in shown.stdout
+        assert f"--- subject\n{ANNA}\n" in shown.stdout
+        assert "--- answer\n" in shown.stdout
+        assert "--- response:" in shown.stdout
+    last = acts.access_of(found.statements(RecordKind.CONTENT_ACCESS)[-1])
+    assert (last.record, last.act, last.to, last.reason) == (record, "opened", "", "a complaint")
+    assert {"prompt", "answer", "parameters", "subject"} <= set(last.fields)
+    assert apostille("verify", "--data", str(found.data)).returncode == 0
+
+
+def test_chosen_fields_are_disclosed_and_stand_by_themselves(left: Left, tmp_path: Path) -> None:
+    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
+    made = found.run("disclose", "--record", record, "--fields", "subject,prompt", "--to", "office", "--out", str(out))
+    assert made.returncode == 0, made.stderr
+    verified = apostille("verify", str(out), "--json")
+    outcomes = {each["id"]: each["outcome"] for each in json.loads(verified.stdout)["obligations"]}
+    assert (verified.returncode, outcomes["openings"], outcomes["disclosures"]) == (0, "ok", "ok")
+    assert sorted(p.name for p in (out / "disclosures" / record).iterdir()) == ["subject"]
+    assert SECRETS[ANNA].encode() in (out / "openings" / record / "prompt").read_bytes()
+    access = acts.access_of(found.statements(RecordKind.CONTENT_ACCESS)[-1])
+    assert (access.act, access.fields, access.to) == ("disclosed", ("subject", "prompt"), "office")
+
+
+@pytest.mark.skipif(
+    not all(map(shutil.which, ("bash", "openssl", "basenc", "jq"))), reason="needs bash, openssl, basenc and jq"
+)
+def test_a_disclosure_and_an_opening_are_checked_by_openssl_and_coreutils(left: Left, tmp_path: Path) -> None:
+    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
+    found.run("disclose", "--record", record, "--fields", "subject,prompt", "--to", "office", "--out", str(out))
+    script = f"""
+    jq -j .payload records/{record}.decision.dsse.json | base64 -d > statement
+    digest=$(openssl dgst -sha256 -binary disclosures/{record}/subject | basenc --base64url | tr -d =)
+    jq -e --arg d "$digest" '.predicate._sd | index($d) != null' statement
+    test "$(sha256sum < openings/{record}/prompt | cut -d' ' -f1)" = "$(jq -r '.subject[0].digest.sha256' statement)"
+    tr '_-' '/+' < disclosures/{record}/subject | base64 -d 2>/dev/null | jq -e '.[1:] == ["subject", "{ANNA}"]'
+    """
+    done = subprocess.run(["bash", "-euc", script], cwd=out, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("changed", ["openings", "disclosures"])
+def test_an_opening_or_disclosure_that_was_changed_is_found(left: Left, tmp_path: Path, changed: str) -> None:
+    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
+    found.run("disclose", "--record", record, "--fields", "subject,prompt", "--to", "office", "--out", str(out))
+    (place,) = (out / changed / record).iterdir()
+    if changed == "disclosures":
+        salt, name, _ = json.loads(base64.urlsafe_b64decode(place.read_text() + "=="))
+        place.write_bytes(base64.urlsafe_b64encode(json.dumps([salt, name, "bert"]).encode()).rstrip(b"="))
+    else:
+        place.write_bytes(place.read_bytes().replace(b"red", b"bad"))
+    lines = [line.split("  ")[1] for line in (out / "MANIFEST.sha256").read_text().splitlines()]
+    fresh = (f"{canonical.digest((out / p).read_bytes())}  {p}\n" for p in lines)
+    (out / "MANIFEST.sha256").write_text("".join(fresh))
+    verified = apostille("verify", str(out), "--json")
+    failed = {e["id"] for e in json.loads(verified.stdout)["obligations"] if e["outcome"] == "failed"}
+    assert (verified.returncode, failed) == (1, {changed})
+
+
+def holding(folder: Path, needles: list[bytes]) -> list[str]:
+    """Files that hold any of these bytes, raw, in hexadecimal, or in base64 at any offset."""
+    forms = {form for each in needles for form in written(each)}
+    return [str(p) for p in sorted(folder.rglob("*")) if p.is_file() and any(form in p.read_bytes() for form in forms)]
+
+
+def written(raw: bytes) -> Iterator[bytes]:
+    """The forms in which bytes may be written down."""
+    yield from (raw, raw.hex().encode(), raw.hex().upper().encode())
+    for lead in range(3):  # whole quads that hold nothing of what stands before or behind
+        text = base64.b64encode(b"\0" * lead + raw)[4 if lead else 0 : -4]
+        yield from (text, text.replace(b"+", b"-").replace(b"/", b"_"))
+
+
+def keys_on_disk(found: Left, subject: str) -> tuple[list[bytes], list[bytes]]:
+    """Keys of a data subject's records in the clear, and everything wrapped or tagged that the stores hold of it."""
+    folder = found.data
+    stores = places.opened(
+        Places(items=folder / "content", keys=folder / "content-keys", key_file=folder / "keys/content.kek")
+    )
+    clear = [held.key for each in found.records[subject] if (held := stores.keys.held(each))]
+    stores.close()
+    database = sqlite3.connect(folder / "content-keys" / "keys.db")
+    marks = ",".join("?" * len(found.records[subject]))
+    rows = database.execute(
+        f"SELECT subject, wrapped FROM record WHERE id IN ({marks})", found.records[subject]
+    ).fetchall()
+    sealed = [wrapped for _, wrapped in rows]
+    sealed += [b for r in database.execute("SELECT tag, wrapped FROM subject WHERE id = ?", (rows[0][0],)) for b in r]
+    database.close()
+    items = sqlite3.connect(folder / "content" / "items.db")
+    sealed += [
+        b for (b,) in items.execute(f"SELECT sealed FROM item WHERE record IN ({marks})", found.records[subject])
+    ]
+    items.close()
+    return clear, sealed
+
+
+def test_an_erased_data_subject_is_in_no_byte_and_everyone_else_is(left: Left, tmp_path: Path) -> None:
+    found = left.copy(tmp_path / "copy")
+    clear, sealed = keys_on_disk(found, ANNA)
+    assert len(clear) == 2
+    assert len(sealed) >= 12
+    assert all(holding(found.config.parent, [each]) for each in sealed), "expected the search to find what is there"
+    dry = found.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "Art. 17 GDPR", "--dry-run")
+    assert "records: 2" in dry.stdout
+    assert all(holding(found.config.parent, [each]) for each in sealed)
+    erased = found.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "Art. 17 GDPR")
+    assert erased.returncode == 0, erased.stderr
+
+    assert holding(found.config.parent, [*clear, *sealed, SECRETS[ANNA].encode(), ANNA.encode()]) == []
+    for name in (("content-keys", "keys.db"), ("content", "items.db")):  # what a backup made from now on has
+        copied = sqlite3.connect(tmp_path / "-".join(name))
+        sqlite3.connect(found.data.joinpath(*name)).backup(copied)
+        copied.close()
+    assert holding(tmp_path, [*clear, *sealed]) == []
+
+    for record in found.records[ANNA]:
+        assert found.run("open", "--record", record, "--reason", "r").returncode == 1
+    for subject in (BERT, None):
+        for record in found.records[subject]:
+            assert str(SECRETS[subject]) in found.run("open", "--record", record, "--reason", "r").stdout
+
+    for target in ("log", *found.records[ANNA]):
+        assert apostille("verify", target, "--data", str(found.data)).returncode == 0
+    (said,) = (e for e in map(acts.erasure_of, found.statements(RecordKind.ERASURE)) if e.basis == "Art. 17 GDPR")
+    assert set(said.records) == set(found.records[ANNA])
+    assert (said.tenant, said.cause, len(said.keys), said.part) == ("full", "subject", 1, 1)
+    assert said.items == len(sealed) - 4
+    salt = bytes.fromhex(erased.stdout.split()[-1])
+    assert acts.subject_commitment(salt, "full", ANNA) == said.data_subject
+    again = found.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "Art. 17 GDPR")
+    assert (again.returncode, "nothing is kept of it" in again.stdout) == (0, True)
+    assert len(found.statements(RecordKind.ERASURE)) == len(left.statements(RecordKind.ERASURE)) + 1
+
+
+def test_a_guess_can_be_confirmed_with_the_key_and_not_after_it(left: Left, tmp_path: Path) -> None:
+    """The key opens the commitment to a guessed prompt; nothing on disk derives that salt once it is destroyed."""
+    found, record = left.copy(tmp_path / "copy"), left.records[BERT][0]
+    (key, _), _ = keys_on_disk(found, BERT)
+    opened = datadir.open_directory(found.data)
+    decision = next(statement.parse(dsse.parse(r.envelope).payload) for r in opened.of_request(record))
+    opened.close()
+    salts = canonical.Salts(key)
+    stores = places.opened(
+        Places(items=found.data / "content", keys=found.data / "content-keys", key_file=found.data / "keys/content.kek")
+    )
+    held = stores.keys.held(record)
+    assert held is not None
+    kept = parcels.unsealed(record, held, {}, [decision])
+    stores.close()
+    assert kept.tenant == "full"
+    guess = found.run("open", "--record", record, "--reason", "r", "--field", "prompt").stdout.removeprefix(
+        "--- prompt\n"
+    )
+    assert canonical.commit(salts.of("prompt"), guess.rstrip("\n").encode()) == decision.subjects["prompt"]
+    assert found.run("erase", "--record", record, "--basis", "test").returncode == 0
+    assert holding(found.config.parent, [key, salts.of("prompt"), salts.of("sd:subject")]) == []
+    assert found.run("open", "--record", left.records[BERT][1], "--reason", "r").returncode == 0
+
+
+def test_what_expired_is_erased_at_a_start_with_one_statement(left: Left, tmp_path: Path) -> None:
+    found = left.copy(tmp_path / "copy")
+    database = sqlite3.connect(found.data / "content-keys" / "keys.db")
+    with database:
+        database.execute("UPDATE record SET expires = 1 WHERE id IN (?, ?)", found.records[None])
+    database.close()
+    for record in found.records[None]:
+        assert found.run("open", "--record", record, "--reason", "r").returncode == 1, (
+            "expected what expired to be closed"
+        )
+    server = Server.start(found.config)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        expired = [e for e in map(acts.erasure_of, found.statements(RecordKind.ERASURE)) if e.cause == "retention"]
+        if expired:
+            break
+        time.sleep(0.1)
+    assert server.stop() == 0, server.log_text
+    (said,) = expired
+    assert set(said.records) == set(found.records[None])
+    assert holding(found.config.parent, [str(SECRETS[None]).encode()]) == []
+    assert found.run("open", "--record", found.records[ANNA][0], "--reason", "r").returncode == 0
