@@ -3,9 +3,12 @@
 import base64
 import io
 import json
+import os
+import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -21,7 +24,7 @@ from audit.content.places import Places
 from audit.statement import Statement
 from audit.vocabulary import RecordKind
 from proxy.cli import main
-from tests.simulators.server import Server, catalogue, deployment, far_side, key_of, tenant
+from tests.simulators.server import ROOT, Server, catalogue, deployment, far_side, key_of, tenant
 
 ANNA, BERT = "pseudonym-of-anna-4d1e", "pseudonym-of-bert-07aa"
 SECRETS = {
@@ -58,6 +61,12 @@ class Left:
     @property
     def data(self) -> Path:
         return self.config.parent / "data"
+
+    @property
+    def places(self) -> Places:
+        return Places(
+            items=self.data / "content", keys=self.data / "content-keys", key_file=self.data / "keys" / "content.kek"
+        )
 
     def run(self, command: str, *arguments: str) -> Done:
         return apostille(command, "--config", str(self.config), *arguments)
@@ -146,6 +155,20 @@ def test_a_running_server_erases_what_is_ordered_beside_it(served: tuple[Server,
     assert erased.returncode == 0, erased.stderr
     assert "no key of this record" in found.run("open", "--record", record, "--reason", "test").stderr
     assert asked(server, "full", "hello", subject="carl"), "expected a person to be able to come back"
+
+
+def test_what_a_result_says_is_kept_is_there_after_a_kill(served: tuple[Server, Left], tmp_path: Path) -> None:
+    """The copy is what a crash at this moment would leave: the answer has only just arrived."""
+    server, found = served
+    record = asked(server, "full", SECRETS[ANNA], subject="somebody", model="one")
+    left = found.copy(tmp_path / "copy")
+    (said,) = (r for r in map(statement.result_of, left.statements(RecordKind.RESULT)) if r.request_id == record)
+    assert {"prompt", "parameters", "answer"} < set(said.kept)
+    stores = places.opened(left.places)
+    held, items = stores.keys.held(record), stores.items.of(record)
+    stores.close()
+    assert held is not None
+    assert set(items) == {*said.kept, parcels.FIELDS}
 
 
 # --- after it has stopped ---------------------------------------------------------------------------------------------
@@ -277,7 +300,7 @@ def test_an_erased_data_subject_is_in_no_byte_and_everyone_else_is(left: Left, t
         for record in found.records[subject]:
             assert str(SECRETS[subject]) in found.run("open", "--record", record, "--reason", "r").stdout
 
-    for target in ("log", *found.records[ANNA]):
+    for target in ("log", *found.records[ANNA], erased.stdout.split("on record as ")[1].split(";")[0]):
         assert apostille("verify", target, "--data", str(found.data)).returncode == 0
     (said,) = (e for e in map(acts.erasure_of, found.statements(RecordKind.ERASURE)) if e.basis == "Art. 17 GDPR")
     assert set(said.records) == set(found.records[ANNA])
@@ -298,9 +321,7 @@ def test_a_guess_can_be_confirmed_with_the_key_and_not_after_it(left: Left, tmp_
     decision = next(statement.parse(dsse.parse(r.envelope).payload) for r in opened.of_request(record))
     opened.close()
     salts = canonical.Salts(key)
-    stores = places.opened(
-        Places(items=found.data / "content", keys=found.data / "content-keys", key_file=found.data / "keys/content.kek")
-    )
+    stores = places.opened(found.places)
     held = stores.keys.held(record)
     assert held is not None
     kept = parcels.unsealed(record, held, {}, [decision])
@@ -337,3 +358,32 @@ def test_what_expired_is_erased_at_a_start_with_one_statement(left: Left, tmp_pa
     assert set(said.records) == set(found.records[None])
     assert holding(found.config.parent, [str(SECRETS[None]).encode()]) == []
     assert found.run("open", "--record", found.records[ANNA][0], "--reason", "r").returncode == 0
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_the_commands_on_the_page_do_what_it_says(left: Left, tmp_path: Path) -> None:
+    found = left.copy(tmp_path / "copy")
+    page = (ROOT / "docs" / "how-to" / "erase.md").read_text(encoding="utf-8")
+    script = "".join(re.findall(r"^```sh\n# run\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)).replace("acme", "full")
+    places = {
+        "CONFIG": str(found.config),
+        "DATA": str(found.data),
+        "RECORD": found.records[ANNA][0],
+        "OTHER": found.records[None][0],
+        "SUBJECT": ANNA,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert SECRETS[ANNA].encode() in (tmp_path / "opened" / "prompt").read_bytes()
+    assert len(found.statements(RecordKind.ERASURE)) == len(left.statements(RecordKind.ERASURE)) + 2
+    assert done.stdout.count("verified: everything above holds") == 3
+    for record in (found.records[ANNA][1], found.records[None][0]):
+        assert found.run("open", "--record", record, "--reason", "r").returncode == 1
