@@ -1,8 +1,5 @@
-"""Content that is kept, opened, disclosed and erased: a real server, real commands, and every byte that they leave on disk."""
+"""Content that is kept and erased: a real server, real commands, and every byte that they leave on disk."""
 
-import base64
-import io
-import json
 import os
 import re
 import shutil
@@ -11,122 +8,25 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from openai import OpenAI
 
 from audit import acts, canonical, datadir, dsse, statement
 from audit.content import parcels, places
-from audit.content.places import Places
-from audit.statement import Statement
 from audit.vocabulary import RecordKind
-from proxy.cli import main
-from tests.simulators.server import ROOT, Server, catalogue, deployment, far_side, key_of, tenant
-
-ANNA, BERT = "pseudonym-of-anna-4d1e", "pseudonym-of-bert-07aa"
-SECRETS = {
-    ANNA: "canary-anna-7c1f owns the red house",
-    BERT: "canary-bert-91d2 owns the blue house",
-    None: "canary-nobody-55aa",
-}
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command's end."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def apostille(*arguments: str) -> Done:
-    """A command of the product, in this process: a start of Python each would take most of the time."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main(arguments)
-    return Done(code, out.getvalue(), err.getvalue())
-
-
-@dataclass(frozen=True)
-class Left:
-    """What traffic left: the configuration, and the records of each data subject."""
-
-    config: Path
-    records: dict[str | None, list[str]]
-
-    @property
-    def data(self) -> Path:
-        return self.config.parent / "data"
-
-    @property
-    def places(self) -> Places:
-        return Places(
-            items=self.data / "content", keys=self.data / "content-keys", key_file=self.data / "keys" / "content.kek"
-        )
-
-    def run(self, command: str, *arguments: str) -> Done:
-        return apostille(command, "--config", str(self.config), *arguments)
-
-    def statements(self, *kinds: RecordKind) -> list[Statement]:
-        opened = datadir.open_directory(self.data)
-        rows = opened.database.execute("SELECT env FROM rec ORDER BY id").fetchall()
-        opened.close()
-        found = [statement.parse(dsse.parse(envelope).payload) for (envelope,) in rows]
-        return [each for each in found if each.kind in kinds]
-
-    def copy(self, folder: Path) -> "Left":
-        shutil.copytree(self.config.parent, folder)
-        return Left(folder / self.config.name, self.records)
-
-
-def asked(
-    server: Server, who: str, text: str, *, stream: bool = False, model: str = "apostille/fusion", **options: object
-) -> str:
-    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of(who), max_retries=0) as client:
-        raw = client.chat.completions.with_raw_response.create(
-            model=model,
-            messages=[{"role": "user", "content": text}],
-            stream=stream,
-            extra_body={"apostille": options} if options else None,
-        )
-        raw.http_response.read()
-        return raw.headers["apostille-record"]
+from tests.simulators.keeping import ANNA, BERT, SECRETS, Left, apostille, asked, holding, traffic
+from tests.simulators.server import ROOT, Server
 
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Left]]:
-    """A server that keeps content of one tenant, keys of another and nothing of a third, after some traffic of the first."""
-    folder = tmp_path_factory.mktemp("privacy")
-    with far_side() as url:
-        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three")}
-        config = {
-            "content": {"store": True, "backup_days": 3},
-            "tenants": {
-                "full": tenant("full", jurisdictions=["US"], packs=["corporate"]),
-                "keys": tenant("keys", jurisdictions=["US"], packs=["corporate"], content="keys"),
-                "none": tenant("none", jurisdictions=["US"], packs=["corporate"], content="none"),
-                "bound": tenant(
-                    "bound", jurisdictions=["DE"], packs=["corporate", "retention"], data_classes=["personal"]
-                ),
-            },
-        }
-        server = Server.start(Server.prepare(folder, config, catalogue(deployments)))
-        records: dict[str | None, list[str]] = {}
-        for subject, text in SECRETS.items():
-            options = {} if subject is None else {"subject": subject}
-            records[subject] = [asked(server, "full", text, stream=stream, **options) for stream in (False, True)]
-        try:
-            yield server, Left(server.folder / "apostille.yaml", records)
-        finally:
-            server.kill()
+    with traffic(tmp_path_factory.mktemp("privacy")) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
-def left(served: tuple[Server, Left], tmp_path_factory: pytest.TempPathFactory) -> Left:
+def left(served: tuple[Server, Left]) -> Left:
     """The same after a clean stop; each test copies it."""
     server, found = served
     assert server.stop() == 0, server.log_text
@@ -174,89 +74,10 @@ def test_what_a_result_says_is_kept_is_there_after_a_kill(served: tuple[Server, 
 # --- after it has stopped ---------------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_is_shown_and_that_it_was_is_on_record(left: Left, tmp_path: Path) -> None:
-    found = left.copy(tmp_path / "copy")
-    for record in found.records[ANNA]:
-        shown = found.run("open", "--record", record, "--reason", "a complaint")
-        assert shown.returncode == 0, shown.stderr
-        assert SECRETS[ANNA] in shown.stdout
-        assert f"--- subject\n{ANNA}\n" in shown.stdout
-        assert "--- answer\n" in shown.stdout
-        assert "--- response:" in shown.stdout
-    last = acts.access_of(found.statements(RecordKind.CONTENT_ACCESS)[-1])
-    assert (last.record, last.act, last.to, last.reason) == (record, "opened", "", "a complaint")
-    assert {"prompt", "answer", "parameters", "subject"} <= set(last.fields)
-    assert apostille("verify", "--data", str(found.data)).returncode == 0
-
-
-def test_chosen_fields_are_disclosed_and_stand_by_themselves(left: Left, tmp_path: Path) -> None:
-    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
-    made = found.run("disclose", "--record", record, "--fields", "subject,prompt", "--to", "office", "--out", str(out))
-    assert made.returncode == 0, made.stderr
-    verified = apostille("verify", str(out), "--json")
-    outcomes = {each["id"]: each["outcome"] for each in json.loads(verified.stdout)["obligations"]}
-    assert (verified.returncode, outcomes["openings"], outcomes["disclosures"]) == (0, "ok", "ok")
-    assert sorted(p.name for p in (out / "disclosures" / record).iterdir()) == ["subject"]
-    assert SECRETS[ANNA].encode() in (out / "openings" / record / "prompt").read_bytes()
-    access = acts.access_of(found.statements(RecordKind.CONTENT_ACCESS)[-1])
-    assert (access.act, access.fields, access.to) == ("disclosed", ("subject", "prompt"), "office")
-
-
-@pytest.mark.skipif(
-    not all(map(shutil.which, ("bash", "openssl", "basenc", "jq"))), reason="needs bash, openssl, basenc and jq"
-)
-def test_a_disclosure_and_an_opening_are_checked_by_openssl_and_coreutils(left: Left, tmp_path: Path) -> None:
-    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
-    found.run("disclose", "--record", record, "--fields", "subject,prompt", "--to", "office", "--out", str(out))
-    script = f"""
-    jq -j .payload records/{record}.decision.dsse.json | base64 -d > statement
-    digest=$(openssl dgst -sha256 -binary disclosures/{record}/subject | basenc --base64url | tr -d =)
-    jq -e --arg d "$digest" '.predicate._sd | index($d) != null' statement
-    test "$(sha256sum < openings/{record}/prompt | cut -d' ' -f1)" = "$(jq -r '.subject[0].digest.sha256' statement)"
-    tr '_-' '/+' < disclosures/{record}/subject | base64 -d 2>/dev/null | jq -e '.[1:] == ["subject", "{ANNA}"]'
-    """
-    done = subprocess.run(["bash", "-euc", script], cwd=out, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("changed", ["openings", "disclosures"])
-def test_an_opening_or_disclosure_that_was_changed_is_found(left: Left, tmp_path: Path, changed: str) -> None:
-    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
-    found.run("disclose", "--record", record, "--fields", "subject,prompt", "--to", "office", "--out", str(out))
-    (place,) = (out / changed / record).iterdir()
-    if changed == "disclosures":
-        salt, name, _ = json.loads(base64.urlsafe_b64decode(place.read_text() + "=="))
-        place.write_bytes(base64.urlsafe_b64encode(json.dumps([salt, name, "bert"]).encode()).rstrip(b"="))
-    else:
-        place.write_bytes(place.read_bytes().replace(b"red", b"bad"))
-    lines = [line.split("  ")[1] for line in (out / "MANIFEST.sha256").read_text().splitlines()]
-    fresh = (f"{canonical.digest((out / p).read_bytes())}  {p}\n" for p in lines)
-    (out / "MANIFEST.sha256").write_text("".join(fresh))
-    verified = apostille("verify", str(out), "--json")
-    failed = {e["id"] for e in json.loads(verified.stdout)["obligations"] if e["outcome"] == "failed"}
-    assert (verified.returncode, failed) == (1, {changed})
-
-
-def holding(folder: Path, needles: list[bytes]) -> list[str]:
-    """Files that hold any of these bytes, raw, in hexadecimal, or in base64 at any offset."""
-    forms = {form for each in needles for form in written(each)}
-    return [str(p) for p in sorted(folder.rglob("*")) if p.is_file() and any(form in p.read_bytes() for form in forms)]
-
-
-def written(raw: bytes) -> Iterator[bytes]:
-    """The forms in which bytes may be written down."""
-    yield from (raw, raw.hex().encode(), raw.hex().upper().encode())
-    for lead in range(3):  # whole quads that hold nothing of what stands before or behind
-        text = base64.b64encode(b"\0" * lead + raw)[4 if lead else 0 : -4]
-        yield from (text, text.replace(b"+", b"-").replace(b"/", b"_"))
-
-
 def keys_on_disk(found: Left, subject: str) -> tuple[list[bytes], list[bytes]]:
     """Keys of a data subject's records in the clear, and everything wrapped or tagged that the stores hold of it."""
     folder = found.data
-    stores = places.opened(
-        Places(items=folder / "content", keys=folder / "content-keys", key_file=folder / "keys/content.kek")
-    )
+    stores = places.opened(found.places)
     clear = [held.key for each in found.records[subject] if (held := stores.keys.held(each))]
     stores.close()
     database = sqlite3.connect(folder / "content-keys" / "keys.db")
