@@ -30,6 +30,7 @@ from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.sandbox.runner import Sandbox
 from proxy.settings import Content, Settings
 from proxy.snapshot import Snapshot
 
@@ -38,10 +39,13 @@ EXPECTED_OUTPUT_TOKENS = 500
 
 
 class Pipeline:
-    """Answers requests, each with the snapshot that it brings."""
+    """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere;
+    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
 
-    def __init__(self, log: Log, calls: Calls, clock: Clock, keeper: Keeper | None = None) -> None:
-        """``keeper``: None where no content is kept, whatever a tenant's settings say."""
+    def __init__(
+        self, log: Log, calls: Calls, clock: Clock, sandbox: Sandbox | None = None, keeper: Keeper | None = None
+    ) -> None:
+        self._sandbox = sandbox
         self._keeper = keeper
         self._log = log
         self._calls = calls
@@ -111,6 +115,7 @@ class Pipeline:
             clock=self._clock,
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
+            sandbox=self._sandbox,
             keeper=self._keeper,
             keep_s=settings.log.append_deadline_ms / 1000,
         )
