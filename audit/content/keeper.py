@@ -2,7 +2,7 @@
 
 Keys are durable before ciphertexts, so that whatever is on disk can be found and erased. The queue is bounded; a parcel that it
 does not take, or that a store does not take in time, is not kept, and the result on record does not say that it was. Between groups
-the thread carries out orders and ends what expired (``audit.content.steward``): nothing is kept while something is erased.
+the thread carries out orders, a batch at a time, and ends what expired (``audit.content.steward``).
 """
 
 import logging
@@ -71,52 +71,57 @@ class Keeper:
         self._steward.stores.close()
 
     def _run(self) -> None:
-        looked_at = -TICK_S
+        tend_at = 0.0
         while True:
-            if time.monotonic() - looked_at >= TICK_S:
-                self._tend()
-                looked_at = time.monotonic()
-            group = self._next_group()
+            if time.monotonic() >= tend_at and not self._tend():
+                tend_at = time.monotonic() + TICK_S
+            group = self._next_group(max(0.0, tend_at - time.monotonic()))
             if group:
-                self._keep(group)
+                self._keep([each for each in group if each[1].set_running_or_notify_cancel()])
             elif self._closing:
                 return
 
-    def _next_group(self) -> list[_Waiting]:
+    def _next_group(self, wait_s: float) -> list[_Waiting]:
         with self._wake:
             if not self._queue and not self._closing:
-                self._wake.wait(TICK_S)
+                self._wake.wait(wait_s)
             group = [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
             self._bytes -= sum(parcel.size for parcel, _ in group)
         return group
 
-    def _tend(self) -> None:
-        """Orders, and now and then what expired. A failure is told, and tried again at the next tick."""
+    def _tend(self) -> bool:
+        """Some of what is ordered, and now and then what expired; whether there may be more. A failure is told, and tried again."""
         try:
             if self._expired_at is None or time.monotonic() - self._expired_at >= EXPIRY_S:
                 self._steward.expire(f"erasure-{secrets.token_hex(16)}")
                 self._expired_at = time.monotonic()
-            self._steward.carry_out()
-            self.state = OK
-        except AuditError as error:
+            more = self._steward.step()
+        except Exception as error:  # noqa: BLE001  # a thread that ends would hold up every request that keeps something
             self._failed(error)
+            return False
+        self.state = OK
+        return more
 
     def _keep(self, group: Sequence[_Waiting]) -> None:
-        wanted = [(parcel, future) for parcel, future in group if future.set_running_or_notify_cancel()]
-        stores = self._steward.stores
+        """Keep a group; if that fails, each parcel by itself, so that one alone that cannot be kept does not take others with it."""
         try:
-            stores.keys.put([parcel.owner for parcel, _ in wanted])
-            stores.items.put(item for parcel, _ in wanted for item in parcels.sealed(parcel))
-        except AuditError as error:
+            stores = self._steward.stores
+            stores.keys.put([parcel.owner for parcel, _ in group])
+            stores.items.put(item for parcel, _ in group for item in parcels.sealed(parcel))
+        except Exception as error:  # noqa: BLE001  # as above
+            if len(group) > 1:
+                for each in group:
+                    self._keep([each])
+                return
             self._failed(error)
-            for _, future in wanted:
-                future.set_exception(error)
+            for _, future in group:
+                future.set_exception(EvidenceUnavailable("the content cannot be kept now", code="content-unavailable"))
             return
         self.state = OK
-        for parcel, future in wanted:
+        for parcel, future in group:
             future.set_result(tuple(sorted(parcel.contents)))
 
-    def _failed(self, error: AuditError) -> None:
+    def _failed(self, error: Exception) -> None:
         if self.state == OK:
             _log.error("content is not kept, or orders about it wait: %s", error)
-        self.state = error.code
+        self.state = error.code if isinstance(error, AuditError) else "internal-error"

@@ -204,12 +204,10 @@ class KeyStore:
             connection.execute("UPDATE act SET body = ? WHERE id = ?", (orders.encode(done), order.id))
         return done
 
-    def proceed(self, order: ErasureOrder) -> ErasureOrder:
+    def proceed(self, order: ErasureOrder) -> None:
         """The batch in hand is on record; go on with the next."""
-        following = order.next()
         with self._database.transaction() as connection:
-            connection.execute("UPDATE act SET body = ? WHERE id = ?", (orders.encode(following), order.id))
-        return following
+            connection.execute("UPDATE act SET body = ? WHERE id = ?", (orders.encode(order.next()), order.id))
 
     def finish(self, order: Order) -> None:
         """An order is carried out."""

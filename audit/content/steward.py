@@ -5,7 +5,7 @@
 3. Append the erasure's statement, unless the log has it.
 4. Go on with the next batch, or end the order.
 
-Belongs to one thread of the process that holds the log: nothing is kept while something is erased.
+Belongs to one thread of the process that holds the log: nothing is kept while a batch is erased.
 """
 
 from collections.abc import Callable
@@ -61,25 +61,34 @@ class Steward:
 
     def carry_out(self) -> None:
         """Carry out every order. Raises ``EvidenceUnavailable``: what is not done stays ordered."""
-        for order in self.stores.keys.ordered():
-            if isinstance(order, Access):
-                self._append(order.id, RecordKind.CONTENT_ACCESS, acts.render_access, order)
-            else:
-                self._erase(order)
-            self.stores.keys.finish(order)
+        while self.step():
+            continue
 
-    def _erase(self, order: ErasureOrder) -> None:
-        while True:
-            if order.batch is None:
-                order = self.stores.keys.destroy(order, self.stores.items.count)
-            batch = order.batch
-            if batch is None:
-                return
-            self.stores.items.delete(batch.records)
-            gone = self.clock().astimezone(UTC) + timedelta(days=self.backup_days)
-            said = orders.erasure(order, batch, backups_until=rfc3339(gone))
-            self._append(said.id, RecordKind.ERASURE, acts.render_erasure, said)
-            order = self.stores.keys.proceed(order)
+    def step(self) -> bool:
+        """Carry out some of the oldest order: at most one batch of an erasure. False: nothing is ordered. Raises as above."""
+        order = next(iter(self.stores.keys.ordered()), None)
+        if order is None:
+            return False
+        if isinstance(order, Access):
+            self._append(order.id, RecordKind.CONTENT_ACCESS, acts.render_access, order)
+            self.stores.keys.finish(order)
+        elif not self._erase(order):
+            self.stores.keys.finish(order)
+        return True
+
+    def _erase(self, order: ErasureOrder) -> bool:
+        """One batch; False if nothing is left."""
+        if order.batch is None:
+            order = self.stores.keys.destroy(order, self.stores.items.count)
+        batch = order.batch
+        if batch is None:
+            return False
+        self.stores.items.delete(batch.records)
+        gone = self.clock().astimezone(UTC) + timedelta(days=self.backup_days)
+        said = orders.erasure(order, batch, backups_until=rfc3339(gone))
+        self._append(said.id, RecordKind.ERASURE, acts.render_erasure, said)
+        self.stores.keys.proceed(order)
+        return True
 
     def _append(self, identifier: str, kind: RecordKind, render: Callable[..., bytes], what: Access | Erasure) -> None:
         if self.log.find(identifier):  # a crash came between the statement and the note that it is there
