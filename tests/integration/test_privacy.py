@@ -15,7 +15,7 @@ import pytest
 from audit import acts, canonical, datadir, dsse, statement
 from audit.content import parcels, places
 from audit.vocabulary import RecordKind
-from tests.simulators.keeping import ANNA, BERT, SECRETS, Left, apostille, asked, holding, traffic
+from tests.simulators.keeping import ANNA, BERT, SECRETS, Left, apostille, asked, holding, keys_on_disk, traffic
 from tests.simulators.server import ROOT, Server
 
 
@@ -72,28 +72,6 @@ def test_what_a_result_says_is_kept_is_there_after_a_kill(served: tuple[Server, 
 
 
 # --- after it has stopped ---------------------------------------------------------------------------------------------
-
-
-def keys_on_disk(found: Left, subject: str) -> tuple[list[bytes], list[bytes]]:
-    """Keys of a data subject's records in the clear, and everything wrapped or tagged that the stores hold of it."""
-    folder = found.data
-    stores = places.opened(found.places)
-    clear = [held.key for each in found.records[subject] if (held := stores.keys.held(each))]
-    stores.close()
-    database = sqlite3.connect(folder / "content-keys" / "keys.db")
-    marks = ",".join("?" * len(found.records[subject]))
-    rows = database.execute(
-        f"SELECT subject, wrapped FROM record WHERE id IN ({marks})", found.records[subject]
-    ).fetchall()
-    sealed = [wrapped for _, wrapped in rows]
-    sealed += [b for r in database.execute("SELECT tag, wrapped FROM subject WHERE id = ?", (rows[0][0],)) for b in r]
-    database.close()
-    items = sqlite3.connect(folder / "content" / "items.db")
-    sealed += [
-        b for (b,) in items.execute(f"SELECT sealed FROM item WHERE record IN ({marks})", found.records[subject])
-    ]
-    items.close()
-    return clear, sealed
 
 
 def test_an_erased_data_subject_is_in_no_byte_and_everyone_else_is(left: Left, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import base64
 import io
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from openai import OpenAI
 
 from audit import datadir, dsse, statement
+from audit.content import places
 from audit.content.places import Places
 from audit.statement import Statement
 from audit.vocabulary import RecordKind
@@ -141,3 +143,25 @@ def written(raw: bytes) -> Iterator[bytes]:
     for lead in range(3):  # whole quads that hold nothing of what stands before or behind
         text = base64.b64encode(b"\0" * lead + raw)[4 if lead else 0 : -4]
         yield from (text, text.replace(b"+", b"-").replace(b"/", b"_"))
+
+
+def keys_on_disk(found: Left, subject: str) -> tuple[list[bytes], list[bytes]]:
+    """Keys of a data subject's records in the clear, and everything wrapped or tagged that the stores hold of it."""
+    folder = found.data
+    stores = places.opened(found.places)
+    clear = [held.key for each in found.records[subject] if (held := stores.keys.held(each))]
+    stores.close()
+    database = sqlite3.connect(folder / "content-keys" / "keys.db")
+    marks = ",".join("?" * len(found.records[subject]))
+    rows = database.execute(
+        f"SELECT subject, wrapped FROM record WHERE id IN ({marks})", found.records[subject]
+    ).fetchall()
+    sealed = [wrapped for _, wrapped in rows]
+    sealed += [b for r in database.execute("SELECT tag, wrapped FROM subject WHERE id = ?", (rows[0][0],)) for b in r]
+    database.close()
+    items = sqlite3.connect(folder / "content" / "items.db")
+    sealed += [
+        b for (b,) in items.execute(f"SELECT sealed FROM item WHERE record IN ({marks})", found.records[subject])
+    ]
+    items.close()
+    return clear, sealed
