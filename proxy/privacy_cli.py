@@ -58,8 +58,25 @@ def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Sett
 
 
 def _carried_out(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bool:
-    """Order an act, and have it done. False: a server holds the log and has not done it yet."""
+    """Order an act, and have it done. False: it is not done yet, and standard error says what becomes of it."""
     stores.keys.order(order)
+    try:
+        done = _done(order, settings, stores, wait_s)
+    except AuditError as error:
+        print(f"the log cannot be written: {error}", file=sys.stderr)
+        done = False
+    if done:
+        return True
+    if isinstance(order, Access):  # nothing will be shown, so nothing should say later that it was
+        stores.keys.finish(order)
+        print("nothing was shown: that it is could not be put on record in time", file=sys.stderr)
+    else:
+        print(f"ordered as {order.id}: whoever holds the log next carries it out", file=sys.stderr)
+    return False
+
+
+def _done(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bool:
+    """Carry it out here, or wait for the server that holds the log."""
     try:
         log = Log.open(settings.data_dir, witnesses=witnesses.build(settings.log))
     except HistoryError as error:
@@ -74,11 +91,6 @@ def _carried_out(order: Order, settings: Settings, stores: Stores, wait_s: float
     finally:
         log.close()
     return True
-
-
-def _unfinished(order: Order) -> int:
-    print(f"ordered as {order.id}; the server that holds the log has not done it yet", file=sys.stderr)
-    return UNFINISHED
 
 
 # --- erase ------------------------------------------------------------------------------------------------------------
@@ -109,7 +121,7 @@ def _erase(arguments: argparse.Namespace, settings: Settings, stores: Stores) ->
         print("".join(f"  {each}\n" for each in records) + "nothing was erased (--dry-run)")
         return 0
     if not _carried_out(order, settings, stores, arguments.wait):
-        return _unfinished(order)
+        return UNFINISHED
     print(f"erased, on record as {order.id}.1; backups of the key store: {settings.content.backup_days} days at most")
     if order.data_subject is not None:
         print(f"for the data subject, kept nowhere: the salt of the commitment {order.data_subject} is {salt.hex()}")
@@ -180,7 +192,7 @@ def _open(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> 
             return USAGE
         access = _access(arguments, acts.OPENED, fields, "", source)
     if not _carried_out(access, settings, stores, arguments.wait):
-        return _unfinished(access)
+        return UNFINISHED
     shown = {name: _value(found, name) for name in fields}
     if arguments.out is None:
         for name, each in shown.items():
@@ -205,7 +217,7 @@ def _disclose(arguments: argparse.Namespace, settings: Settings, stores: Stores)
             return USAGE
         access = _access(arguments, acts.DISCLOSED, fields, arguments.to, source)
         if not _carried_out(access, settings, stores, arguments.wait):
-            return _unfinished(access)
+            return UNFINISHED
         parts = bundle.of_requests(source, [arguments.record], tuple(_parts(arguments.record, found, fields)))
         count = datadir.write_files(arguments.out, parts)
     print(f"{count} files in {arguments.out}; check them with: apostille verify {arguments.out}")

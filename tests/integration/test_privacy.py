@@ -14,6 +14,7 @@ import pytest
 
 from audit import acts, canonical, datadir, dsse, statement
 from audit.content import parcels, places
+from audit.storage import directory as storage
 from audit.vocabulary import RecordKind
 from tests.simulators.keeping import ANNA, BERT, SECRETS, Left, apostille, asked, holding, keys_on_disk, traffic
 from tests.simulators.server import ROOT, Server
@@ -110,6 +111,20 @@ def test_an_erased_data_subject_is_in_no_byte_and_everyone_else_is(left: Left, t
     again = found.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "Art. 17 GDPR")
     assert (again.returncode, "nothing is kept of it" in again.stdout) == (0, True)
     assert len(found.statements(RecordKind.ERASURE)) == len(left.statements(RecordKind.ERASURE)) + 1
+
+
+def test_an_erasure_that_is_ordered_while_the_log_is_held_is_done_by_the_next(left: Left, tmp_path: Path) -> None:
+    found = left.copy(tmp_path / "copy")
+    lock = storage.lock(found.data / "lock")
+    try:
+        ordered = found.run("erase", "--tenant", "full", "--subject", BERT, "--basis", "late", "--wait", "0")
+    finally:
+        os.close(lock)
+    assert ordered.returncode == 3
+    assert "whoever holds the log next carries it out" in ordered.stderr
+    assert found.run("open", "--record", found.records[ANNA][0], "--reason", "r").returncode == 0
+    assert [e.basis for e in map(acts.erasure_of, found.statements(RecordKind.ERASURE))][-1] == "late"
+    assert found.run("open", "--record", found.records[BERT][0], "--reason", "r").returncode == 1
 
 
 def test_a_guess_can_be_confirmed_with_the_key_and_not_after_it(left: Left, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from audit import statement
 from audit.errors import MalformedError
-from audit.statement import DecisionRecord, ResultRecord
+from audit.statement import DecisionRecord, Position, ResultRecord
+from tests.simulators import ledger
 
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
@@ -76,3 +77,25 @@ def test_a_statement_with_another_type_or_an_unknown_field_is_refused(record: De
     for change in ({"_type": "other"}, {"predicateType": "other"}, {"more": 1}, {"subject": []}):
         with pytest.raises(MalformedError):
             statement.parse(json.dumps(document | change).encode())
+
+
+@given(values(DecisionRecord), values(ResultRecord))
+def test_records_of_versions_without_digests_and_content_are_read(
+    decided: DecisionRecord, result: ResultRecord
+) -> None:
+    document = json.loads(statement.render_decision(decided))
+    del document["predicate"]["_sd"], document["predicate"]["_sd_alg"]
+    assert statement.decision_of(statement.parse(json.dumps(document).encode())) == replace(decided, sd=())
+    document = json.loads(statement.render_result(result))
+    del document["predicate"]["kept"]
+    assert statement.result_of(statement.parse(json.dumps(document).encode())) == replace(result, kept=())
+
+
+@pytest.mark.parametrize(
+    "change", [{"_sd_alg": "sha-512"}, {"_sd": ["short"]}, {"_sd": [1]}, {"_sd": {}}, {"_sd_alg": None}]
+)
+def test_digests_of_another_form_are_refused(change: dict[str, object]) -> None:
+    document = json.loads(statement.render_decision(ledger.decision("r", Position(instance="i", epoch="e", seq=0))))
+    document["predicate"] |= change
+    with pytest.raises(MalformedError):
+        statement.decision_of(statement.parse(json.dumps(document).encode()))
