@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from audit import acts, bundle, canonical, datadir, dsse, openings, statement
@@ -170,8 +171,13 @@ def disclose_main(argv: Sequence[str]) -> int:
     """Write a bundle with chosen fields of one request opened; gives the exit code."""
     parser = _parser("disclose", "Write an evidence bundle of one request with chosen fields opened, for somebody.")
     parser.add_argument("--record", required=True, metavar="ID", help="the request")
+    parser.add_argument("--fields", default="", metavar="A,B", help="members such as subject, contents such as prompt")
     parser.add_argument(
-        "--fields", required=True, metavar="A,B", help="members such as subject, contents such as prompt"
+        "--content",
+        action="append",
+        default=[],
+        metavar="LABEL=FILE",
+        help="content that somebody shows, where none is kept: opened if it is what the record committed to",
     )
     parser.add_argument("--to", required=True, metavar="RECIPIENT", help="for whom, on record: an office, not a person")
     parser.add_argument("--reason", default="", help="why, on record; no names")
@@ -179,6 +185,8 @@ def disclose_main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.out.exists() and any(arguments.out.iterdir()):
         parser.error(f"expected a new or empty folder, got `{arguments.out}`")
+    if not (arguments.fields or arguments.content) or not all("=" in each for each in arguments.content):
+        parser.error("expected --fields, or --content LABEL=FILE")
     return _run(arguments, _disclose)
 
 
@@ -208,11 +216,12 @@ def _open(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> 
 
 
 def _disclose(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> int:
+    shown = [(label, Path(place)) for label, _, place in (each.partition("=") for each in arguments.content)]
     with closing(datadir.open_directory(settings.data_dir)) as source:
-        found = _opened(arguments.record, source, stores)
+        found = _opened(arguments.record, source, stores, shown)
         if found is None:
             return NOTHING
-        fields = arguments.fields.split(",")
+        fields = [*filter(None, arguments.fields.split(",")), *(label for label, _ in shown)]
         if not _known(fields, found):
             return USAGE
         access = _access(arguments, acts.DISCLOSED, fields, arguments.to, source)
@@ -224,7 +233,10 @@ def _disclose(arguments: argparse.Namespace, settings: Settings, stores: Stores)
     return 0
 
 
-def _opened(record: str, source: DataDirectory, stores: Stores) -> Opened | None:
+def _opened(
+    record: str, source: DataDirectory, stores: Stores, shown: Sequence[tuple[str, Path]] = ()
+) -> Opened | None:
+    """What is kept of a record, with content that somebody shows; None, and why on standard error, where there is no key of it."""
     stored = source.of_request(record)
     if not stored:
         raise UnreadableError(f"expected a record `{record[:128]}` in `{source.root}`, got none")
@@ -232,7 +244,10 @@ def _opened(record: str, source: DataDirectory, stores: Stores) -> Opened | None
     if held is None or held.expires <= time.time():
         print("no key of this record is kept: it never was, it expired, or it was erased", file=sys.stderr)
         return None
-    return parcels.unsealed(record, held, stores.items.of(record), tuple(map(_statement, stored)))
+    statements = tuple(map(_statement, stored))
+    found = parcels.unsealed(record, held, stores.items.of(record), statements)
+    more = {label: parcels.confirmed(held, label, place.read_bytes(), statements) for label, place in shown}
+    return replace(found, openings={**found.openings, **more})
 
 
 def _statement(stored: StoredRecord) -> Statement:

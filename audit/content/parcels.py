@@ -51,20 +51,23 @@ def unsealed(record: str, held: Held, found: Mapping[str, bytes], statements: Se
         for label, each in found.items()
     }
     fields = canonical.decode(contents.pop(FIELDS, b"{}"))
-    known, digests = openings.commitments(statements), openings.withheld(statements)
-    opened = {label: salts.of(label) + content for label, content in contents.items()}
+    digests = openings.withheld(statements)
+    opened = {label: confirmed(held, label, content, statements) for label, content in contents.items()}
     disclosed = {name: disclosures.disclose(salts.of, name, value) for name, value in fields.items()}
-    for label, each in opened.items():
-        if canonical.digest(each) != known.get(label):
-            raise VerificationError(
-                f"the content kept as `{label}` is not what the record committed to", code="opening"
-            )
     for name, member in disclosed.items():
         if member.digest not in digests:
             raise VerificationError(
                 f"the member kept as `{name}` is not what the record committed to", code="disclosure"
             )
     return Opened(tenant=held.tenant, expires=held.expires, openings=opened, disclosures=disclosed)
+
+
+def confirmed(held: Held, label: str, content: bytes, statements: Sequence[Statement]) -> bytes:
+    """The opening of content that somebody shows. Raises ``VerificationError`` if it is not what the record committed to."""
+    found = canonical.Salts(held.key).of(label) + content
+    if canonical.digest(found) != openings.commitments(statements).get(label):
+        raise VerificationError(f"the content shown as `{label}` is not what the record committed to", code="opening")
+    return found
 
 
 def _key_label(label: str) -> str:

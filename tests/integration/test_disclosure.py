@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,29 @@ def test_an_opening_or_disclosure_that_was_changed_is_found(left: Left, tmp_path
     verified = apostille("verify", str(out), "--json")
     failed = {e["id"] for e in json.loads(verified.stdout)["obligations"] if e["outcome"] == "failed"}
     assert (verified.returncode, failed) == (1, {changed})
+
+
+def test_content_that_somebody_shows_is_confirmed_with_the_key_alone(left: Left, tmp_path: Path) -> None:
+    """Its ciphertext is taken away: what is left is what `keys` keeps."""
+    found, record, out = left.copy(tmp_path / "copy"), left.records[ANNA][0], tmp_path / "bundle"
+    own = tmp_path / "own"
+    assert (
+        found.run("open", "--record", record, "--reason", "r", "--field", "prompt", "--out", str(own)).returncode == 0
+    )
+    database = sqlite3.connect(found.data / "content" / "items.db")
+    with database:
+        database.execute("DELETE FROM item WHERE label <> 'fields'")
+    database.close()
+    other = tmp_path / "other"
+    other.write_bytes((own / "prompt").read_bytes() + b" ")
+    handed = ("--record", record, "--to", "office", "--out", str(out))
+    refused = found.run("disclose", *handed, "--content", f"prompt={other}")
+    assert (refused.returncode, out.exists()) == (3, False)
+    assert "is not what the record committed to" in refused.stderr
+    given = found.run("disclose", *handed, "--fields", "subject", "--content", f"prompt={own / 'prompt'}")
+    assert given.returncode == 0, given.stderr
+    assert apostille("verify", str(out)).returncode == 0
+    assert SECRETS[ANNA].encode() in (out / "openings" / record / "prompt").read_bytes()
 
 
 def test_nothing_is_shown_before_it_is_on_record(left: Left, tmp_path: Path) -> None:

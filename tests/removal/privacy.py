@@ -39,7 +39,7 @@ GUARDS = (
     Guard(
         "privacy: only what was committed to is shown",
         "audit/content/parcels.py",
-        "if canonical.digest(each) != known.get(label):",
+        "if canonical.digest(found) != openings.commitments(statements).get(label):",
         "if False:",
         f"{PARCELS}::test_what_the_record_did_not_commit_to_is_not_shown",
     ),
