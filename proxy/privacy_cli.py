@@ -13,11 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from audit import acts, bundle, canonical, datadir, dsse, openings, statement
+from audit import acts, bundle, bundle_selection, canonical, datadir, dsse, openings, statement
 from audit.acts import Access
-from audit.bundle import StoredRecord
+from audit.bundle import Making, StoredRecord
 from audit.content import parcels, places
 from audit.content.orders import ErasureOrder, Order
 from audit.content.parcels import Opened
@@ -227,7 +228,10 @@ def _disclose(arguments: argparse.Namespace, settings: Settings, stores: Stores)
         access = _access(arguments, acts.DISCLOSED, fields, arguments.to, source)
         if not _carried_out(access, settings, stores, arguments.wait):
             return UNFINISHED
-        parts = bundle.of_requests(source, [arguments.record], tuple(_parts(arguments.record, found, fields)))
+        making = Making(
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), opened=tuple(_parts(arguments.record, found, fields))
+        )
+        parts = bundle.parts(source, bundle_selection.of_requests([arguments.record]), making)
         count = datadir.write_files(arguments.out, parts)
     print(f"{count} files in {arguments.out}; check them with: apostille verify {arguments.out}")
     return 0

@@ -66,8 +66,8 @@ GUARDS = (
     ),
     Guard(
         "privacy: an opened record is the one that was logged",
-        "audit/verify.py",
-        "if log is not None and entry.parse(log.entry(each.index)).digest.hex() != record.digest:",
+        "audit/bundle_check.py",
+        "if entries is not None and entry.parse(entries.entry(line.index)).digest.hex() != record.digest:",
         "if False:",
         f"{SHOWN}::test_an_opening_of_a_record_that_no_entry_has_does_not_verify",
     ),
