@@ -295,8 +295,9 @@ class Run:
         """What is kept is durable before the result that says so; what cannot be kept in time is not, and the answer goes on."""
         assert self.keeper is not None
         kept: tuple[str, ...] = ()
+        parcel = contents.parcel(self.flight.attempts, sent.size)
         try:
-            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(contents.parcel())), self.keep_s)
+            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(parcel)), self.keep_s)
         except (EvidenceUnavailable, TimeoutError):
             _log.warning("the content of `%s` is not kept", self.case.request_id)
         await self._record(ending, sent, kept)
