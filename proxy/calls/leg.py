@@ -72,6 +72,7 @@ class Leg:
         self._retried = False
         self._waiting = list(calls)
         self._ready: Trial | None = None
+        self._trials: list[Trial] = []
         self._reply = failed(calls[0], LegStatus.FAILED, NO_BUDGET)
 
     @property
@@ -93,6 +94,12 @@ class Leg:
         ready, self._ready = self._ready, None
         if ready is not None:
             ready.drop()
+
+    def cut(self, why: str) -> None:
+        """Put what is under way on record as cut; its task is cancelled by whoever calls this."""
+        self.drop()
+        for trial in self._trials:
+            trial.settle(LegStatus.CUT, why)
 
     async def run(self, send: Send[T]) -> Won[T] | Reply:
         """The first attempt that answers, or the last failure."""
@@ -213,7 +220,9 @@ class Leg:
             return None
         self._last = call
         self._number += 1
-        return Trial(flight, call, self._ask, self._number - 1, grant, permit, trigger=trigger, stream=self._stream)
+        trial = Trial(flight, call, self._ask, self._number - 1, grant, permit, trigger=trigger, stream=self._stream)
+        self._trials.append(trial)
+        return trial
 
     def _pass_over(self, call: AdmittedCall, reason: str) -> None:
         passed = PassedOver(leg=call.leg, deployment=call.deployment.id, reason=reason)
