@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from proxy.api.chat import ChatEndpoint
+from proxy.auth import Principal
 
 BODY = orjson.dumps({"model": "one", "messages": [{"role": "user", "content": "hello"}]})
 SCOPE = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": [], "client": None}
@@ -33,7 +34,7 @@ class Answering:
 
 async def answered(pipeline: Answering) -> None:
     """One request over the endpoint."""
-    principal = SimpleNamespace(tenant_id="de", signals=(), trusted=frozenset())
+    principal = Principal(tenant_id="de", key_id="k", signals=(), trusted=frozenset())
     snapshot = SimpleNamespace(
         authenticator=SimpleNamespace(principal=lambda *_: principal),
         settings=SimpleNamespace(server=SimpleNamespace(max_body_bytes=10_000, max_messages=10)),
