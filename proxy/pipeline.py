@@ -140,14 +140,17 @@ class Pipeline:
 
     async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
-        left = None
+        left: asyncio.CancelledError | None = None
         try:
             future = self._log.submit(pending)
-            try:
-                (decided,) = await asyncio.shield(future)
-            except asyncio.CancelledError as cause:
-                left = cause
-                (decided,) = await future
+            while True:
+                try:
+                    (decided,) = await asyncio.shield(future)
+                    break
+                except asyncio.CancelledError as cause:  # and perhaps once more, by a deadline or a server that stops
+                    if future.cancelled():
+                        raise
+                    left = left or cause
         except EvidenceUnavailable as error:
             raise unavailable(error) from error
         return decided, left

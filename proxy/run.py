@@ -96,7 +96,7 @@ class Run:
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
         why = self.flight.why_cut(cause)
-        await self.calls.finish(self.flight)
+        self.calls.finish(self.flight)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -120,7 +120,7 @@ class Run:
         except Exception:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
-                await self.calls.finish(self.flight)
+                self.calls.finish(self.flight)
                 await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
             raise
 
@@ -202,7 +202,7 @@ class Run:
                 ahead=() if replies else self._ahead(composition, admitted, step.asks),
             )
             replies += await self._tried(composition, settled)
-        await self.calls.finish(self.flight)
+        self.calls.finish(self.flight)
         found = next((r for r in replies if r.leg == step.leg), None)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)

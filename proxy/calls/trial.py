@@ -91,7 +91,9 @@ class Trial:
         return UpstreamRequest(body=self._body, stream=self._stream, timeout_s=self.call.deployment.timeout_ms / 1000)
 
     def note(self, chunk: bytes) -> None:
-        """Count what came back."""
+        """Count what came back; what comes after the record was taken is not part of it."""
+        if self._settled:
+            return
         self._hash.update(chunk)
         self.received += len(chunk)
         if self.flight.contents is not None:
