@@ -26,7 +26,7 @@ from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, OnRestricted, TaskClass
-from proxy.core.routing import router
+from proxy.core.routing import router, tasks
 from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
@@ -202,7 +202,7 @@ def _task(request: InferenceRequest, wanted: Intent) -> tuple[TaskClass, int, st
     if wanted.kind is IntentKind.NAMED:
         return TaskClass.GENERAL, 0, NO_ROUTER
     routed = router.classify(request.prompt)
-    return routed.task, routed.confidence, router.ROUTER_ID
+    return tasks.refined(routed.task, expected(request.prompt)), routed.confidence, router.ROUTER_ID
 
 
 def _question(

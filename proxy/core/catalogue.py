@@ -64,7 +64,7 @@ class Deployment:
     ``measured``: share of right answers per task class, in millionths, from an evaluation named in the catalogue file.
     ``api_key_env``: name of the environment variable that holds the credential; the value never enters a catalogue.
     ``regions``: declared processing regions, for records and people; the policy reads the facts, not this.
-    ``alternates``: declared substitutes, best first. ``typical_output_tokens``: of a worked answer, None if unknown.
+    ``alternates``: declared substitutes, best first. ``typical_output``: tokens of a worked answer per task class.
     """
 
     id: str
@@ -84,7 +84,21 @@ class Deployment:
     alternates: tuple[str, ...] = ()
     timeout_ms: int = 60_000
     latency_ms: int = 1_000
-    typical_output_tokens: int | None = None
+    typical_output: Mapping[TaskClass, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def share(self, task: TaskClass) -> int | None:
+        """Measured share of right answers, millionths; of the task's family where the task itself was not measured."""
+        return self.measured.get(task, self.measured.get(task.family))
+
+    @property
+    def longest_typical(self) -> int:
+        """Tokens of a worked answer to the task that takes most; 0 if unknown."""
+        return max(self.typical_output.values(), default=0)
+
+    def tokens_out(self, task: TaskClass) -> int | None:
+        """Tokens of a worked answer, None if unknown."""
+        found = self.typical_output
+        return found.get(task) or found.get(task.family) or found.get(TaskClass.GENERAL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
