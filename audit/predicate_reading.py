@@ -33,6 +33,7 @@ from audit.records import (
     Exclusion,
     Inputs,
     Position,
+    Preference,
     Refusal,
     ResultRecord,
     Shadow,
@@ -148,6 +149,17 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             min_panel=integer_or_none(chosen, "minPanel"),
             threshold=integer_or_none(chosen, "threshold"),
         ),
+        preference=optional(value, "preference", _preference_from) or Preference(),
+    )
+
+
+def _preference_from(value: Mapping[str, Any]) -> Preference:
+    return Preference(
+        quality=integer(value, "quality"),
+        cost=integer(value, "cost"),
+        latency=integer(value, "latency"),
+        ease=integer_or_none(value, "ease"),
+        usual_ease=integer_or_none(value, "usualEase"),
     )
 
 
@@ -233,4 +245,5 @@ def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
         answer_leg=text(value, "answerLeg"),
         gate=text(value, "gate"),
         flags=texts(value, "flags"),
+        confidence_method=text_or_none(value, "confidenceMethod") or "",
     )

@@ -29,6 +29,7 @@ from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls
 from proxy.clock import Clock
+from proxy.embedding import Encoder
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
 from proxy.settings import Settings
@@ -106,7 +107,9 @@ class Server:
     def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
-        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
+        routing = self._snapshot.settings.routing
+        encoder = Encoder(routing.embedding_ms / 1000) if routing.embedding else None
+        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock, encoder)
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -120,6 +123,8 @@ class Server:
                 for task in reloading:
                     task.cancel()
                 await asyncio.gather(*reloading, return_exceptions=True)
+                if encoder is not None:
+                    encoder.close()
                 await transports.aclose()
 
         current = activation.current

@@ -18,13 +18,14 @@ from policies import residency
 from policies.residency import Residency
 from proxy.calls import Calls, Flight, Hops
 from proxy.clock import Clock, instant, timestamp
-from proxy.core import budget, identifiers, provenance, receipt
+from proxy.core import budget, identifiers, intent, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.case import Caller, Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest, OnOutage
+from proxy.embedding import Encoder
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
@@ -38,7 +39,8 @@ EXPECTED_OUTPUT_TOKENS = 500
 class Pipeline:
     """Answers requests, each with the snapshot that it brings."""
 
-    def __init__(self, log: Log, calls: Calls, clock: Clock) -> None:
+    def __init__(self, log: Log, calls: Calls, clock: Clock, encoder: Encoder | None = None) -> None:
+        self._encoder = encoder
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -46,6 +48,8 @@ class Pipeline:
 
     async def answer(self, request: InferenceRequest, caller: Caller, current: Snapshot, exchange: Exchange) -> None:
         """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
+        routed = self._encoder is not None and intent.is_routed(request.model, current.rulebook.pipelines)
+        embedding = await self._encoder.of(request.prompt) if self._encoder is not None and routed else ()
         now_us = self._clock.unix_us()
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
@@ -53,6 +57,7 @@ class Pipeline:
             caller,
             current.rulebook,
             now=instant(now_us),
+            embedding=embedding,
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())

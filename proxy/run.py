@@ -358,6 +358,7 @@ def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
         threshold=plan.threshold,
         order_seed=int.from_bytes(randomness[:8], "big"),
         nonce=randomness[8:].hex(),
+        calibration=case.rulebook.calibration,
     )
 
 

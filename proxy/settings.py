@@ -105,6 +105,16 @@ class Substitution(_Strict):
     max_latency_ratio: float | None = Field(None, gt=0, description="most typical latency")
 
 
+class Preference(_Strict):
+    """What counts where the router picks one model (`apostille/auto`): parts of one sum."""
+
+    quality: float = Field(
+        1, ge=0, le=100, description="expected share of right answers, for how hard the prompt looks"
+    )
+    cost: float = Field(0, ge=0, le=100, description="cost of a typical answer, of the dearest permitted model's")
+    latency: float = Field(0, ge=0, le=100, description="typical latency, of the slowest permitted model's")
+
+
 class Tenant(_Strict):
     """One customer of the proxy: who may call, under which jurisdictions and packs."""
 
@@ -132,6 +142,7 @@ class Tenant(_Strict):
         description="a provider reports that it computed elsewhere than declared: `flag` it, or `withhold` the answer",
     )
     substitution: Substitution = Field(Substitution(), description="bounds of stand-ins that no catalogue declares")
+    preference: Preference = Field(Preference(), description="what counts where the router picks one model")
     purpose: str = Field("general", pattern=r"^[a-z][a-z0-9-]{0,63}$", description="declared purpose of processing")
     data_classes: tuple[str, ...] = Field((), description="data classes that every request of this tenant carries")
     human_oversight: bool = Field(False, description="a person reviews each answer before it has effect")
@@ -177,6 +188,20 @@ class Fusion(_Strict):
     threshold: float = Field(0.6, ge=0, le=1, description="confidence below which the gate asks more models")
     standard_cost_ratio: float = Field(0.64, gt=0, description="standard mode: most of the best model's cost")
     high_cost_ratio: float = Field(1.36, gt=0, description="high-precision mode: most of the best model's cost")
+
+
+class Routing(_Strict):
+    """How a prompt's task is told, where the client named no model."""
+
+    model_file: Path | None = Field(
+        None, description="router that `apostille train-router` wrote; null: the one that ships with the package"
+    )
+    embedding: bool = Field(
+        False, description="read prompts with a sentence encoder too (extra `embedding`): fewer errors, more time"
+    )
+    embedding_ms: int = Field(
+        250, ge=1, le=10_000, description="how long a request waits for its embedding; later the prompt alone is read"
+    )
 
 
 class Pipeline(_Strict):
@@ -234,6 +259,7 @@ class Settings(_Strict):
     jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
     traces: Traces = Field(Traces(), description="OpenTelemetry export")
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
+    routing: Routing = Field(Routing(), description="how the task of a prompt is told")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
 
     def catalogue_files(self) -> tuple[Path, ...]:
@@ -305,6 +331,9 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                 }
             ),
             "policy": _anchored_policy(settings.policy, base),
+            "routing": settings.routing.model_copy(
+                update={"model_file": settings.routing.model_file and base / settings.routing.model_file}
+            ),
         }
     )
 

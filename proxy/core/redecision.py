@@ -66,6 +66,7 @@ def inputs(case: Case) -> Inputs:
         comparable=question.comparable,
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
+        preference=question.preference,
         composition=Composition(
             mode=options.mode,
             panel=options.panel or (),
@@ -176,6 +177,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         on_outage=OnOutage(found.on_outage),
         on_refusal=OnRefusal(found.on_provider_refusal),
         bounds=found.bounds,
+        preference=found.preference,
     )
 
 

@@ -15,8 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from proxy import router_file
 from proxy.core.aggregation.expected import expected
-from proxy.core.routing import router
+from proxy.core.routing.router import classify
 from proxy.errors import ConfigurationError
 from proxy.evaluation import figures, harness, offline, recorded
 from proxy.evaluation.figures import Compared
@@ -53,7 +54,7 @@ def documents(recording: Recording, fit: Sequence[Item], ports: dict[str, int]) 
         info = recording.models[name]
         by_task: dict[str, list[Item]] = {}
         for item in fit:
-            by_task.setdefault(router.classify(item.prompt).task.value, []).append(item)
+            by_task.setdefault(classify(router_file.shipped(), item.prompt).task.value, []).append(item)
         tokens = [recording.answers[name, item.key].tokens_out for item in fit]
         deployments[f"{info.vendor}/{name}"] = deployment(
             f"http://127.0.0.1:{ports[info.vendor]}/v1",
