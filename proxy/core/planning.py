@@ -7,14 +7,14 @@ happen); ``enforcement`` compares the two, so that exclusions name what would ha
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.records import Bounds
+from audit.records import Bounds, Preference
 from audit.vocabulary import MILLIONTHS, Role
 from proxy.core import seats
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, TaskClass
-from proxy.core.routing import cascade
+from proxy.core.routing import cascade, preferred
 from proxy.core.routing.cascade import Expert, Mode
 from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
@@ -30,6 +30,7 @@ MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
 
 NO_BOUNDS = Bounds()
+QUALITY_FIRST = Preference()
 
 Allowed = Callable[[Deployment], bool]
 
@@ -67,6 +68,7 @@ class Question:
     on_refusal: OnRefusal = OnRefusal.REFUSE
     bounds: Bounds = NO_BOUNDS
     open_circuits: frozenset[str] = frozenset()
+    preference: Preference = QUALITY_FIRST
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
@@ -84,7 +86,12 @@ def plan(question: Question, allowed: Allowed) -> Plan | None:
         case IntentKind.NAMED:
             return _named(question, allowed)
         case IntentKind.AUTO:
-            return _single(question, ranked(question, filter(allowed, question.pool())))
+            pool = tuple(filter(allowed, question.pool()))
+            experts = tuple(expert(each, question.task) for each in pool)
+            order = preferred.order(experts, question.preference)
+            if order is None:
+                return _single(question, ranked(question, pool))
+            return _single(question, [pool[i] for i in order])
         case IntentKind.COMPOSITE:
             return _composite(question, allowed)
 

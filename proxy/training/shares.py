@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from audit.vocabulary import MILLIONTHS
+from proxy import router_file
 from proxy.core.aggregation.expected import expected
 from proxy.core.request import TaskClass
-from proxy.core.routing import router, tasks
+from proxy.core.routing import tasks
+from proxy.core.routing.router import classify
 from proxy.errors import ConfigurationError
 from proxy.evaluation import recorded
 from proxy.evaluation.recorded import Answered, Item, Recording
@@ -36,7 +38,8 @@ TaskOf = Callable[[str], TaskClass]
 
 def task_of(prompt: str) -> TaskClass:
     """The class of a prompt, as the running proxy finds it."""
-    return tasks.refined(router.classify(prompt).task, expected(prompt))
+    routed = classify(router_file.shipped(), prompt)
+    return tasks.refined(routed.task, expected(prompt), hard=routed.ease < tasks.EASY)
 
 
 @dataclass(frozen=True, slots=True)
