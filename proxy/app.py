@@ -31,6 +31,7 @@ from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
+from proxy.embedding import Encoder
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
 from proxy.sandbox.runner import Limits, Sandbox
@@ -120,7 +121,16 @@ class Server:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
         monitor = Monitor(clock.monotonic_us)
-        pipeline = Pipeline(log, Calls(transports, monitor), clock, _sandbox(self._settings.sandbox), keeper)
+        routing = self._snapshot.settings.routing
+        encoder = Encoder(routing.embedding_ms / 1000) if routing.embedding else None
+        pipeline = Pipeline(
+            log,
+            Calls(transports, monitor),
+            clock,
+            sandbox=_sandbox(self._settings.sandbox),
+            keeper=keeper,
+            encoder=encoder,
+        )
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -134,6 +144,8 @@ class Server:
                 for task in reloading:
                     task.cancel()
                 await asyncio.gather(*reloading, return_exceptions=True)
+                if encoder is not None:
+                    encoder.close()
                 await transports.aclose()
 
         current = activation.current

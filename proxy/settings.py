@@ -105,6 +105,16 @@ class Substitution(_Strict):
     max_latency_ratio: float | None = Field(None, gt=0, description="most typical latency")
 
 
+class Preference(_Strict):
+    """What counts where the router picks one model (`apostille/auto`): parts of one sum."""
+
+    quality: float = Field(
+        1, ge=0, le=100, description="expected share of right answers, for how hard the prompt looks"
+    )
+    cost: float = Field(0, ge=0, le=100, description="cost of a typical answer, of the dearest permitted model's")
+    latency: float = Field(0, ge=0, le=100, description="typical latency, of the slowest permitted model's")
+
+
 class Tenant(_Strict):
     """One customer of the proxy: who may call, under which jurisdictions and packs."""
 
@@ -132,6 +142,7 @@ class Tenant(_Strict):
         description="a provider reports that it computed elsewhere than declared: `flag` it, or `withhold` the answer",
     )
     substitution: Substitution = Field(Substitution(), description="bounds of stand-ins that no catalogue declares")
+    preference: Preference = Field(Preference(), description="what counts where the router picks one model")
     purpose: str = Field("general", pattern=r"^[a-z][a-z0-9-]{0,63}$", description="declared purpose of processing")
     data_classes: tuple[str, ...] = Field((), description="data classes that every request of this tenant carries")
     human_oversight: bool = Field(False, description="a person reviews each answer before it has effect")
@@ -228,6 +239,20 @@ class SandboxSettings(_Strict):
     )
 
 
+class Routing(_Strict):
+    """How a prompt's task is told, where the client named no model."""
+
+    model_file: Path | None = Field(
+        None, description="router that `apostille train-router` wrote; null: the one that ships with the package"
+    )
+    embedding: bool = Field(
+        False, description="read prompts with a sentence encoder too (extra `embedding`): fewer errors, more time"
+    )
+    embedding_ms: int = Field(
+        250, ge=1, le=10_000, description="how long a request waits for its embedding; later the prompt alone is read"
+    )
+
+
 class Pipeline(_Strict):
     """A declared composition: full control without code."""
 
@@ -310,6 +335,7 @@ class Settings(_Strict):
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
     calls: CallSettings = Field(CallSettings(), description="how deployments are called")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
+    routing: Routing = Field(Routing(), description="how the task of a prompt is told")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
 
     @model_validator(mode="after")
@@ -398,6 +424,9 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                     for name in ("path", "keys_path", "key_file")
                     if (place := getattr(settings.content, name)) is not None
                 }
+            ),
+            "routing": settings.routing.model_copy(
+                update={"model_file": settings.routing.model_file and base / settings.routing.model_file}
             ),
         }
     )

@@ -191,7 +191,7 @@ class Trial:
             return reported
         written = self.received // CHARACTERS_PER_TOKEN
         if unanswered and self._request_commitment and not self._stream:
-            written = max(written, self.call.deployment.typical_output_tokens or TOKENS_OUT)
+            written = max(written, self.call.deployment.longest_typical or TOKENS_OUT)
         elif not self.received and not (unanswered and self._request_commitment):
             return Usage()
         return Usage(tokens_in=self._prompt_tokens(), tokens_out=min(written, self._allowance()), estimated=True)
