@@ -14,7 +14,7 @@ from audit.administration import KeyEvent
 from audit.dsse import Envelope
 from audit.keys import Authority, P256Signer
 from audit.records import Anchor, Position
-from audit.storage.sqlite import Row
+from audit.storage.base import Row
 from audit.vocabulary import RecordKind, Sha256Hex
 
 _SEAL = object()
@@ -31,12 +31,13 @@ Build = Callable[[Position, Anchor | None], bytes]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
     """A record that waits for its place. ``build`` renders the statement; it runs on the writer's thread, so that the
-    sequence has no gaps, and must neither block nor have effects.
+    sequence has no gaps, and must neither block nor have effects. ``scopes``: names of the logs it goes into besides the main one.
     """
 
     request_id: str
     kind: RecordKind
     build: Build
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,4 +122,13 @@ class Recorder:
             seal=_SEAL,
         )
         leaf = entry.encode(envelope, self._signer.public_der)
-        return appended, (pending.request_id, pending.kind.value, self.epoch, seq, envelope.raw, leaf)
+        row = Row(
+            request_id=pending.request_id,
+            kind=pending.kind.value,
+            epoch=self.epoch,
+            seq=seq,
+            envelope=envelope.raw,
+            leaf=leaf,
+            scopes=pending.scopes,
+        )
+        return appended, row

@@ -19,8 +19,8 @@ from audit import checkpoint, tiles
 from audit.checkpoint import Checkpoint
 from audit.errors import HistoryError, MalformedError, VerificationError
 from audit.keys import LogSigner
+from audit.storage.base import MAIN, RecordStore, Sequenced
 from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Sequenced, Store
 from audit.tiles import WIDTH, TreeEdge
 
 MAX_BATCH = 8192
@@ -32,32 +32,46 @@ Cosign = Callable[[str, Checkpoint], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A sequenced batch that is to be written: files in order, then the checkpoint."""
+    """A sequenced batch of one log that is to be written: files in order, then the checkpoint."""
 
+    log: str = MAIN
     files: Sequence[tuple[str, bytes]]
     note: str
     tree: Checkpoint
 
 
-def sequence(store: Store, edge: TreeEdge, signer: LogSigner) -> tuple[TreeEdge, Publication] | None:
-    """Steps 1 to 3; None if every row has its place. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
-    rows = store.unsequenced(MAX_BATCH)
+def sequence(
+    store: RecordStore, edge: TreeEdge, signer: LogSigner, log: str = MAIN
+) -> tuple[TreeEdge, Publication] | None:
+    """Steps 1 to 3 of one log; None if every row has its place. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
+    found = prepare(store, edge, signer, log)
+    if found is None:
+        return None
+    grown, publication, batch = found
+    store.sequence([batch])
+    return grown, publication
+
+
+def prepare(
+    store: RecordStore, edge: TreeEdge, signer: LogSigner, log: str
+) -> tuple[TreeEdge, Publication, Sequenced] | None:
+    """Steps 1 and 2: what step 3 commits; None if every row has its place."""
+    rows = store.unsequenced(log, MAX_BATCH)
     if not rows:
         return None
     grown, files = edge.grow([leaf for _, leaf in rows])
     tree = Checkpoint(origin=signer.name, size=grown.size, root=grown.root())
     note = checkpoint.sign(tree, signer)
     staged = tuple(files.items())
-    store.sequence(
-        Sequenced(
-            ids=[identifier for identifier, _ in rows],
-            old_size=edge.size,
-            size=grown.size,
-            checkpoint=note,
-            files=staged,
-        )
+    batch = Sequenced(
+        log=log,
+        ids=[identifier for identifier, _ in rows],
+        old_size=edge.size,
+        size=grown.size,
+        checkpoint=note,
+        files=staged,
     )
-    return grown, Publication(files=staged, note=note, tree=tree)
+    return grown, Publication(log=log, files=staged, note=note, tree=tree), batch
 
 
 def unwitnessed(note: str, _: Checkpoint) -> str:
@@ -84,7 +98,11 @@ def _replace(publication: Publication, directory: TileDirectory, cosign: Cosign)
 
 
 def resume(
-    store: Store, directory: TileDirectory, signer: LogSigner, cosign: Cosign = unwitnessed
+    store: RecordStore,
+    directory: TileDirectory,
+    signer: LogSigner,
+    cosign: Cosign = unwitnessed,
+    log: str = MAIN,
 ) -> tuple[TreeEdge, Checkpoint]:
     """The state in which a writer may go on: staged files written, database and published log in agreement.
 
@@ -92,18 +110,18 @@ def resume(
     backup), the tiles do not lead to the root that was signed, or a witness knows another history (what ``cosign`` raises).
     Then nothing may be signed until a person has looked, and nothing new is published.
     """
-    size, note = store.head()
+    size, note = store.head(log)
     tree = _own(note.encode(), signer, "database")
     if tree.size != size:
         raise HistoryError(f"expected a checkpoint of {size} entries in the database, got one of {tree.size}")
-    staged = store.staged()
-    publication = Publication(files=staged, note=note, tree=tree)
+    staged = store.staged(log)
+    publication = Publication(log=log, files=staged, note=note, tree=tree)
     _write(publication, directory)
     _check_published(tree, directory, signer, unfinished=bool(staged))
     edge = _edge(tree, directory)
     _replace(publication, directory, cosign)
     if staged:
-        store.unstage()
+        store.unstage([log])
     return edge, tree
 
 

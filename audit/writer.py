@@ -21,8 +21,8 @@ from audit.keys import LogSigner
 from audit.recording import Appended, Pending, Recorder
 from audit.records import Anchor
 from audit.sequencer import Publication
+from audit.storage.base import RecordStore, Row
 from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Row, Store
 from audit.tiles import TreeEdge
 from audit.vocabulary import RecordKind, Sha256Hex
 from audit.witnessing import QUORUM, Witnesses
@@ -55,7 +55,7 @@ class Writer:
     Everything but ``submit``, ``state``, ``published``, ``stop`` belongs to the two threads. ``on_published`` gets the new size.
     """
 
-    store: Store
+    store: RecordStore
     directory: TileDirectory
     recorder: Recorder
     log_key: LogSigner

@@ -4,7 +4,7 @@ The schema is stated once, as SQLModel classes; the writer executes statements t
 no object-relational layer belongs on the way of every record.
 """
 
-from sqlalchemy import Dialect, LargeBinary, MetaData, Table
+from sqlalchemy import Dialect, Index, LargeBinary, MetaData, Table, UniqueConstraint, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Column, Field, SQLModel
@@ -29,18 +29,43 @@ class Rec(Base, table=True):
     idx: int | None = Field(default=None, unique=True)
 
 
-class Head(Base, table=True):
-    """The one row that is compared and swapped: size and signed checkpoint of the log."""
+class Member(Base, table=True):
+    """That a record is in the log of a scope. ``idx``: its place there, null until sequenced.
 
-    id: int = Field(default=1, primary_key=True)
+    The partial index holds what waits for a place, however large the logs are.
+    """
+
+    __table_args__ = (
+        UniqueConstraint("log", "idx"),
+        Index(
+            "ix_member_waiting",
+            "log",
+            "rec_id",
+            sqlite_where=text("idx IS NULL"),
+            postgresql_where=text("idx IS NULL"),
+        ),
+        {"sqlite_with_rowid": False},
+    )
+
+    log: str = Field(primary_key=True)
+    rec_id: int = Field(primary_key=True, foreign_key="rec.id")
+    idx: int | None = None
+
+
+class Head(Base, table=True):
+    """The row of each log that is compared and swapped: size and signed checkpoint. The main log's name is empty."""
+
+    log: str = Field(primary_key=True)
     size: int
     checkpoint: str
 
 
 class Staged(Base, table=True):
-    """Files of a sequenced batch that may not be on disk yet."""
+    """Files of a sequenced batch that may not be on disk yet. ``place``: the order in which to write them."""
 
+    log: str = Field(primary_key=True)
     path: str = Field(primary_key=True)
+    place: int
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
