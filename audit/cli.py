@@ -14,7 +14,7 @@ from pathlib import Path
 
 from audit import bundle, canonical, layout
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
+from audit.datadir import DataDirectory, directory_files, is_data_directory, open_directory
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
@@ -114,9 +114,9 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         return verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress), trust
     if (target / "checkpoint").is_file():
         return _verify_public_log(target, trust, asked, earlier, progress)
-    if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
+    if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
-    data = target if (target / DATABASE).is_file() else _data_directory(arguments.data)
+    data = target if is_data_directory(target) else _data_directory(arguments.data)
     with closing(open_directory(data)) as source:
         own = trust or _trust(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:

@@ -1,7 +1,8 @@
 """The data directory, read only: the record store by ``sqlite3`` in read-only mode, everything else as plain files.
 
-Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write,
-and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
+Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Where the records are on
+PostgreSQL, ``store.json`` says so instead of ``apostille.db``. Nothing here can write, and no private key is ever read. Imports
+the standard library only, so that verifying needs no database package; PostgreSQL's driver is loaded where it is needed.
 """
 
 import hashlib
@@ -10,11 +11,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from audit import layout
 from audit.bundle import CHUNK, StoredRecord
 from audit.errors import UnreadableError
 from audit.files import Files
+from audit.storage import address as addresses
+from audit.storage.address import StoreAddress
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
@@ -44,12 +48,47 @@ def directory_files(root: Path) -> Files:
     return Files(read=read, listing=listing, digest_of=digest)
 
 
+def is_data_directory(root: Path) -> bool:
+    """Whether a folder has a record store, or says where it is."""
+    return (root / DATABASE).is_file() or (root / addresses.STORE).is_file()
+
+
+class Records(Protocol):
+    """A record store that is read."""
+
+    def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
+        """Rows of a query, whose placeholders are question marks; raises ``UnreadableError``."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRecords:
+    """The SQLite file in the directory."""
+
+    database: sqlite3.Connection
+
+    def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
+        """Rows of a query; raises ``UnreadableError``."""
+        try:
+            yield from self.database.execute(query, arguments)
+        except sqlite3.Error as cause:
+            raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     """A data directory opened for reading; a ``bundle.Source``."""
 
     root: Path
-    database: sqlite3.Connection
+    database: Records
 
     @property
     def files(self) -> Files:
@@ -93,10 +132,7 @@ class DataDirectory:
                 yield chunk
 
     def _rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
-        try:
-            yield from self.database.execute(query, arguments)
-        except sqlite3.Error as cause:
-            raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
+        return self.database.rows(query, *arguments)
 
     def close(self) -> None:
         """Close the record store."""
@@ -117,6 +153,9 @@ def _stored(row: tuple[object, ...]) -> StoredRecord:
 
 def open_directory(root: Path) -> DataDirectory:
     """The data directory at ``root``; raises ``UnreadableError`` if there is none or its store cannot be opened."""
+    shared = addresses.of_directory(root)
+    if shared is not None:
+        return DataDirectory(root=root, database=_shared(shared))
     place = root / DATABASE
     if not place.is_file():
         raise UnreadableError(f"expected a data directory with `{DATABASE}` at `{root}`, got none")
@@ -127,4 +166,12 @@ def open_directory(root: Path) -> DataDirectory:
         database.execute("PRAGMA query_only = ON")
     except sqlite3.Error as cause:
         raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
-    return DataDirectory(root=root, database=database)
+    return DataDirectory(root=root, database=EmbeddedRecords(database))
+
+
+def _shared(address: StoreAddress) -> Records:
+    try:
+        from audit.storage.postgres_reading import PostgresRecords
+    except ImportError:
+        raise UnreadableError("expected the extra `postgres` to be installed with the package") from None
+    return PostgresRecords(address)

@@ -21,8 +21,10 @@ from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
 from audit.storage import directory as storage
-from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Store
+from audit.storage import opening
+from audit.storage.base import RecordStore
+from audit.storage.directory import LOCK, TileDirectory
+from audit.storage.opening import Shared
 from audit.vocabulary import RecordKind
 from audit.witnessing import Witnesses, WitnessStatus
 from audit.writer import Item, Writer
@@ -31,7 +33,6 @@ __all__ = ["Appended", "Log", "Pending"]
 
 ROOT_KEY = "root.key.pem"
 LOG_KEY = "log.key.pem"
-LOCK = "lock"
 INSTANCE = "instance"
 RECOVERED = "recovered_to"
 LOG_START_ID = "log-start"
@@ -47,11 +48,12 @@ def utc_now() -> datetime:
 class Log:
     """An open log. Made by ``open``; one process at a time holds a data directory."""
 
-    def __init__(self, root: Path, writer: Writer, store: Store, lock: int, deadline_s: float) -> None:
+    def __init__(self, root: Path, writer: Writer, store: RecordStore, lock: int | None, deadline_s: float) -> None:
         self._root = root
         self._writer = writer
         self._store = store
         self._lock = lock
+        self._closed = False
         self._deadline_s = deadline_s
         self._listeners: list[Callable[[int], None]] = []
 
@@ -65,20 +67,21 @@ class Log:
         deadline_s: float = 2.0,
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
+        shared: Shared | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
         Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong; and
         ``EvidenceUnavailable`` if too few witnesses of a required quorum could be asked.
         """
-        if not (root / datadir.DATABASE).is_file():
+        if not datadir.is_data_directory(root):
             raise HistoryError(
                 f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing"
             )
         signer, authority = _keys(root / layout.KEYS)
-        lock = storage.lock(root / LOCK)
+        lock = None if shared else storage.lock(root / LOCK)
         try:
-            store = Store(root / datadir.DATABASE)
+            store = opening.open_store(root, shared)
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
             edge, tree = sequencer.resume(
@@ -106,7 +109,8 @@ class Log:
             orphans = store.orphans(int(store.meta(RECOVERED) or 0))
             fresh = store.last_id() == 0
         except BaseException:
-            os.close(lock)
+            if lock is not None:
+                os.close(lock)
             raise
         writer.start()
         if fresh:
@@ -163,15 +167,16 @@ class Log:
 
     def close(self) -> None:
         """Drain, publish, and let go of the directory. Safe to call twice."""
-        if self._lock < 0:
+        if self._closed:
             return
+        self._closed = True
         self._writer.stop()
         self._writer.witnesses.close()
         if self._writer.state == "ok":
             self._store.set_meta(RECOVERED, str(self._store.last_id()))
         self._store.close()
-        os.close(self._lock)
-        self._lock = -1
+        if self._lock is not None:
+            os.close(self._lock)
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -245,7 +250,7 @@ def _done(item: Item, timer: asyncio.TimerHandle) -> None:
     item.abandoned = item.abandoned or item.future.cancelled()
 
 
-def _new_instance(store: Store) -> str:
+def _new_instance(store: RecordStore) -> str:
     instance = f"i-{secrets.token_hex(8)}"
     store.set_meta(INSTANCE, instance)
     return instance

@@ -5,7 +5,7 @@ an answer. The ``Recorder`` signs with a key of its own start, certified by the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from audit.administration import KeyEvent
 from audit.dsse import Envelope
 from audit.keys import Authority, P256Signer
 from audit.records import Anchor, Position
-from audit.storage.base import Row
+from audit.storage.base import Kept, Row
 from audit.vocabulary import RecordKind, Sha256Hex
 
 _SEAL = object()
@@ -42,18 +42,24 @@ class Pending:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """A signed record that is on disk. Cannot be made outside this module."""
+    """A signed record that is on disk, in the record store or on this machine. Cannot be made outside this module."""
 
     request_id: str
     kind: RecordKind
     envelope: Envelope
     pae_digest: Sha256Hex
     position: Position
+    kept: Kept = Kept.STORE
     seal: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.seal is not _SEAL:
             raise PermissionError("an appended record is made by the log's writer only")
+
+
+def at_place(appended: Appended, kept: Kept) -> Appended:
+    """The same record, with where it is durable."""
+    return appended if kept is appended.kept else replace(appended, kept=kept)
 
 
 def rfc3339(moment: datetime) -> str:

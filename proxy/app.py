@@ -23,6 +23,7 @@ from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
 from proxy import settings as configuration
+from proxy import shared_store
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
 from proxy.api import errors, health, log_files, models, records
@@ -70,6 +71,7 @@ class Server:
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
+            shared=shared_store.shared(settings.storage),
         )
         traces = _traces(settings, log)
         try:

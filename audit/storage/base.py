@@ -7,6 +7,7 @@ Every method raises ``EvidenceUnavailable`` if the store cannot do it now. One t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 MAIN = ""
@@ -23,6 +24,13 @@ class Row(NamedTuple):
     envelope: bytes
     leaf: bytes
     scopes: tuple[str, ...] = ()
+
+
+class Kept(StrEnum):
+    """Where rows are durable: in the record store, or on this machine until the store takes them."""
+
+    STORE = "store"
+    LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +56,28 @@ class RecordStore(Protocol):
         """Close the connection; nothing is lost by it."""
         ...
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    @property
+    def away(self) -> bool:
+        """Whether rows are kept on this machine, because the store does not answer; then nothing but ``insert`` works."""
+        ...
+
+    @property
+    def spooled(self) -> int:
+        """Rows that are durable on this machine and not in the store yet."""
+        ...
+
+    def lead(self) -> int:
+        """Become, or stay, the one process that sequences: the number of its term, or 0 where another process is.
+
+        A new number says that others may have sequenced since the last one.
+        """
+        ...
+
+    def step_down(self) -> None:
+        """Let another process sequence, where there can be one."""
+        ...
+
+    def insert(self, rows: Sequence[Row]) -> Kept:
         """Make rows durable with their memberships, all or none."""
         ...
 
@@ -108,4 +137,27 @@ class RecordStore(Protocol):
 
     def set_meta(self, key: str, value: str) -> None:
         """State a fact about the store."""
+        ...
+
+
+class TileStore(Protocol):
+    """Where the files of one log are: tiles that never change, and its checkpoint. Methods raise ``OSError``."""
+
+    def read(self, path: str) -> bytes:
+        """Content of a file; raises ``FileNotFoundError``."""
+        ...
+
+    def write_tile(self, path: str, content: bytes) -> None:
+        """Write one immutable file, durably. Raises ``HistoryError`` (``tile-changed``) if it is there with another content."""
+        ...
+
+    def replace_checkpoint(self, note: str) -> None:
+        """Publish a checkpoint. Raises ``HistoryError`` (``log-ahead``) if a larger one, or another of that size, is published.
+
+        Compared and replaced as one, whoever else does the same. Signature lines that the same checkpoint carries stay on it.
+        """
+        ...
+
+    def drop_partials(self, path: str) -> None:
+        """Delete the partial forms of a full tile, if this store keeps them."""
         ...

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from audit.errors import EvidenceUnavailable, HistoryError
-from audit.storage import migration
-from audit.storage.base import MAIN, Row, Sequenced
+from audit.storage import schema
+from audit.storage.base import MAIN, Kept, Row, Sequenced
 
 _INSERT = "INSERT INTO rec (request_id, kind, epoch, seq, env, leaf) VALUES "
 _VALUES = "(?, ?, ?, ?, ?, ?)"
@@ -29,13 +29,12 @@ class Store:
     """The writing connection. Not safe under threads: one thread owns it."""
 
     def __init__(self, path: Path) -> None:
-        """Takes up a store of an earlier version. Raises ``HistoryError`` (``store-version``) for a later one."""
+        """Raises ``HistoryError``: ``schema-older``, ``schema-newer``, ``schema-missing``."""
         self._path = path
         self._connection = _connect(path)
         try:
-            with self._transaction() as connection:
-                migration.migrate(connection)
-        except BaseException:
+            schema.check(_revisions(self._connection))
+        except HistoryError:
             self._connection.close()
             raise
 
@@ -51,7 +50,6 @@ class Store:
                 for statement in ddl:
                     connection.execute(statement)
                 connection.execute("INSERT INTO head (log, size, checkpoint) VALUES (?, 0, ?)", (MAIN, checkpoint))
-                connection.execute(f"PRAGMA user_version = {migration.VERSION}")
                 connection.execute("COMMIT")
             finally:
                 connection.close()
@@ -88,7 +86,17 @@ class Store:
             _roll_back(connection)
             raise
 
-    def insert(self, rows: Sequence[Row]) -> None:
+    away = False
+    spooled = 0
+
+    def lead(self) -> int:
+        """One process holds the data directory, for one term."""
+        return 1
+
+    def step_down(self) -> None:
+        """Nobody else could sequence."""
+
+    def insert(self, rows: Sequence[Row]) -> Kept:
         """Make rows durable with their memberships, all or none."""
         with self._transaction() as connection:
             for start in range(0, len(rows), ROWS_AT_ONCE):
@@ -99,6 +107,7 @@ class Store:
                 assert last is not None
                 first = last - len(part) + 1  # SQLite gives the next ids, and nobody else writes
                 _join(connection, [(log, first + i) for i, row in enumerate(part) for log in row.scopes])
+        return Kept.STORE
 
     def logs(self) -> list[str]:
         """Names of the logs that have a head, the main one first."""
@@ -195,6 +204,18 @@ def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "mmap_size = 0", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _revisions(connection: sqlite3.Connection) -> list[str]:
+    """Revisions of the schema that a database has; none where it is empty."""
+    try:
+        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if schema.TABLE in tables:
+            return [str(each) for (each,) in connection.execute(f"SELECT version_num FROM {schema.TABLE}")]  # noqa: S608
+        ((found,),) = connection.execute("PRAGMA user_version").fetchall()
+    except sqlite3.Error as cause:
+        raise EvidenceUnavailable(f"the record store cannot be read: {cause}") from cause
+    return [schema.LEGACY.get(found, f"version {found}")] if "rec" in tables else []
 
 
 def _join(connection: sqlite3.Connection, members: Sequence[tuple[str, int]]) -> None:

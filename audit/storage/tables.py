@@ -4,10 +4,26 @@ The schema is stated once, as SQLModel classes; the writer executes statements t
 no object-relational layer belongs on the way of every record.
 """
 
-from sqlalchemy import Dialect, Index, LargeBinary, MetaData, Table, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import Column, Field, SQLModel
+
+from audit.storage import schema
+
+BIG = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite's integers have 64 bits, and it numbers rows only where the type is called INTEGER."""
 
 
 class Base(SQLModel):
@@ -19,14 +35,16 @@ class Base(SQLModel):
 class Rec(Base, table=True):
     """A signed record. ``env``: envelope; ``leaf``: log entry; ``idx``: place in the log, null until sequenced."""
 
-    id: int | None = Field(default=None, primary_key=True)
+    __table_args__ = (Index("ix_rec_number", "epoch", "seq", unique=True),)
+
+    id: int | None = Field(default=None, sa_column=Column(BIG, primary_key=True))
     request_id: str = Field(index=True)
     kind: str
     epoch: str
-    seq: int
+    seq: int = Field(sa_column=Column(BIG, nullable=False))
     env: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     leaf: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
-    idx: int | None = Field(default=None, unique=True)
+    idx: int | None = Field(default=None, sa_column=Column(BIG, unique=True))
 
 
 class Member(Base, table=True):
@@ -48,15 +66,15 @@ class Member(Base, table=True):
     )
 
     log: str = Field(primary_key=True)
-    rec_id: int = Field(primary_key=True, foreign_key="rec.id")
-    idx: int | None = None
+    rec_id: int = Field(sa_column=Column(BIG, ForeignKey("rec.id"), primary_key=True))
+    idx: int | None = Field(default=None, sa_column=Column(BIG))
 
 
 class Head(Base, table=True):
     """The row of each log that is compared and swapped: size and signed checkpoint. The main log's name is empty."""
 
     log: str = Field(primary_key=True)
-    size: int
+    size: int = Field(sa_column=Column(BIG, nullable=False))
     checkpoint: str
 
 
@@ -65,8 +83,15 @@ class Staged(Base, table=True):
 
     log: str = Field(primary_key=True)
     path: str = Field(primary_key=True)
-    place: int
+    place: int = Field(sa_column=Column(BIG, nullable=False))
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class Epoch(Base, table=True):
+    """Which instance an epoch is of. Only PostgreSQL, where instances share a store, has rows here."""
+
+    epoch: str = Field(primary_key=True)
+    instance: str
 
 
 class Meta(Base, table=True):
@@ -76,6 +101,11 @@ class Meta(Base, table=True):
     value: str
 
 
+_VERSION_TABLE = (
+    f"CREATE TABLE {schema.TABLE} (version_num VARCHAR(32) NOT NULL,"
+    f" CONSTRAINT {schema.TABLE}_pkc PRIMARY KEY (version_num))"
+)
+"""Alembic's own table, as Alembic makes it."""
 _DIALECT: Dialect = sqlite.dialect()
 
 
@@ -87,9 +117,11 @@ def table(model: type[SQLModel]) -> Table:
 
 
 def ddl() -> tuple[str, ...]:
-    """Statements that create everything, for SQLite."""
+    """Statements that create everything, for SQLite, in the current version of the schema."""
     statements = []
     for each in Base.metadata.sorted_tables:
         statements.append(str(CreateTable(each).compile(dialect=_DIALECT)))
         statements += [str(CreateIndex(index).compile(dialect=_DIALECT)) for index in each.indexes]
+    statements.append(_VERSION_TABLE)
+    statements.append(f"INSERT INTO {schema.TABLE} (version_num) VALUES ('{schema.CURRENT}')")  # noqa: S608  # our own names
     return tuple(statements)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from audit import datadir, founding
-from audit.errors import HistoryError
+from audit.errors import EvidenceUnavailable, HistoryError
 from audit.log import Log
-from audit.storage import migration, tables
+from audit.storage import migrating, schema, tables
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.sqlite import ROWS_AT_ONCE, Store
 from tests.unit.audit.test_log import ORIGIN, decision, entries, rows
@@ -77,17 +77,39 @@ def test_memberships_of_a_large_group_belong_to_their_own_records(store: Store) 
     ]
 
 
-def test_a_store_of_one_log_is_taken_up_where_it_was_left(tmp_path: Path) -> None:
+def test_a_store_of_one_log_says_what_to_do_and_is_migrated_where_it_was_left(tmp_path: Path) -> None:
     root = tmp_path / "data"
     founding.init(root, origin=ORIGIN)
     _back_to_one_log(root / datadir.DATABASE, tmp_path / "old")
+    with pytest.raises(HistoryError, match="apostille migrate") as caught:
+        Log.open(root)
+    assert caught.value.code == "schema-older"
+    assert migrating.sqlite(root / datadir.DATABASE) == ("0002", "0003")
+    assert migrating.sqlite(root / datadir.DATABASE) == ()
     opened = Log.open(root, publish_interval_s=0.02)
     opened.append_now(decision("r-1"))
     opened.close()
     assert len(entries(root)) == len(rows(root)) == 4
-    fresh = tmp_path / "fresh"
-    Store.create(fresh, tables.ddl(), checkpoint="")
-    assert _schema(root / datadir.DATABASE) == _schema(fresh)
+
+
+def test_a_new_store_and_a_migrated_one_are_alike(tmp_path: Path) -> None:
+    Store.create(tmp_path / "new", tables.ddl(), checkpoint="")
+    sqlite3.connect(tmp_path / "empty").close()
+    assert migrating.sqlite(tmp_path / "empty") == schema.REVISIONS
+    assert _schema(tmp_path / "empty") == _schema(tmp_path / "new")
+
+
+def test_a_migration_that_cannot_be_finished_changes_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    founding.init(root, origin=ORIGIN)
+    place = root / datadir.DATABASE
+    _back_to_one_log(place, tmp_path / "old")
+    with sqlite3.connect(place) as database:
+        database.execute("UPDATE rec SET seq = 0")  # a number that is taken twice
+    before = _schema(place)
+    with pytest.raises(EvidenceUnavailable, match="cannot be migrated"):
+        migrating.sqlite(place)
+    assert _schema(place) == before
 
 
 def _back_to_one_log(place: Path, scratch: Path) -> None:
@@ -109,16 +131,16 @@ def _back_to_one_log(place: Path, scratch: Path) -> None:
 def _schema(place: Path) -> list[tuple[str, str]]:
     database = sqlite3.connect(place)
     found = database.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name").fetchall()
-    version = database.execute("PRAGMA user_version").fetchone()
     database.close()
-    return [("version", str(version)), *((name, re.sub(r'[\s"]', "", sql)) for name, sql in found)]
+    return [(name, re.sub(r'[\s"]', "", sql)) for name, sql in found]
 
 
 def test_a_store_of_a_later_release_is_left_alone(tmp_path: Path) -> None:
     Store.create(tmp_path / "db", tables.ddl(), checkpoint="")
     with sqlite3.connect(tmp_path / "db") as database:
-        database.execute(f"PRAGMA user_version = {migration.VERSION + 1}")
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
-    with pytest.raises(HistoryError) as caught:
-        Store(tmp_path / "db")
-    assert caught.value.code == "store-version"
+    for open_it in (Store, migrating.sqlite):
+        with pytest.raises(HistoryError, match="a later release") as caught:
+            open_it(tmp_path / "db")
+        assert caught.value.code == "schema-newer"
