@@ -20,6 +20,7 @@ from audit.bundle import StoredRecord
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
+from audit.scope_logs import ScopeLogs
 from audit.storage import directory as storage
 from audit.storage import opening
 from audit.storage.base import RecordStore
@@ -87,12 +88,15 @@ class Log:
             edge, tree = sequencer.resume(
                 store, tiles, signer, lambda note, tree: asked.take_up(note, tree, tiles.read)
             )
+            scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
+            scopes.resume()
             instance = store.meta(INSTANCE) or _new_instance(store)
             epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
             certificates = root / layout.KEYS / layout.CERTIFICATES
             self: list[Log] = []
             writer = Writer(
                 store=store,
+                scopes=scopes,
                 directory=tiles,
                 recorder=Recorder(instance, epoch, authority, certificates, clock),
                 log_key=signer,
@@ -172,6 +176,7 @@ class Log:
         self._closed = True
         self._writer.stop()
         self._writer.witnesses.close()
+        self._writer.scopes.close()
         if self._writer.state == "ok":
             self._store.set_meta(RECOVERED, str(self._store.last_id()))
         self._store.close()

@@ -54,6 +54,7 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "refusal": None if record.refusal is None else _refusal_object(record.refusal),
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
+        "scopes": [{"log": each.log, "group": each.group, "codes": each.codes} for each in record.scopes],
     }
 
 

@@ -134,6 +134,17 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRecord:
+    """A log that a request's records are in besides the main one. ``group``: a jurisdiction or a group of them, "" for all of the
+    tenant's; ``codes``: those of the decision's jurisdictions that lie in it.
+    """
+
+    log: str
+    group: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
     """What a draft set would have said, beside the decision and without effect. ``refusal``: its code, or ""."""
 
@@ -184,6 +195,8 @@ class DecisionRecord:
     inputs: Inputs | None = None
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
+    scopes: tuple[ScopeRecord, ...] = ()
+    """None of them in records of versions that had one log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,9 @@ from audit.errors import AuditError, EvidenceUnavailable, HistoryError
 from audit.keys import LogSigner
 from audit.recording import Appended, Pending, Recorder
 from audit.records import Anchor
+from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
-from audit.storage.base import RecordStore, Row
+from audit.storage.base import MAIN, RecordStore, Row
 from audit.storage.directory import TileDirectory
 from audit.tiles import TreeEdge
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -56,6 +57,7 @@ class Writer:
     """
 
     store: RecordStore
+    scopes: ScopeLogs
     directory: TileDirectory
     recorder: Recorder
     log_key: LogSigner
@@ -78,8 +80,8 @@ class Writer:
     _fatal: str = ""
     _closing: bool = False
     _ended: bool = False
-    _publication: Publication | None = None
-    _written: bool = False
+    _unpublished: deque[Publication] = field(default_factory=deque)
+    _written: list[str] = field(default_factory=list)
     _retry_at: float = 0.0
     _due_at: float = 0.0
 
@@ -154,16 +156,19 @@ class Writer:
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
         stuck = self._fatal or self._broken or self._disk or self._unwitnessed_at is not None
-        return bool(stuck) or (not self._dirty and self._publication is None)
+        return bool(stuck) or not (self._dirty or self._unpublished or self._written)
+
+    def _to_unstage(self) -> bool:
+        return bool(self._written) and not self._unpublished
 
     def _take(self) -> list[Item]:
         with self._wake:
-            while not self._queue and not self._written:
-                pause = self._due_at - time.monotonic() if self._dirty and self._publication is None else None
+            while not self._queue and not self._to_unstage():
+                pause = self._due_at - time.monotonic() if self._dirty and not self._unpublished else None
                 if self._closing or (pause is not None and pause <= 0):
                     break
                 self._wake.wait(pause if pause is None else max(pause, 0.001))
-            if self._closing and not self._queue and self._publication is not None and not self._written:
+            if self._closing and not self._queue and self._unpublished:
                 self._wake.wait(PAUSE_S)
             return [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
 
@@ -231,27 +236,33 @@ class Writer:
     def _sequence(self) -> None:
         """Steps 1 to 3 when they are due, step 6 when the files are written."""
         try:
+            if self._unpublished:
+                return
             if self._written:
                 self._mend()
-                self.store.unstage()
-                with self._wake:
-                    self._publication, self._written = None, False
+                self.store.unstage(self._written)
+                self._written.clear()
             due = self._closing or time.monotonic() >= self._due_at
-            if self._publication is not None or not self._dirty or not due or self._fatal:
+            if not self._dirty or not due or self._fatal:
                 return
             self._mend()
             found = sequencer.sequence(self.store, self.edge, self.log_key)
-            if found is None:
-                self._dirty = False
-                return
-            self.edge = found[0]
-            with self._wake:
-                self._publication = found[1]
-                self._due_at = time.monotonic() + self.publish_interval_s
-                self._files.notify_all()
+            if found is not None:
+                self.edge = found[0]
+                self._hand_over([found[1]])
+            of_scopes = self.scopes.sequence()
+            if of_scopes:
+                self._hand_over(of_scopes)
+            self._dirty = found is not None or bool(of_scopes)
         except AuditError as error:
             self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
+
+    def _hand_over(self, publications: Sequence[Publication]) -> None:
+        with self._wake:
+            self._unpublished.extend(publications)
+            self._due_at = time.monotonic() + self.publish_interval_s
+            self._files.notify_all()
 
     def _give_up(self, error: AuditError | OSError) -> None:
         if isinstance(error, HistoryError):
@@ -272,16 +283,20 @@ class Writer:
     def _publish(self) -> None:
         while True:
             with self._wake:
-                while self._publication is None or self._written:
+                while not self._unpublished:
                     if self._ended:
                         return
-                    if not self._files.wait(self.witnesses.retry_in()):
+                    if not self._files.wait(self._retry_in()):
                         break
-                publication = None if self._written else self._publication
+                publication = self._unpublished[0] if self._unpublished else None
             if publication is None:
                 self._catch_up()
             elif not self._put(publication):
                 return
+
+    def _retry_in(self) -> float | None:
+        waits = (self.witnesses.retry_in(), self.scopes.retry_in())
+        return min((each for each in waits if each is not None), default=None)
 
     def _catch_up(self) -> None:
         """Ask the witnesses whose lines are missing on the published checkpoint once more."""
@@ -289,6 +304,7 @@ class Writer:
             note = self.witnesses.again(self.published, self.directory.read)
             if note is not None:
                 self.directory.replace_checkpoint(note)
+            self.scopes.catch_up()
         except (AuditError, OSError) as error:
             _log.error("a cosigned checkpoint cannot be published: %s", error)
 
@@ -296,7 +312,7 @@ class Writer:
         """Steps 4 and 5, until they succeed; False if they cannot any more, or the log is closed meanwhile."""
         while True:
             try:
-                sequencer.publish(publication, self.directory, self._cosign)
+                self._steps(publication)
             except HistoryError as error:
                 self._give_up(error)
                 return False
@@ -313,13 +329,26 @@ class Writer:
                 time.sleep(PAUSE_S)
                 continue
             break
-        self._disk, self._unwitnessed_at = "", None
-        self.published = publication.tree
-        with self._wake:
-            self._written = True
-            self._wake.notify_all()
-        self.on_published(publication.tree.size)
+        self._done(publication)
         return True
+
+    def _steps(self, publication: Publication) -> None:
+        if publication.log == MAIN:
+            sequencer.publish(publication, self.directory, self._cosign)
+        else:
+            self.scopes.publish(publication)
+
+    def _done(self, publication: Publication) -> None:
+        self._disk, self._unwitnessed_at = "", None
+        if publication.log == MAIN:
+            self.published = publication.tree
+        with self._wake:
+            self._written.append(publication.log)
+            self._unpublished.popleft()
+            if not self._unpublished:
+                self._wake.notify_all()
+        if publication.log == MAIN:
+            self.on_published(publication.tree.size)
 
     def _cosign(self, note: str, tree: Checkpoint) -> str:
         return self.witnesses.cosign(note, tree, self.directory.read)
