@@ -6,6 +6,7 @@ Opening never creates a history: a missing log is made by ``audit.founding`` alo
 
 import asyncio
 import concurrent.futures
+import logging
 import os
 import secrets
 import time
@@ -14,23 +15,27 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery, sequencer
+from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery
 from audit.administration import LogStart
 from audit.bundle import StoredRecord
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
+from audit.storage import address as addresses
 from audit.storage import directory as storage
 from audit.storage import opening
 from audit.storage.base import RecordStore
 from audit.storage.directory import LOCK, TileDirectory
 from audit.storage.opening import Shared
+from audit.tenure import Tenure
 from audit.vocabulary import RecordKind
 from audit.witnessing import Witnesses, WitnessStatus
 from audit.writer import Item, Writer
 
 __all__ = ["Appended", "Log", "Pending"]
+
+_log = logging.getLogger(__name__)
 
 ROOT_KEY = "root.key.pem"
 LOG_KEY = "log.key.pem"
@@ -81,15 +86,14 @@ class Log:
             )
         signer, authority = _keys(root / layout.KEYS)
         lock = None if shared else storage.lock(root / LOCK)
+        store: RecordStore | None = None
         try:
             store = opening.open_store(root, shared)
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
-            edge, tree = sequencer.resume(
-                store, tiles, signer, lambda note, tree: asked.take_up(note, tree, tiles.read)
-            )
             scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
-            scopes.resume()
+            tenure = Tenure(store=store, directory=tiles, signer=signer, scopes=scopes)
+            tree = tenure.start(lambda note, tree: asked.take_up(note, tree, tiles.read))
             instance = store.meta(INSTANCE) or _new_instance(store)
             epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
             certificates = root / layout.KEYS / layout.CERTIFICATES
@@ -99,9 +103,9 @@ class Log:
                 scopes=scopes,
                 directory=tiles,
                 recorder=Recorder(instance, epoch, authority, certificates, clock),
-                log_key=signer,
-                edge=edge,
+                tenure=tenure,
                 published=tree,
+                shared=shared is not None,
                 publish_interval_s=publish_interval_s,
                 queue_limit=queue_limit,
                 start_id=store.last_id(),
@@ -112,7 +116,11 @@ class Log:
             self.append(log)
             orphans = store.orphans(int(store.meta(RECOVERED) or 0))
             fresh = store.last_id() == 0
+            if shared is not None:
+                addresses.keep(root, shared.address)
         except BaseException:
+            if store is not None:
+                store.close()
             if lock is not None:
                 os.close(lock)
             raise
@@ -177,11 +185,18 @@ class Log:
         self._writer.stop()
         self._writer.witnesses.close()
         self._writer.scopes.close()
-        if self._writer.state == "ok":
-            self._store.set_meta(RECOVERED, str(self._store.last_id()))
+        if self._writer.state == "ok" and not self._store.away:
+            self._recovered()
         self._store.close()
         if self._lock is not None:
             os.close(self._lock)
+
+    def _recovered(self) -> None:
+        """Spare the next start the records up to here; where that cannot be said now, it looks at more."""
+        try:
+            self._store.set_meta(RECOVERED, str(self._store.last_id()))
+        except EvidenceUnavailable as error:
+            _log.warning("how far recovery has looked is not kept: %s", error)
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -204,6 +219,16 @@ class Log:
     def witnesses(self) -> tuple[WitnessStatus, ...]:
         """What is known of each witness that is asked."""
         return self._writer.witnesses.status
+
+    @property
+    def spooled(self) -> int:
+        """Records that are durable on this machine and not in the shared store yet."""
+        return self._store.spooled
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process sequences."""
+        return self._writer.tenure.term != 0
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""

@@ -14,8 +14,8 @@ from audit.administration import KeyEvent
 from audit.dsse import Envelope
 from audit.keys import Authority, P256Signer
 from audit.records import Anchor, Position
-from audit.storage.base import Kept, Row
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.storage.base import Row
+from audit.vocabulary import Kept, RecordKind, Sha256Hex
 
 _SEAL = object()
 

@@ -54,6 +54,11 @@ class ScopeLogs:
             if name != MAIN:
                 self._keep(name, self._resumed(name))
 
+    def forget(self) -> None:
+        """Another process may have gone on with these logs: each is resumed when it is needed."""
+        with self._lock:
+            self._open.clear()
+
     def sequence(self) -> list[Publication]:
         """Steps 1 to 3 of every log with records that wait for a place, in one transaction.
 
@@ -84,8 +89,10 @@ class ScopeLogs:
         return names
 
     def publish(self, publication: Publication) -> None:
-        """Steps 4 and 5 of one log. Raises ``OSError`` or ``HistoryError``; may be called again."""
-        log = self._open[publication.log]
+        """Steps 4 and 5 of one log that is open. Raises ``OSError`` or ``HistoryError``; may be called again."""
+        log = self._open.get(publication.log)
+        if log is None:
+            return  # forgotten meanwhile: whoever goes on with the log finds the files staged
         sequencer.publish(
             publication, log.directory, lambda note, tree: log.witnesses.cosign(note, tree, log.directory.read)
         )

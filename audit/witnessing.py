@@ -154,6 +154,11 @@ class Witnesses:
         return max(SHORTEST_PAUSE_S, min(missing)) if missing else None
 
     @property
+    def required(self) -> bool:
+        """Whether a checkpoint has to be cosigned before it is published."""
+        return self._quorum > 0
+
+    @property
     def status(self) -> tuple[WitnessStatus, ...]:
         """What is known of each witness."""
         return tuple(WitnessStatus(name=p.name, cosigned_size=p.size or 0, failing=p.failing) for p in self._peers)

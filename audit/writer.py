@@ -17,15 +17,13 @@ from dataclasses import dataclass, field
 from audit import sequencer
 from audit.checkpoint import Checkpoint
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError
-from audit.keys import LogSigner
-from audit.recording import Appended, Pending, Recorder
+from audit.recording import Appended, Pending, Recorder, at_place
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
-from audit.storage.base import MAIN, RecordStore, Row
-from audit.storage.directory import TileDirectory
-from audit.tiles import TreeEdge
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.storage.base import MAIN, RecordStore, Row, TileStore
+from audit.tenure import Tenure
+from audit.vocabulary import Kept, RecordKind, Sha256Hex
 from audit.witnessing import QUORUM, Witnesses
 
 _log = logging.getLogger(__name__)
@@ -33,6 +31,8 @@ _log = logging.getLogger(__name__)
 MAX_GROUP = 256
 """Most appends in one transaction."""
 OK = "ok"
+MOVED, AHEAD = "head-moved", "log-ahead"
+"""What a process finds that is behind another one."""
 PAUSE_S = 0.2
 """Between tries of a store or a disk that fails."""
 
@@ -54,20 +54,21 @@ class Writer:
     """State of the writing thread, and of the publishing one beside it: files are written without holding up appends.
 
     Everything but ``submit``, ``state``, ``published``, ``stop`` belongs to the two threads. ``on_published`` gets the new size.
+    ``shared``: other processes write to the same store, so what is in it has to be looked at, not only what we wrote.
     """
 
     store: RecordStore
     scopes: ScopeLogs
-    directory: TileDirectory
+    directory: TileStore
     recorder: Recorder
-    log_key: LogSigner
-    edge: TreeEdge
+    tenure: Tenure
     published: Checkpoint
     publish_interval_s: float
     queue_limit: int
     start_id: int
     on_published: Callable[[int], None]
     witnesses: Witnesses = field(default_factory=Witnesses)
+    shared: bool = False
     _queue: deque[Item] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _wake: threading.Condition = field(init=False)
@@ -78,6 +79,7 @@ class Writer:
     _disk: str = ""
     _unwitnessed_at: float | None = None
     _fatal: str = ""
+    _behind: HistoryError | None = None
     _closing: bool = False
     _ended: bool = False
     _unpublished: deque[Publication] = field(default_factory=deque)
@@ -155,7 +157,7 @@ class Writer:
 
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
-        stuck = self._fatal or self._broken or self._disk or self._unwitnessed_at is not None
+        stuck = self._fatal or self._broken or self._disk or self.store.away or self._unwitnessed_at is not None
         return bool(stuck) or not (self._dirty or self._unpublished or self._written)
 
     def _to_unstage(self) -> bool:
@@ -177,7 +179,7 @@ class Writer:
         try:
             self._mend()
             rows, seq = self._build(group, results)
-            self.store.insert(rows)
+            kept = self.store.insert(rows)
             self._seq = seq
         except (AuditError, OSError) as error:
             self._give_up(error)
@@ -186,6 +188,8 @@ class Writer:
             results = [(item, failure) for item in group]
         else:
             self._mark_dirty()
+            if kept is not Kept.STORE:
+                results = [(item, _placed(result, kept)) for item, result in results]
         _deliver(results)
 
     def _mend(self) -> None:
@@ -236,32 +240,82 @@ class Writer:
     def _sequence(self) -> None:
         """Steps 1 to 3 when they are due, step 6 when the files are written."""
         try:
+            if self._fatal or self.store.away:
+                self._due_at = time.monotonic() + PAUSE_S
+                return
+            if (self._unpublished or self._written) and not self._broken:
+                self._check_term()
             if self._unpublished:
                 return
             if self._written:
                 self._mend()
                 self.store.unstage(self._written)
                 self._written.clear()
-            due = self._closing or time.monotonic() >= self._due_at
-            if not self._dirty or not due or self._fatal:
+            if self._dirty and (self._closing or time.monotonic() >= self._due_at):
+                self._mend()
+                self._dirty = self._sequenced() or (self.shared and not self._closing)
+                self._due_at = time.monotonic() + self.publish_interval_s
+        except HistoryError as error:
+            if not self.shared or error.code != MOVED:
+                self._give_up(error)
                 return
-            self._mend()
-            found = sequencer.sequence(self.store, self.edge, self.log_key)
-            if found is not None:
-                self.edge = found[0]
-                self._hand_over([found[1]])
-            of_scopes = self.scopes.sequence()
-            if of_scopes:
-                self._hand_over(of_scopes)
-            self._dirty = found is not None or bool(of_scopes)
-        except AuditError as error:
-            self._give_up(error)
+            _log.warning("another process sequences: %s", error)
+            self._depose()
+            self.store.step_down()
+        except (AuditError, OSError) as error:
+            # What was committed is the store's to say: the next term reads it.
+            self._depose()
+            if not self.store.away:
+                self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
+
+    def _check_term(self) -> None:
+        """What is left to publish is ours only in our own term; a log that is ahead within it is a broken history."""
+        behind, self._behind = self._behind, None
+        if self.tenure.lost():
+            self._depose()
+        elif behind is not None:
+            raise behind
+
+    def _sequenced(self) -> bool:
+        """Steps 1 to 3, if this process sequences; whether there may be more."""
+        left = self.tenure.begun()
+        if left:
+            self._hand_over(left)
+            return True
+        if not self.tenure.term:
+            self._follow()
+            return False
+        found = self.tenure.sequence()
+        if found is not None:
+            self._hand_over([found])
+        of_scopes = self.scopes.sequence()
+        if of_scopes:
+            self._hand_over(of_scopes)
+        return found is not None or bool(of_scopes)
+
+    def _follow(self) -> None:
+        """Learn what another process published. Where witnesses have to cosign, a log that stands still lacks them."""
+        tree = self.tenure.published()
+        moved = tree.size > self.published.size
+        if moved or not self.witnesses.required or self.store.head(MAIN)[0] == tree.size:
+            self._unwitnessed_at = None
+        elif self._unwitnessed_at is None:
+            self._unwitnessed_at = time.monotonic()
+        if moved:
+            self.published = tree
+            self.on_published(tree.size)
+
+    def _depose(self) -> None:
+        """The term is over: what is left to publish is its successor's."""
+        self.tenure.resign()
+        with self._wake:
+            self._unpublished.clear()
+            self._written.clear()
 
     def _hand_over(self, publications: Sequence[Publication]) -> None:
         with self._wake:
             self._unpublished.extend(publications)
-            self._due_at = time.monotonic() + self.publish_interval_s
             self._files.notify_all()
 
     def _give_up(self, error: AuditError | OSError) -> None:
@@ -310,10 +364,14 @@ class Writer:
 
     def _put(self, publication: Publication) -> bool:
         """Steps 4 and 5, until they succeed; False if they cannot any more, or the log is closed meanwhile."""
-        while True:
+        while self._is_next(publication):
             try:
                 self._steps(publication)
             except HistoryError as error:
+                if self.shared and error.code == AHEAD and not self._closing:
+                    self._behind = error  # the writing thread finds out whether another process has published more
+                    time.sleep(PAUSE_S)
+                    continue
                 self._give_up(error)
                 return False
             except EvidenceUnavailable as error:
@@ -328,9 +386,13 @@ class Writer:
                     return False
                 time.sleep(PAUSE_S)
                 continue
-            break
-        self._done(publication)
+            self._done(publication)
         return True
+
+    def _is_next(self, publication: Publication) -> bool:
+        """Whether it is still ours to publish."""
+        with self._wake:
+            return bool(self._unpublished) and self._unpublished[0] is publication
 
     def _steps(self, publication: Publication) -> None:
         if publication.log == MAIN:
@@ -343,6 +405,8 @@ class Writer:
         if publication.log == MAIN:
             self.published = publication.tree
         with self._wake:
+            if not self._unpublished or self._unpublished[0] is not publication:
+                return
             self._written.append(publication.log)
             self._unpublished.popleft()
             if not self._unpublished:
@@ -361,6 +425,11 @@ class Writer:
         if not self._closing:
             time.sleep(PAUSE_S)
         return not self._closing
+
+
+def _placed(result: Result, kept: Kept) -> Result:
+    """A result with where its records are durable."""
+    return result if isinstance(result, BaseException) else tuple(at_place(each, kept) for each in result)
 
 
 def _deliver(results: Sequence[tuple[Item, Result]]) -> None:

@@ -16,7 +16,7 @@ from audit import statement
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
-from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
+from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import aggregation, provenance, receipt
@@ -77,6 +77,7 @@ class Run:
     exchange: Exchange
     straggler_s: float | None
     concluded: bool = False
+    result: Appended | None = None
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
@@ -133,7 +134,9 @@ class Run:
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=stream.leg)
         try:
             await self.exchange.begin(
-                200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,), violated=stream.violated)
+                200,
+                MEDIA_EVENTS,
+                receipt.headers(self.case, (stream.deployment,), violated=stream.violated, locally=self._locally()),
             )
             async with asyncio.timeout(self.calls.remaining_s(self.flight)):
                 await sent.send(stream.first)
@@ -212,7 +215,9 @@ class Run:
         )
         sent = _Sent(self)
         answering = receipt.contributed(self.flight.attempts, ending)
-        told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
+        told = receipt.headers(
+            self.case, answering, violated=receipt.violated(self.flight.attempts), locally=self._locally()
+        )
         await self.exchange.begin(200, MEDIA_EVENTS, told)
         for event in events:
             await sent.send(event)
@@ -243,7 +248,9 @@ class Run:
         await self._conclude(ending, sent)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
-        told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
+        told = receipt.headers(
+            self.case, answering, violated=receipt.violated(self.flight.attempts), locally=self._locally()
+        )
         await self.exchange.begin(ending.status, MEDIA_JSON, (length, *told))
         await self.exchange.end(body)
 
@@ -265,7 +272,14 @@ class Run:
             )
             return statement.render_result(record)
 
-        await durable(self.log, Pending(request_id=self.case.request_id, kind=RecordKind.RESULT, build=build))
+        self.result = await durable(
+            self.log, Pending(request_id=self.case.request_id, kind=RecordKind.RESULT, build=build)
+        )
+
+    def _locally(self) -> bool:
+        """Whether the shared store lacks a record of this request."""
+        records = (self.flight.decided, self.result)
+        return any(each is not None and each.kept is Kept.LOCAL for each in records)
 
     def _member(self, ending: Ending) -> dict[str, Any] | None:
         match self.case.request.options.receipt:
@@ -276,8 +290,15 @@ class Run:
                 told = receipt.disclosure(self.case, tuple(dict.fromkeys(models)))
                 return {"record": self.case.request_id, **({"disclosure": told} if told else {})}
             case ReceiptDetail.FULL:
-                decided = self.flight.decided.pae_digest
-                return receipt.full(self.case, self.flight.attempts, ending, decided=decided, key=self.key)
+                decided = self.flight.decided
+                return receipt.full(
+                    self.case,
+                    self.flight.attempts,
+                    ending,
+                    decided=decided.pae_digest,
+                    kept=decided.kept,
+                    key=self.key,
+                )
 
 
 class _Sent:

@@ -7,8 +7,9 @@ Every method raises ``EvidenceUnavailable`` if the store cannot do it now. One t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NamedTuple, Protocol
+
+from audit.vocabulary import Kept
 
 MAIN = ""
 """Name of the log of every record. Others are named after their scope."""
@@ -24,13 +25,6 @@ class Row(NamedTuple):
     envelope: bytes
     leaf: bytes
     scopes: tuple[str, ...] = ()
-
-
-class Kept(StrEnum):
-    """Where rows are durable: in the record store, or on this machine until the store takes them."""
-
-    STORE = "store"
-    LOCAL = "local"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ import psycopg
 from audit.errors import EvidenceUnavailable, HistoryError
 from audit.storage import link, schema
 from audit.storage.address import StoreAddress
-from audit.storage.base import MAIN, Kept, Row, Sequenced
+from audit.storage.base import MAIN, Row, Sequenced
+from audit.vocabulary import Kept
 
 SEQUENCER = 0x61706F7374696C6C
 """Key of the advisory lock, per database: ``apostill`` in ASCII."""

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError
-from audit.storage.base import MAIN, Kept, Row, Sequenced
+from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.postgres import PostgresStore
 from audit.storage.spool import Spool
+from audit.vocabulary import Kept
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from audit.errors import EvidenceUnavailable, HistoryError
 from audit.storage import schema
-from audit.storage.base import MAIN, Kept, Row, Sequenced
+from audit.storage.base import MAIN, Row, Sequenced
+from audit.vocabulary import Kept
 
 _INSERT = "INSERT INTO rec (request_id, kind, epoch, seq, env, leaf) VALUES "
 _VALUES = "(?, ?, ?, ?, ?, ?)"

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audit.records import Exclusion, Substitution
-from audit.vocabulary import LegStatus, Sha256Hex
+from audit.vocabulary import Kept, LegStatus, Sha256Hex
 from policies.residency import Residency
 from proxy.core import provenance
 from proxy.core.case import Case
@@ -23,9 +23,12 @@ DISCLOSE_COMPOSITE = "disclose-composite"
 AI_GENERATED, COMPOSITE = "ai-generated", "composite"
 
 
-def headers(case: Case, answering: Sequence[Deployment] = (), *, violated: bool = False) -> Headers:
+def headers(
+    case: Case, answering: Sequence[Deployment] = (), *, violated: bool = False, locally: bool = False
+) -> Headers:
     """Headers of an answer. ``answering``: deployments whose words or votes are in it, if that is known yet.
-    ``violated``: one of them reported that it computed elsewhere than declared.
+    ``violated``: one of them reported that it computed elsewhere than declared. ``locally``: its records are durable on the
+    proxy's own disk, and not in the shared store yet.
     """
     verdict = case.verdict
     found = [
@@ -38,6 +41,8 @@ def headers(case: Case, answering: Sequence[Deployment] = (), *, violated: bool 
         found.append(("apostille-models", models))
     if violated:
         found.append(("apostille-residency", Residency.VIOLATED.value))
+    if locally:
+        found.append(("apostille-durable", Kept.LOCAL.value))
     if isinstance(verdict, AdmittedPlan):
         stand_ins = ",".join(
             (*(f"{s.excluded}->{s.substitute}" for s in verdict.substituted), *_hopped(case, answering))
@@ -94,8 +99,13 @@ def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment
     return tuple(attempt.deployment for attempt, each in zip(attempts, found, strict=True) if each.used)
 
 
-def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sha256Hex, key: bytes) -> dict[str, Any]:
-    """The whole receipt. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else."""
+def full(
+    case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sha256Hex, kept: Kept, key: bytes
+) -> dict[str, Any]:
+    """The whole receipt. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else.
+
+    ``kept``: where the decision is durable, in the record store or on the proxy's own disk.
+    """
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
     found = provenance.contributions(attempts, ending)
@@ -103,6 +113,7 @@ def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sh
     return {
         "record": case.request_id,
         "decision": decided,
+        "durable": kept.value,
         "record_key": key.hex(),
         "outcome": verdict.outcome.value,
         "jurisdictions": case.jurisdictions,

@@ -10,8 +10,9 @@ import pytest
 from audit.errors import EvidenceUnavailable, HistoryError
 from audit.storage import postgres_schema, schema, tables
 from audit.storage.address import StoreAddress
-from audit.storage.base import MAIN, Kept, Row, Sequenced
+from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.postgres import PostgresStore
+from audit.vocabulary import Kept
 from tests.simulators import postgres
 from tests.simulators.postgres import Cluster
 from tests.simulators.wire_cutter import Cutter
