@@ -1,6 +1,5 @@
 """The record store on a real PostgreSQL: every method, two processes at once, and connections that end at the worst moment."""
 
-import itertools
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,27 +12,21 @@ from audit.storage.address import StoreAddress
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.postgres import PostgresStore
 from audit.vocabulary import Kept
-from tests.simulators import postgres
-from tests.simulators.postgres import Cluster
+from tests.simulators.postgres import USER, Cluster
 from tests.simulators.wire_cutter import Cutter
-
-pytestmark = pytest.mark.skipif(postgres.MISSING is not None, reason=postgres.MISSING or "")
-READY = "ready"
-"""Database with an empty log, of which the others are copies."""
-_names = (f"store_{number}" for number in itertools.count())
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with postgres.cluster() as running:
-        running.database(READY)
-        postgres_schema.create(StoreAddress(url=running.url(READY), password_file=running.secret), "empty")
-        yield running
+def ready(one_cluster: Cluster) -> str:
+    """Database with an empty log, of which the others are copies."""
+    url = one_cluster.database()
+    postgres_schema.create(StoreAddress(url=url, password_file=one_cluster.secret), "empty")
+    return url.rpartition("/")[2]
 
 
 @pytest.fixture
-def address(cluster: Cluster) -> StoreAddress:
-    return StoreAddress(url=cluster.database(next(_names), template=READY), password_file=cluster.secret)
+def address(cluster: Cluster, ready: str) -> StoreAddress:
+    return StoreAddress(url=cluster.database(template=ready), password_file=cluster.secret)
 
 
 @pytest.fixture
@@ -191,7 +184,7 @@ def test_a_log_is_never_created_over_another(address: StoreAddress) -> None:
 
 def test_an_empty_database_is_no_store(cluster: Cluster) -> None:
     with pytest.raises(HistoryError, match="apostille init"):
-        PostgresStore(StoreAddress(url=cluster.database(next(_names)), password_file=cluster.secret), "one")
+        PostgresStore(StoreAddress(url=cluster.database(), password_file=cluster.secret), "one")
 
 
 def test_a_commit_whose_answer_is_lost_is_found_out_by_looking(address: StoreAddress, cluster: Cluster) -> None:
@@ -242,5 +235,5 @@ def test_a_wrong_password_is_told_without_it(address: StoreAddress, tmp_path: Pa
 
 def _by_way_of(address: StoreAddress, cutter: Cutter) -> StoreAddress:
     name = address.url.rpartition("/")[2]
-    url = f"postgresql://{postgres.USER}@127.0.0.1:{cutter.port}/{name}?sslmode=disable&gssencmode=disable"
+    url = f"postgresql://{USER}@127.0.0.1:{cutter.port}/{name}?sslmode=disable&gssencmode=disable"
     return StoreAddress(url=url, password_file=address.password_file)

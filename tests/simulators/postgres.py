@@ -48,6 +48,7 @@ class Cluster:
     folder: Path
     port: int
     process: "subprocess.Popen[bytes] | None" = None
+    databases: int = 0
 
     @classmethod
     def create(cls, folder: Path) -> "Cluster":
@@ -138,8 +139,10 @@ class Cluster:
             host="127.0.0.1", port=self.port, user=USER, password=PASSWORD, dbname=database, autocommit=True
         )
 
-    def database(self, name: str, template: str = "template0") -> str:
-        """Make a database; gives its URL, which has no password."""
+    def database(self, name: str = "", template: str = "template0") -> str:
+        """Make a database, of a new name unless one is given; gives its URL, which has no password."""
+        self.databases += 1
+        name = name or f"made_{self.databases}"
         with self.admin() as connection:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
