@@ -19,6 +19,8 @@ HEADER = struct.Struct(">4sII")
 MAX_CONTENT = 1 << 28
 """Longest content: a group of 256 appends is far below."""
 _LENGTH = struct.Struct(">I")
+MIN_CONTENT = _LENGTH.size + 2
+"""An empty list. Zeros, which a torn write can leave, are a checksum of nothing, and must not be a frame."""
 
 
 def encode(rows: Sequence[Row]) -> bytes:
@@ -37,7 +39,7 @@ def length_of(header: bytes) -> int | None:
     if len(header) < HEADER.size:
         return None
     magic, length, _ = HEADER.unpack_from(header)
-    return HEADER.size + int(length) if magic == MAGIC and length <= MAX_CONTENT else None
+    return HEADER.size + int(length) if magic == MAGIC and MIN_CONTENT <= length <= MAX_CONTENT else None
 
 
 def is_whole(frame: bytes) -> bool:
