@@ -22,6 +22,7 @@ from audit.obligations import (
     OF_A_LOG,
     PAIRS,
     RECORDS,
+    SCOPE,
     SEQUENCE,
     TILES,
     WITNESSES,
@@ -29,6 +30,7 @@ from audit.obligations import (
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.scope_check import Membership, Rising, of_origin
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
 
@@ -47,18 +49,23 @@ def verify_log(
     records: Records | None = None,
     earlier: bytes | None = None,
     progress: Progress | None = None,
+    scope: str | None = None,
+    scopes: Mapping[str, Files] | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
+    ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a main log, which must be made of its records.
     """
-    sheet = Sheet("log", OF_A_LOG)
-    tree = signed_tree(log, trust, sheet)
+    sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
+    known = trust if scope is None else examine.of_scope(trust, scope)
+    trees = None if scopes is None else _scope_trees(scopes, trust, sheet)  # first: what they have, the main log has
+    tree = signed_tree(log, known, sheet)
     if tree is None:
         return sheet.report()
-    _check_extends(log, tree, earlier, trust, sheet)
-    walk = _Walk(trust, certificates, records, sheet)
+    _check_extends(log, tree, earlier, known, sheet)
+    walk = _Walk(known, certificates, records, Membership(scope, trees, sheet), sheet)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -68,6 +75,23 @@ def verify_log(
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete)
     return sheet.report({"entries": tree.size, **walk.counts()})
+
+
+def _scope_trees(logs: Mapping[str, Files], trust: Trust, sheet: Sheet) -> Mapping[str, Checkpoint]:
+    """The signed checkpoint of each scope's log; what does not hold fails ``scope``."""
+    found = {}
+    for name, log in logs.items():
+        with sheet.checking(SCOPE, name):
+            found[name] = checkpoint.verify(read_checkpoint(log.read), examine.of_scope(trust, name).log_keys)
+    return found
+
+
+def scope_of(log: Files, trust: Trust) -> str | None:
+    """The scope that a log's checkpoint names; None where it is a main log's, or cannot be read."""
+    try:
+        return of_origin(checkpoint.parse_text(read_checkpoint(log.read).text).origin, trust)
+    except (MalformedError, VerificationError):
+        return None
 
 
 def signed_tree(log: Files, trust: Trust, sheet: Sheet) -> Checkpoint | None:
@@ -127,12 +151,20 @@ def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: T
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
-    def __init__(self, trust: Trust, certificates: Mapping[str, bytes], records: Records | None, sheet: Sheet) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        certificates: Mapping[str, bytes],
+        records: Records | None,
+        membership: Membership,
+        sheet: Sheet,
+    ) -> None:
+        self._membership = membership
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
-        self._sequences = Sequences()
+        self._sequences = Sequences() if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
 
@@ -163,7 +195,7 @@ class _Walk:
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(RECORDS, f"{where}: {error}")
             return
-        self._record(index, where, record)
+        self._record(index, where, record, content)
 
     def _check_key(self, found: Entry) -> None:
         """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
@@ -173,35 +205,42 @@ class _Walk:
         der = keys.certificate_der(pem)
         keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
 
-    def _record(self, index: int, where: str, record: SignedRecord) -> None:
+    def _record(self, index: int, where: str, record: SignedRecord, content: bytes) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
         with self._sheet.checking(SEQUENCE, where):
             self._sequences.add(record.position)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
+        scopes: tuple[str, ...] = ()
         with self._sheet.checking(RECORDS, where):
             if kind is RecordKind.DECISION:
-                self._open[record.digest] = examine.admission(statement.decision_of(record.statement), index)
+                decision = statement.decision_of(record.statement)
+                self._membership.decision(where, decision)
+                admission = self._open[record.digest] = examine.admission(decision, index)
+                scopes = admission.scopes
             elif kind is RecordKind.RESULT:
-                self._result(where, record)
+                scopes = self._result(where, record)
+        self._membership.entry(where, kind, content, scopes)
 
-    def _result(self, where: str, record: SignedRecord) -> None:
+    def _result(self, where: str, record: SignedRecord) -> tuple[str, ...]:
+        """Check a result; gives the scopes of its decision."""
         result = statement.result_of(record.statement)
         decided = self._open.pop(result.decision, None)
         if decided is None or decided.request_id != result.request_id:
             self._sheet.fail(PAIRS, f"{where}: expected a result of an earlier decision that has none yet")
-            return
+            return ()
         with self._sheet.checking(ADMITTED, where):
             examine.check_admitted(decided, result)
         with self._sheet.checking(EXCLUDED, where):
             examine.check_excluded(decided, result)
+        return decided.scopes
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
         of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
         if self._records is None:
-            for obligation in (*of_records, SEQUENCE):
+            for obligation in (*of_records, SEQUENCE, SCOPE):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         if not complete:
             return
@@ -210,5 +249,6 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
+        self._membership.finish()
         for obligation in of_records:
             self._sheet.ok(obligation)

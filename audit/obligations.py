@@ -46,6 +46,7 @@ ENTRIES = Obligation(id="entries", name="every entry is a signature that holds, 
 RECORDS = Obligation(id="records", name="every entry has its record, a signed statement")
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
+SCOPE = Obligation(id="scope", name="every record belongs to the logs that it is in, and says so itself")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the trusted keys can be read")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
@@ -73,6 +74,7 @@ OF_A_LOG = (
     CERTIFICATE,
     SEQUENCE,
     PAIRS,
+    SCOPE,
     ADMITTED,
     EXCLUDED,
 )

@@ -7,7 +7,7 @@ proof is made. Whoever has only the proof needs no file of the log: the entry is
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit import checkpoint, entry, examine, merkle, proofs, statement
+from audit import checkpoint, entry, examine, merkle, proofs, scope, statement
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.errors import MalformedError, VerificationError
 from audit.examine import SignedRecord, Trust
@@ -28,6 +28,7 @@ from audit.obligations import (
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.scope_check import of_origin
 from audit.tiles import WIDTH, TileReader
 from audit.vocabulary import RecordKind
 
@@ -126,8 +127,13 @@ def _check_proof(content: bytes, found: _Opened, trust: Trust, sheet: Sheet) -> 
     except MalformedError as error:
         sheet.fail(INCLUSION, f"{found.label}: {error}")
         return found
+    scoped = None
     with sheet.checking(CHECKPOINT, found.label):
-        check_note(proof.note, trust, sheet)
+        scoped = of_origin(checkpoint.parse_text(proof.note.text).origin, trust)
+        check_note(proof.note, trust if scoped is None else examine.of_scope(trust, scoped), sheet)
+    if scoped is not None and found.record.statement.kind is RecordKind.DECISION:
+        with sheet.checking(INCLUSION, found.label):
+            scope.check_member(statement.decision_of(found.record.statement), scoped)
     if found.entry is None:
         return found
     with sheet.checking(INCLUSION, found.label):

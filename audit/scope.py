@@ -22,6 +22,12 @@ def name(tenant: str, group: str, year: int) -> str:
     return checked(f"{'-'.join(parts)}-{year:04}")
 
 
+def is_of_tenant(scope: str, tenant: str) -> bool:
+    """Whether a scope is of a tenant."""
+    prefix = tenant.lower().replace("-", "--") + "-"
+    return scope.startswith(prefix) and not scope[len(prefix) :].startswith("-")
+
+
 def checked(text: str) -> str:
     """``text`` if it is the name of a scope; raises ``MalformedError``."""
     if len(text) > MAX_LENGTH or not _NAME.fullmatch(text):

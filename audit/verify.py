@@ -8,12 +8,12 @@ What cannot be decided is said, never skipped.
 from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
-from audit import layout, proofs
+from audit import examine, layout, proofs
 from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
 from audit.layout import IndexedRecord
-from audit.log_check import Progress, verify_log
+from audit.log_check import Progress, scope_of, verify_log
 from audit.obligations import (
     KEYS,
     MANIFEST,
@@ -55,8 +55,9 @@ def verify_bundle(
     asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
     progress: Progress | None = None,
+    scope: str | None = None,
 ) -> Report:
-    """Verify an evidence bundle.
+    """Verify an evidence bundle. ``scope``: it must be of that one; None: of whichever log its checkpoints name.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
     are ``asked`` for. A bundle with ``log/`` is verified as a log with all its records; one without, request by request
@@ -76,14 +77,18 @@ def verify_bundle(
     if known is None:
         return sheet.report()
     sheet.ok(KEYS)
-    whole = any(path == "log/checkpoint" for path in bundle.listing())
-    check = _check_whole if whole else _check_requests
-    found = check(bundle, known, index, sheet, earlier, progress)
+    if any(path == "log/checkpoint" for path in bundle.listing()):
+        named = scope or scope_of(bundle.below(layout.LOG), known)
+        found = _check_whole(bundle, known, index, sheet, earlier, progress, named)
+    else:
+        asked_for = known if scope is None else examine.of_scope(known, scope)
+        found = _check_requests(bundle, asked_for, index, sheet, earlier, progress)
     return _concatenated(sheet.report(), found)
 
 
 def _concatenated(first: Report, second: Report) -> Report:
-    return Report(subject=first.subject, findings=first.findings + second.findings, counts=second.counts)
+    subject = first.subject if second.subject in ("log", first.subject) else f"{first.subject}: {second.subject}"
+    return Report(subject=subject, findings=first.findings + second.findings, counts=second.counts)
 
 
 def _read(bundle: Files, path: str) -> bytes:
@@ -131,6 +136,7 @@ def _check_whole(
     sheet: Sheet,
     earlier: bytes | None,
     progress: Progress | None,
+    scope: str | None,
 ) -> Report:
     log = bundle.below(layout.LOG)
     found = verify_log(
@@ -140,6 +146,7 @@ def _check_whole(
         records=_records(bundle, index),
         earlier=earlier,
         progress=progress,
+        scope=scope,
     )
     with sheet.checking(PROOFS):
         _check_proofs(bundle, log, found.counts.get("entries", 0))

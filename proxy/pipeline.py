@@ -27,7 +27,7 @@ from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
-from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
 from proxy.settings import Fusion
 from proxy.snapshot import Snapshot
 
@@ -82,7 +82,7 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        decided, left = await self._durable(pending(case, RecordKind.DECISION, build))
         options = case.request.options
         deadline_ms = min(options.deadline_ms or limits.deadline_ms, limits.deadline_ms)
         straggler_ms = options.straggler_ms or limits.straggler_ms
@@ -109,11 +109,11 @@ class Pipeline:
         )
         return run, left
 
-    async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
+    async def _durable(self, waiting: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
         left = None
         try:
-            future = self._log.submit(pending)
+            future = self._log.submit(waiting)
             try:
                 (decided,) = await asyncio.shield(future)
             except asyncio.CancelledError as cause:

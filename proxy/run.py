@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 import orjson
 
-from audit import statement
+from audit import scope, statement
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
+from audit.recording import Build
 from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
@@ -272,9 +273,7 @@ class Run:
             )
             return statement.render_result(record)
 
-        self.result = await durable(
-            self.log, Pending(request_id=self.case.request_id, kind=RecordKind.RESULT, build=build)
-        )
+        self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build))
 
     def _locally(self) -> bool:
         """Whether the shared store lacks a record of this request."""
@@ -323,10 +322,15 @@ class _Sent:
             await self._exchange.send(content)
 
 
-async def durable(log: Log, pending: Pending) -> Appended:
+def pending(case: Case, kind: RecordKind, build: Build) -> Pending:
+    """A record of a request, for the logs of all its scopes."""
+    return Pending(request_id=case.request_id, kind=kind, build=build, scopes=scope.logs(case.scopes))
+
+
+async def durable(log: Log, waiting: Pending) -> Appended:
     """Append one record; whoever is cancelled meanwhile does not stop the writing. Raises ``EvidenceDown``."""
     try:
-        (appended,) = await asyncio.shield(log.submit(pending))
+        (appended,) = await asyncio.shield(log.submit(waiting))
     except EvidenceUnavailable as error:
         raise unavailable(error) from error
     return appended

@@ -121,6 +121,17 @@ class Storage(_Strict):
         return value
 
 
+class ScopeLogs(_Strict):
+    """Further logs, each of one tenant and year: what is in it is all that there is of its scope."""
+
+    tenants: bool = Field(False, description="a log with all of a tenant's records of a year")
+    groups: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        description="ISO 3166 codes or groups that have a log for each tenant and year; records whose jurisdictions lie in it",
+    )
+
+
 class Key(_Strict):
     """One client key, stored as a digest."""
 
@@ -259,6 +270,7 @@ class Settings(_Strict):
     server: Server = Field(Server(), description="listening and limits")
     log: LogSettings = Field(LogSettings(), description="the transparency log")
     storage: Storage = Field(Storage(), description="where records are kept")
+    scopes: ScopeLogs = Field(ScopeLogs(), description="further logs by tenant, jurisdiction and year")
     catalogue: tuple[str, ...] = Field(
         ("builtin:local",), min_length=1, description="catalogue files, or `builtin:local`, `builtin:providers`"
     )

@@ -25,14 +25,15 @@ from policies.packs import PolicySet
 from policies.point import PolicyPoint
 from proxy import settings as configuration
 from proxy.auth import Authenticator
-from proxy.core import governance, loading
+from proxy.core import governance, loading, scoping
 from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
 from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
+from proxy.core.scoping import Scoping
 from proxy.errors import ConfigurationError
-from proxy.settings import Person, Pipeline, Settings, Tenant
+from proxy.settings import Person, Pipeline, ScopeLogs, Settings, Tenant
 
 MAX_SECRET_BYTES = 65_536
 SIGNATURE = "pack.sig.json"
@@ -94,6 +95,7 @@ def build(
         defaults=_defaults(settings),
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
+        scoping=_scoping(settings, callable_ones),
     )
     callers = {name: _caller(name, tenant, rulebook) for name, tenant in settings.tenants.items()}
     return Snapshot(
@@ -109,7 +111,7 @@ def build(
 
 def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
-    compositions. Client keys come and go, and change neither.
+    compositions, whose logs records go into. Client keys come and go, and change neither.
     """
     content = {
         "catalogue": documents,
@@ -118,6 +120,8 @@ def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[st
         "pipelines": {name: p.model_dump(mode="json") for name, p in settings.pipelines.items()},
         "fusion": settings.fusion.model_dump(mode="json"),
     }
+    if settings.scopes != ScopeLogs():
+        content["scopes"] = settings.scopes.model_dump(mode="json")
     return str(digest(json.dumps(content, sort_keys=True, default=str).encode()))
 
 
@@ -190,6 +194,17 @@ def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
         except OSError as cause:
             _log.warning("`%s` counts for nothing: %s", path, cause.strerror)
     return tuple(contents)
+
+
+def _scoping(settings: Settings, known: facts.Facts) -> Scoping:
+    for code in settings.scopes.groups:
+        if normal(code) not in known.jurisdictions:
+            raise ConfigurationError(f"`scopes.groups`: expected known ISO 3166 codes or groups, got `{code}`")
+    groups = tuple(dict.fromkeys(map(normal, settings.scopes.groups)))
+    rule = Scoping(tenants=settings.scopes.tenants, groups=groups)
+    for name in scoping.collisions(rule, settings.tenants):
+        raise ConfigurationError(f"`scopes`: expected tenants whose names differ by more than capitals, got `{name}`")
+    return rule
 
 
 def _draft(settings: Settings, named: tuple[str, ...], known: facts.Facts) -> Draft | None:

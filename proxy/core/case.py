@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from audit.records import Bounds
+from audit.records import Bounds, ScopeRecord
 from audit.vocabulary import RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
-from proxy.core import enforcement, intent
+from proxy.core import enforcement, intent, scoping
 from proxy.core.aggregation.expected import expected
 from proxy.core.budget import Budget
 from proxy.core.catalogue import Catalogue
@@ -25,6 +25,7 @@ from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import router
+from proxy.core.scoping import NOT_SCOPED, Scoping
 from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
@@ -76,12 +77,14 @@ class Rulebook:
     defaults: Defaults
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
+    scoping: Scoping = NOT_SCOPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A decided request. ``jurisdictions`` sorted; ``sentence``: why it was refused, in plain language, or "".
-    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said."""
+    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said;
+    ``scopes``: whose logs its records go into."""
 
     request_id: RequestId
     request: InferenceRequest
@@ -99,6 +102,7 @@ class Case:
     budget: Budget
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
+    scopes: tuple[ScopeRecord, ...] = ()
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -151,6 +155,13 @@ def decide(
         sentence=sentence,
         suspended=suspended,
         shadow=shadow,
+        scopes=scoping.scopes(
+            rulebook.scoping,
+            caller.tenant,
+            applicable.codes if isinstance(applicable, Applicable) else (),
+            territories=rulebook.point.facts.territories,
+            now=now,
+        ),
         budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
     )
 

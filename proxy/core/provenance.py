@@ -130,6 +130,7 @@ def decision(
         refusal=None if admitted else refusal(case),
         inputs=redecision.inputs(case),
         shadow=_shadow(case),
+        scopes=case.scopes,
     )
 
 
