@@ -8,6 +8,7 @@ bounded insert, so that no record overtakes another of its instance.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -37,7 +38,7 @@ class SpooledStore:
         self._spool = spool
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._closing = False
+        self._ending = threading.Event()
         self._direct = True
         self._fatal: HistoryError | None = None
         self._doubtful = False
@@ -109,31 +110,35 @@ class SpooledStore:
     # --- the way back -------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while True:
+        while not self._ending.is_set():  # before waiting too: the way back clears what `close` may have set
             self._wake.wait()
-            if self._closing:
+            if self._ending.is_set():
                 return
             try:
-                self._store.reopen()
-                while self._spool.rows > CHUNK:
-                    self._move()
-                with self._lock:
-                    while self._spool.rows:
-                        self._move()
-                    self._direct = True
-                    self._wake.clear()
-                _log.info("the record store has everything that was in the spool")
+                self._way_back()
             except EvidenceUnavailable:
-                self._pause()
+                self._ending.wait(PAUSE_S)
             except HistoryError as error:
                 _log.critical("the spool cannot be brought to the record store: %s", error)
                 self._fatal = error
                 return
 
-    def _pause(self) -> None:
-        for _ in range(5):
-            if not self._closing:
-                threading.Event().wait(PAUSE_S / 5)
+    def _way_back(self) -> None:
+        """Empty the spool into the store. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
+        self._store.reopen()
+        while self._spool.rows > CHUNK:
+            if self._ending.is_set():
+                return
+            began = time.monotonic()
+            self._move()
+            # Half of the time belongs to requests: a long way back must not slow them down.
+            time.sleep(min(time.monotonic() - began, PAUSE_S))
+        with self._lock:
+            while self._spool.rows:
+                self._move()
+            self._direct = True
+            self._wake.clear()
+        _log.info("the record store has everything that was in the spool")
 
     def _move(self) -> None:
         """Bring the oldest groups to the store. Dying in the middle of it offers them once more."""
@@ -158,7 +163,7 @@ class SpooledStore:
 
     def close(self) -> None:
         """End the thread; what is in the spool stays there for the next start."""
-        self._closing = True
+        self._ending.set()
         self._wake.set()
         self._thread.join()
         self._store.close()

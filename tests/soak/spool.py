@@ -70,10 +70,16 @@ class Load:
 
 
 async def health(url: str) -> dict[str, Any]:
-    """What the server says of itself."""
-    async with aiohttp.ClientSession() as session, session.get(f"{url}/healthz") as response:
-        found: dict[str, Any] = await response.json()
-        return found
+    """What the server says of itself; asked again where it is too busy to answer."""
+    for last in (False, False, True):
+        try:
+            async with aiohttp.ClientSession() as session, session.get(f"{url}/healthz") as response:
+                found: dict[str, Any] = await response.json()
+                return found
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            if last:
+                raise
+    raise AssertionError
 
 
 async def run(cluster: Cluster, folder: Path, *, away_s: float, rate: float) -> dict[str, Any]:
