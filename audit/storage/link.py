@@ -3,6 +3,9 @@
 One connection has one owner. Whatever goes wrong is told by PostgreSQL's own first line, without values of rows.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import psycopg
@@ -26,10 +29,22 @@ class Bounded(psycopg.Connection[tuple[Any, ...]]):
     """A connection whose every wait ends. One that did is closed: its answer could come later and be taken for another's."""
 
     limit_s = 1.0
+    _until: float | None = None
+
+    @contextmanager
+    def within_limit(self) -> Iterator[None]:
+        """What is done here ends within ``limit_s`` as a whole, not each wait of it."""
+        self._until = time.monotonic() + self.limit_s
+        try:
+            yield
+        finally:
+            self._until = None
 
     def wait(self, gen: Any, interval: float = 0.05, timeout: float | None = None) -> Any:
         """As the base class, within ``limit_s``; raises ``psycopg.OperationalError``."""
         bound = self.limit_s if timeout is None else min(timeout, self.limit_s)
+        if self._until is not None:
+            bound = min(bound, max(self._until - time.monotonic(), 0.0))
         try:
             return super().wait(gen, interval, bound)
         except psycopg.OperationalError:

@@ -50,6 +50,8 @@ INSERT INTO staged (log, path, place, data) SELECT %s, f.path, f.n, f.data
 FROM unnest(%s::text[], %s::bytea[]) WITH ORDINALITY AS f(path, data, n)
 ON CONFLICT (log, path) DO UPDATE SET place = EXCLUDED.place, data = EXCLUDED.data"""
 
+MOST_ROWS, FEWEST_ROWS = 2048, 64
+"""Rows that are sequenced at once. Halved where the database does not do it within the limit, so that it comes to an end."""
 NAME_S = 3.0
 """How long a start waits for an earlier process of its name."""
 
@@ -67,6 +69,7 @@ class PostgresStore:
         self._limit_s = limit_s
         self._leading = False
         self._term = 0
+        self._at_once = MOST_ROWS
         self._known: set[str] = set()
         self._connection: link.Bounded | None = None
         self.reopen()
@@ -201,7 +204,11 @@ class PostgresStore:
             connection.execute(statement, (log, checkpoint))
 
     def unsequenced(self, log: str, limit: int) -> list[tuple[int, bytes]]:
-        """Id and entry of visible rows without a place in a log: oldest first in the main log, in its order in another."""
+        """Id and entry of visible rows without a place in a log: oldest first in the main log, in its order in another.
+
+        Fewer than ``limit`` where the database is slow.
+        """
+        limit = min(limit, self._at_once)
         if log == MAIN:
             found = self._rows("SELECT id, leaf FROM rec WHERE idx IS NULL ORDER BY id LIMIT %s", limit)
         else:
@@ -218,9 +225,11 @@ class PostgresStore:
 
         Raises ``HistoryError`` (``head-moved``) if a head is not where its batch began: another process was here.
         """
+        before, self._at_once = self._at_once, max(FEWEST_ROWS, self._at_once // 2)
         with self._transaction() as connection:
             for batch in batches:
                 _sequence(connection, batch)
+        self._at_once = min(MOST_ROWS, before * 2)
 
     def staged(self, log: str) -> list[tuple[str, bytes]]:
         """Files of a log that may not be on disk yet, in the order in which to write them."""
@@ -261,7 +270,7 @@ class PostgresStore:
         """After a failure the connection is given up: nobody knows what it did, and the next one looks."""
         try:
             connection = self._open()
-            with connection.transaction():
+            with connection.within_limit(), connection.transaction():
                 yield connection
         except psycopg.Error as cause:
             self.close()

@@ -20,8 +20,8 @@ from audit.vocabulary import Kept
 
 _log = logging.getLogger(__name__)
 
-CHUNK = 512
-"""Rows that go from the spool to the store in one transaction."""
+CHUNK, LEAST = 512, 16
+"""Rows that go from the spool to the store in one transaction; halved where that fails, so that a slow store takes some."""
 PAUSE_S = 0.25
 """Between tries of a store that is away."""
 AWAY = "store-away"
@@ -42,6 +42,7 @@ class SpooledStore:
         self._direct = True
         self._fatal: HistoryError | None = None
         self._doubtful = False
+        self._chunk = CHUNK
         self._next: dict[str, int] = {}
         while self._spool.rows:
             self._move()
@@ -126,7 +127,7 @@ class SpooledStore:
     def _way_back(self) -> None:
         """Empty the spool into the store. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
         self._store.reopen()
-        while self._spool.rows > CHUNK:
+        while self._spool.rows > self._chunk:
             if self._ending.is_set():
                 return
             began = time.monotonic()
@@ -142,9 +143,11 @@ class SpooledStore:
 
     def _move(self) -> None:
         """Bring the oldest groups to the store. Dying in the middle of it offers them once more."""
-        rows = self._spool.peek(CHUNK)
+        before, self._chunk = self._chunk, max(LEAST, self._chunk // 2)
+        rows = self._spool.peek(before)
         self._store.insert_missing(rows)
         self._spool.drop_peeked()
+        self._chunk = min(CHUNK, before * 2)
 
     # --- everything else, where the store is there --------------------------------------------------------------------
 

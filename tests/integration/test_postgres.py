@@ -3,6 +3,7 @@
 import asyncio
 import json
 import signal
+import time
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -251,6 +252,37 @@ def _cut_all(cluster: Cluster, address: StoreAddress) -> None:
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s",
             (address.url.rpartition("/")[2],),
         )
+
+
+def test_a_database_whose_disk_is_full_fails_closed_and_then_goes_on(
+    tmp_path: Path, address: StoreAddress, cluster: Cluster
+) -> None:
+    root = tmp_path / "data"
+    founding.init(root, origin="log.example/full", address=address, clock=clock)
+    log = opened(root, address, "one")
+    log.append_now(decision("r-1"))
+    with cluster.admin(address.url.rpartition("/")[2]) as admin:
+        admin.execute(FULL)
+        with pytest.raises(EvidenceUnavailable) as caught:
+            log.append_now(decision("r-2"))
+        assert (caught.value.code, log.state) == ("store-unwritable", "store-unwritable")
+        admin.execute("DROP TRIGGER full_disk ON rec")
+    for _ in range(100):
+        if _appended(log, "r-3"):
+            break
+        time.sleep(0.05)
+    assert log.state == "ok"
+    log.close()
+    found = soak.numbers(root)
+    assert (found["missing"], found["twice"], found["decisions"]) == (0, 0, 2)
+
+
+FULL = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON rec EXECUTE FUNCTION full_disk()
+"""
+"""What an insert meets where the database's disk is full."""
 
 
 def test_an_older_copy_of_the_database_refuses_to_sign(tmp_path: Path, address: StoreAddress, cluster: Cluster) -> None:

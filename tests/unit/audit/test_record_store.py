@@ -12,6 +12,7 @@ from audit.log import Log
 from audit.storage import migrating, schema, tables
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.sqlite import ROWS_AT_ONCE, Store
+from proxy.cli import main
 from tests.unit.audit.test_log import ORIGIN, decision, entries, rows
 
 ONE_LOG = (
@@ -90,6 +91,23 @@ def test_a_store_of_one_log_says_what_to_do_and_is_migrated_where_it_was_left(tm
     opened.append_now(decision("r-1"))
     opened.close()
     assert len(entries(root)) == len(rows(root)) == 4
+
+
+def test_the_command_migrates_and_not_under_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "apostille.yaml"
+    path.write_text("{version: 1, data_dir: data, tenants: {a: {packs: [corporate]}}}")
+    root = tmp_path / "data"
+    command = ["migrate", "--config", str(path)]
+    assert main(command) == 2
+    assert "log-missing" in capsys.readouterr().err
+    founding.init(root, origin=ORIGIN)
+    log = Log.open(root)
+    assert main(command) == 2
+    assert "log-in-use" in capsys.readouterr().err
+    log.close()
+    _back_to_one_log(root / datadir.DATABASE, tmp_path / "old")
+    assert main(command) == 0
+    assert capsys.readouterr().out == "migrated: 0002, 0003\n"
 
 
 def test_a_new_store_and_a_migrated_one_are_alike(tmp_path: Path) -> None:
