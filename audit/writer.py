@@ -257,6 +257,14 @@ class Writer:
         except AuditError as error:
             self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
+        except OSError as error:  # a scope's log cannot be begun or taken up now; its records wait
+            self._no_disk(error)
+            self._due_at = time.monotonic() + PAUSE_S
+
+    def _no_disk(self, error: OSError) -> None:
+        if not self._disk:
+            _log.error("the log's files cannot be written: %s", error)
+        self._disk = "tiles-unwritable"
 
     def _hand_over(self, publications: Sequence[Publication]) -> None:
         with self._wake:
@@ -321,9 +329,7 @@ class Writer:
                     return False
                 continue
             except OSError as error:
-                if not self._disk:
-                    _log.error("the log's files cannot be written: %s", error)
-                self._disk = "tiles-unwritable"
+                self._no_disk(error)
                 if self._closing:
                     return False
                 time.sleep(PAUSE_S)

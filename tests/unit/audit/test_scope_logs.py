@@ -299,6 +299,30 @@ async def test_a_store_that_fails_between_the_main_log_and_the_scopes_delays_and
     assert (leaves(root, A), leaves(root, B)) == (filtered(root, A), filtered(root, B))
 
 
+async def test_a_scope_whose_log_cannot_be_begun_now_delays_nobody_and_comes_later(root: Path) -> None:
+    (root / "scopes").write_text("in the way")
+    opened = Log.open(root, publish_interval_s=0.02)
+    await opened.append(decision("r-1", A))
+    assert await opened.wait_published("r-1", 10)  # in the main log
+    for _ in range(200):
+        if opened.state == "tiles-unwritable":
+            break
+        await asyncio.sleep(0.02)
+    assert opened.state == "tiles-unwritable"
+    await opened.append(decision("r-2", A))
+    (root / "scopes").unlink()
+    await _published(root, A, 2)
+    await asyncio.to_thread(opened.close)
+    assert opened.state == "ok"
+    assert leaves(root, A) == filtered(root, A)
+
+
+@pytest.mark.parametrize("scopes", [("acme",), ("../x-2026",), (A, A)])
+def test_a_scope_that_no_log_can_have_is_refused_before_it_is_durable(scopes: tuple[str, ...]) -> None:
+    with pytest.raises(MalformedError):
+        decision("r-1", *scopes)
+
+
 async def _published(root: Path, log: str, size: int) -> None:
     for _ in range(500):
         place = root / layout.SCOPES / log / "checkpoint"
