@@ -42,7 +42,7 @@ class Pending:
 
     def __post_init__(self) -> None:
         """Raises ``MalformedError``: what no log can be named is found before it is durable."""
-        if len(set(map(scope.checked, self.scopes))) != len(self.scopes):
+        if self.scopes and len(set(map(scope.checked, self.scopes))) != len(self.scopes):
             raise MalformedError("expected each scope of a record once", code="scope")
 
 

@@ -159,12 +159,18 @@ class Writer:
         return bool(stuck) or not (self._dirty or self._unpublished or self._written)
 
     def _to_unstage(self) -> bool:
-        return bool(self._written) and not self._unpublished
+        """Something is on disk, and the next of its kind waits for that: the main log's batch, or all of the scopes'."""
+        return bool(self._written) and (MAIN in self._written or not self._unpublished)
+
+    def _busy(self) -> frozenset[str]:
+        """Logs with a batch that is not published or not unstaged yet."""
+        with self._wake:
+            return frozenset((*(each.log for each in self._unpublished), *self._written))
 
     def _take(self) -> list[Item]:
         with self._wake:
             while not self._queue and not self._to_unstage():
-                pause = self._due_at - time.monotonic() if self._dirty and not self._unpublished else None
+                pause = self._due_at - time.monotonic() if self._dirty else None
                 if self._closing or (pause is not None and pause <= 0):
                     break
                 self._wake.wait(pause if pause is None else max(pause, 0.001))
@@ -236,24 +242,25 @@ class Writer:
     def _sequence(self) -> None:
         """Steps 1 to 3 when they are due, step 6 when the files are written."""
         try:
-            if self._unpublished:
-                return
-            if self._written:
-                self._mend()
-                self.store.unstage(self._written)
-                self._written.clear()
+            if self._to_unstage():
+                self._unstage()
             due = self._closing or time.monotonic() >= self._due_at
             if not self._dirty or not due or self._fatal:
                 return
+            self._due_at = time.monotonic() + self.publish_interval_s
             self._mend()
-            found = sequencer.sequence(self.store, self.edge, self.log_key)
-            if found is not None:
-                self.edge = found[0]
-                self._hand_over([found[1]])
-            of_scopes = self.scopes.sequence()
-            if of_scopes:
+            busy = self._busy()
+            if MAIN not in busy:
+                found = sequencer.sequence(self.store, self.edge, self.log_key)
+                if found is not None:
+                    self.edge = found[0]
+                    self._hand_over([found[1]])
+                    busy |= {MAIN}
+            if not busy - {MAIN}:
+                of_scopes = self.scopes.sequence()
                 self._hand_over(of_scopes)
-            self._dirty = found is not None or bool(of_scopes)
+                busy |= {each.log for each in of_scopes}
+            self._dirty = bool(busy)
         except AuditError as error:
             self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
@@ -266,10 +273,22 @@ class Writer:
             _log.error("the log's files cannot be written: %s", error)
         self._disk = "tiles-unwritable"
 
-    def _hand_over(self, publications: Sequence[Publication]) -> None:
+    def _unstage(self) -> None:
+        self._mend()
         with self._wake:
-            self._unpublished.extend(publications)
-            self._due_at = time.monotonic() + self.publish_interval_s
+            done = list(self._written)
+        self.store.unstage(done)
+        with self._wake:
+            self._written = [log for log in self._written if log not in done]
+
+    def _hand_over(self, publications: Sequence[Publication]) -> None:
+        """Give batches to the publishing thread; the main log's does not wait for those of scopes."""
+        with self._wake:
+            for each in publications:
+                if each.log == MAIN:
+                    self._unpublished.appendleft(each)
+                else:
+                    self._unpublished.append(each)
             self._files.notify_all()
 
     def _give_up(self, error: AuditError | OSError) -> None:
@@ -350,8 +369,8 @@ class Writer:
             self.published = publication.tree
         with self._wake:
             self._written.append(publication.log)
-            self._unpublished.popleft()
-            if not self._unpublished:
+            self._unpublished.remove(publication)  # the main log's next batch may have come before it
+            if self._to_unstage():
                 self._wake.notify_all()
         if publication.log == MAIN:
             self.on_published(publication.tree.size)
