@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import administration, canonical, dsse, durable, entry, keys
+from audit import administration, canonical, dsse, durable, entry, keys, scope
 from audit.administration import KeyEvent
 from audit.dsse import Envelope
+from audit.errors import MalformedError
 from audit.keys import Authority, P256Signer
 from audit.records import Anchor, Position
 from audit.storage.base import Row
@@ -38,6 +39,11 @@ class Pending:
     kind: RecordKind
     build: Build
     scopes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ``MalformedError``: what no log can be named is found before it is durable."""
+        if self.scopes and len(set(map(scope.checked, self.scopes))) != len(self.scopes):
+            raise MalformedError("expected each scope of a record once", code="scope")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

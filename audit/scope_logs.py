@@ -7,6 +7,7 @@ main log's quorum, and completeness on what the signed decisions say.
 
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from audit.storage.directory import TileDirectory
 from audit.tiles import CHECKPOINT_PATH, TreeEdge
 from audit.witnessing import Witnesses
 
+MOST_BEGUN = 4
+"""Most logs that are begun at once: each takes several writes to disk, during which no record becomes durable."""
 MOST_OPEN = 64
 """Logs whose right edge is kept in memory (up to 130 kB each), and most logs that are sequenced at once."""
 
@@ -36,7 +39,7 @@ class OpenLog:
 
 class ScopeLogs:
     """All scopes' logs below ``root``. ``sequence`` belongs to the writer's thread, ``publish`` and ``catch_up`` to the
-    publishing one; nothing is sequenced while something of before is still to be published.
+    publishing one; no scope is sequenced while one of before is still to be published.
     """
 
     def __init__(self, store: RecordStore, root: Path, signer: LogSigner, witnesses: Witnesses) -> None:
@@ -65,8 +68,7 @@ class ScopeLogs:
         Raises ``EvidenceUnavailable`` or ``HistoryError``; then nothing is sequenced.
         """
         found: list[tuple[OpenLog, TreeEdge, Publication, Sequenced]] = []
-        for name in self._waiting():
-            log = self._of(name)
+        for name, log in self._ready():
             prepared = sequencer.prepare(self._store, log.edge, log.signer, name)
             if prepared is not None:
                 found.append((log, *prepared))
@@ -82,6 +84,17 @@ class ScopeLogs:
             log.edge = edge
         return [publication for *_, publication, _ in found]
 
+    def _ready(self) -> Iterator[tuple[str, OpenLog]]:
+        """The logs of this turn, opened; a new year lets many begin, a few at a time."""
+        names = self._waiting()
+        known = set(self._store.logs()) if any(name not in self._open for name in names) else set(names)
+        fresh = [name for name in names if name not in known]
+        for name in names:
+            if name not in fresh[MOST_BEGUN:]:
+                log = self._open.get(name) or (self._resumed(name) if name in known else self._begun(name))
+                self._keep(name, log)
+                yield name, log
+
     def _waiting(self) -> list[str]:
         """Some of the logs with records that wait; each has its turn, however many there are."""
         names = sorted(self._store.pending(), key=lambda name: (name <= self._after, name))[:MOST_OPEN]
@@ -89,10 +102,8 @@ class ScopeLogs:
         return names
 
     def publish(self, publication: Publication) -> None:
-        """Steps 4 and 5 of one log that is open. Raises ``OSError`` or ``HistoryError``; may be called again."""
-        log = self._open.get(publication.log)
-        if log is None:
-            return  # forgotten meanwhile: whoever goes on with the log finds the files staged
+        """Steps 4 and 5 of one log that is open (else ``KeyError``). Raises ``OSError`` or ``HistoryError``; may be called again."""
+        log = self._open[publication.log]
         sequencer.publish(
             publication, log.directory, lambda note, tree: log.witnesses.cosign(note, tree, log.directory.read)
         )
@@ -118,13 +129,6 @@ class ScopeLogs:
     def _logs(self) -> list[OpenLog]:
         with self._lock:
             return list(self._open.values())
-
-    def _of(self, name: str) -> OpenLog:
-        known = self._open.get(name)
-        if known is None:
-            known = self._resumed(name) if name in self._store.logs() else self._begun(name)
-        self._keep(name, known)
-        return known
 
     def _keep(self, name: str, log: OpenLog) -> None:
         with self._lock:

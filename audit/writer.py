@@ -161,12 +161,18 @@ class Writer:
         return bool(stuck) or not (self._dirty or self._unpublished or self._written)
 
     def _to_unstage(self) -> bool:
-        return bool(self._written) and not self._unpublished
+        """Something is on disk, and the next of its kind waits for that: the main log's batch, or all of the scopes'."""
+        return bool(self._written) and (MAIN in self._written or not self._unpublished)
+
+    def _busy(self) -> frozenset[str]:
+        """Logs with a batch that is not published or not unstaged yet."""
+        with self._wake:
+            return frozenset((*(each.log for each in self._unpublished), *self._written))
 
     def _take(self) -> list[Item]:
         with self._wake:
             while not self._queue and not self._to_unstage():
-                pause = self._due_at - time.monotonic() if self._dirty and not self._unpublished else None
+                pause = self._due_at - time.monotonic() if self._dirty else None
                 if self._closing or (pause is not None and pause <= 0):
                     break
                 self._wake.wait(pause if pause is None else max(pause, 0.001))
@@ -245,16 +251,12 @@ class Writer:
                 return
             if (self._unpublished or self._written) and not self._broken:
                 self._check_term()
-            if self._unpublished:
-                return
-            if self._written:
-                self._mend()
-                self.store.unstage(self._written)
-                self._written.clear()
+            if self._to_unstage():
+                self._unstage()
             if self._dirty and (self._closing or time.monotonic() >= self._due_at):
+                self._due_at = time.monotonic() + self.publish_interval_s
                 self._mend()
                 self._dirty = self._sequenced() or (self.shared and not self._closing)
-                self._due_at = time.monotonic() + self.publish_interval_s
         except HistoryError as error:
             if not self.shared or error.code != MOVED:
                 self._give_up(error)
@@ -262,12 +264,28 @@ class Writer:
             _log.warning("another process sequences: %s", error)
             self._depose()
             self.store.step_down()
-        except (AuditError, OSError) as error:
+        except AuditError as error:
             # What was committed is the store's to say: the next term reads it.
             self._depose()
             if not self.store.away:
                 self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
+        except OSError as error:  # a scope's log cannot be begun or taken up now; its records wait
+            self._no_disk(error)
+            self._due_at = time.monotonic() + PAUSE_S
+
+    def _no_disk(self, error: OSError) -> None:
+        if not self._disk:
+            _log.error("the log's files cannot be written: %s", error)
+        self._disk = "tiles-unwritable"
+
+    def _unstage(self) -> None:
+        self._mend()
+        with self._wake:
+            done = list(self._written)
+        self.store.unstage(done)
+        with self._wake:
+            self._written = [log for log in self._written if log not in done]
 
     def _check_term(self) -> None:
         """What is left to publish is ours only in our own term; a log that is ahead within it is a broken history."""
@@ -280,19 +298,24 @@ class Writer:
     def _sequenced(self) -> bool:
         """Steps 1 to 3, if this process sequences; whether there may be more."""
         left = self.tenure.begun()
-        if left:
+        if left is not None:
+            self._drop_unpublished()
             self._hand_over(left)
             return True
         if not self.tenure.term:
             self._follow()
             return False
-        found = self.tenure.sequence()
-        if found is not None:
-            self._hand_over([found])
-        of_scopes = self.scopes.sequence()
-        if of_scopes:
+        busy = self._busy()
+        if MAIN not in busy:
+            found = self.tenure.sequence()
+            if found is not None:
+                self._hand_over([found])
+                busy |= {MAIN}
+        if not busy - {MAIN}:
+            of_scopes = self.scopes.sequence()
             self._hand_over(of_scopes)
-        return found is not None or bool(of_scopes)
+            busy |= {each.log for each in of_scopes}
+        return bool(busy)
 
     def _follow(self) -> None:
         """Learn what another process published. Where witnesses have to cosign, a log that stands still lacks them."""
@@ -309,13 +332,21 @@ class Writer:
     def _depose(self) -> None:
         """The term is over: what is left to publish is its successor's."""
         self.tenure.resign()
+        self._drop_unpublished()
+
+    def _drop_unpublished(self) -> None:
         with self._wake:
             self._unpublished.clear()
             self._written.clear()
 
     def _hand_over(self, publications: Sequence[Publication]) -> None:
+        """Give batches to the publishing thread; the main log's does not wait for those of scopes."""
         with self._wake:
-            self._unpublished.extend(publications)
+            for each in publications:
+                if each.log == MAIN:
+                    self._unpublished.appendleft(each)
+                else:
+                    self._unpublished.append(each)
             self._files.notify_all()
 
     def _give_up(self, error: AuditError | OSError) -> None:
@@ -379,9 +410,7 @@ class Writer:
                     return False
                 continue
             except OSError as error:
-                if not self._disk:
-                    _log.error("the log's files cannot be written: %s", error)
-                self._disk = "tiles-unwritable"
+                self._no_disk(error)
                 if self._closing:
                     return False
                 time.sleep(PAUSE_S)
@@ -392,24 +421,29 @@ class Writer:
     def _is_next(self, publication: Publication) -> bool:
         """Whether it is still ours to publish."""
         with self._wake:
-            return bool(self._unpublished) and self._unpublished[0] is publication
+            return any(each is publication for each in self._unpublished)
 
     def _steps(self, publication: Publication) -> None:
         if publication.log == MAIN:
             sequencer.publish(publication, self.directory, self._cosign)
-        else:
+            return
+        try:
             self.scopes.publish(publication)
+        except KeyError:
+            if self._is_next(publication):
+                raise
+            # Forgotten with its term: whoever goes on with the log finds the files staged.
 
     def _done(self, publication: Publication) -> None:
         self._disk, self._unwitnessed_at = "", None
         if publication.log == MAIN:
             self.published = publication.tree
         with self._wake:
-            if not self._unpublished or self._unpublished[0] is not publication:
+            if not any(each is publication for each in self._unpublished):
                 return
             self._written.append(publication.log)
-            self._unpublished.popleft()
-            if not self._unpublished:
+            self._unpublished.remove(publication)  # the main log's next batch may have come before it
+            if self._to_unstage():
                 self._wake.notify_all()
         if publication.log == MAIN:
             self.on_published(publication.tree.size)

@@ -12,7 +12,11 @@ import pytest
 from yarl import URL
 
 from audit import datadir, layout, proofs, scope
+from audit.log import Log
+from audit.verify import Outcome, verify_log
+from audit.vocabulary import RecordKind
 from proxy.cli import main
+from tests.simulators import history
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, apostille, catalogue, deployment, key_of, tenant
 
@@ -139,6 +143,39 @@ def _check_commands(
     eu = next(name for name in sizes if "-eu-" in name)
     assert main(["verify", request_id, "--data", str(data), "--scope", eu]) == 0
     assert main(["verify", request_id, "--data", str(data), "--scope", "acme-eu-1999"]) == 3
+
+
+def test_a_new_year_is_a_new_log_and_results_stay_with_their_decisions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = datetime(2026, 12, 31, 23, 40, tzinfo=UTC)
+    monkeypatch.setattr(history, "BEGIN", begin)
+    path = history.prepare(tmp_path, scopes={"tenants": True, "groups": ["EU", "US"]})
+    log = Log.open(tmp_path / "data", publish_interval_s=0.01, clock=lambda: begin)
+    history.write(log, history.loaded(path), 60)  # one every 40 seconds
+    log.close()
+    opened = datadir.open_directory(tmp_path / "data")
+    names, sizes = opened.scopes(), []
+    for name in names:
+        records = list(opened.of_scope(name).sequenced(1 << 40))
+        decided = {r.request_id for r in records if r.kind is RecordKind.DECISION}
+        assert decided == {r.request_id for r in records if r.kind is RecordKind.RESULT}
+        sizes.append(len(decided))
+    tenants = [
+        size for name, size in zip(names, sizes, strict=True) if not name.rpartition("-")[0].endswith(("-eu", "-us"))
+    ]
+    assert sum(tenants) == 60
+    assert {name[-4:] for name in names} == {"2026", "2027"}
+    keys = opened.files.below(layout.KEYS)
+    report = verify_log(
+        opened.files.below(layout.LOG),
+        layout.trust_of(keys),
+        certificates=layout.certificates_of(keys),
+        records=opened.record,
+        scopes={name: opened.of_scope(name).files.below(layout.LOG) for name in names},
+    )
+    opened.close()
+    assert report.outcome is Outcome.OK, report
 
 
 async def test_no_client_makes_a_log_come_into_being_that_was_not_named(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -18,6 +19,7 @@ from audit import checkpoint, datadir, dsse, founding, layout, merkle, scope, sc
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.log import Log, Pending
 from audit.scope_logs import ScopeLogs
+from audit.sequencer import Publication
 from audit.statement import ScopeRecord
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.directory import TileDirectory
@@ -238,7 +240,7 @@ while True:
 
 
 def test_killed_while_three_scopes_are_published_every_log_goes_on(root: Path) -> None:
-    for number in range(3):
+    for number in range(2):
         command = [sys.executable, "-c", KILLED, str(root), str(number)]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[3])
         assert process.stdout is not None
@@ -297,6 +299,70 @@ async def test_a_store_that_fails_between_the_main_log_and_the_scopes_delays_and
     await asyncio.to_thread(opened.close)
     assert len(failures) == 2
     assert (leaves(root, A), leaves(root, B)) == (filtered(root, A), filtered(root, B))
+
+
+async def test_the_main_log_does_not_wait_for_the_files_of_scopes(root: Path) -> None:
+    opened = Log.open(root, publish_interval_s=0.01)
+    held, going_on = asyncio.Event(), threading.Event()
+    publish, loop = opened._writer.scopes.publish, asyncio.get_running_loop()
+
+    def slowly(publication: Publication) -> None:
+        loop.call_soon_threadsafe(held.set)
+        going_on.wait(20)
+        publish(publication)
+
+    opened._writer.scopes.publish = slowly  # type: ignore[method-assign]
+    await opened.append(decision("r-1", A))
+    await held.wait()
+    size = opened.published_size
+    await opened.append(decision("r-2", A))
+    for _ in range(500):
+        with closing(datadir.open_directory(root)) as directory:
+            (after,) = directory.of_request("r-2")
+        if after.index is not None:
+            break
+        await asyncio.sleep(0.01)
+    assert after.index == size  # it has its place in the main log, while a scope's file is still to be written
+    going_on.set()
+    assert await opened.wait_published("r-2", 10)
+    await asyncio.to_thread(opened.close)
+    assert leaves(root, A) == filtered(root, A)
+
+
+def test_a_new_year_begins_its_logs_a_few_at_a_time(root: Path) -> None:
+    signer, _ = _keys(root)
+    names = [f"t{i}-2027" for i in range(2 * scope_logs.MOST_BEGUN + 1)]
+    with closing(Store(root / datadir.DATABASE)) as store:
+        store.insert([Row("r-1", "key-event", "e", 0, b"{}", b"entry", tuple(names))])
+        _main(store, root)
+        logs, turns = ScopeLogs(store, root / layout.SCOPES, signer, Witnesses()), []
+        while publications := logs.sequence():
+            turns.append(len(publications))
+    assert turns == [scope_logs.MOST_BEGUN, scope_logs.MOST_BEGUN, 1]
+
+
+async def test_a_scope_whose_log_cannot_be_begun_now_delays_nobody_and_comes_later(root: Path) -> None:
+    (root / "scopes").write_text("in the way")
+    opened = Log.open(root, publish_interval_s=0.02)
+    await opened.append(decision("r-1", A))
+    assert await opened.wait_published("r-1", 10)  # in the main log
+    for _ in range(200):
+        if opened.state == "tiles-unwritable":
+            break
+        await asyncio.sleep(0.02)
+    assert opened.state == "tiles-unwritable"
+    await opened.append(decision("r-2", A))
+    (root / "scopes").unlink()
+    await _published(root, A, 2)
+    await asyncio.to_thread(opened.close)
+    assert opened.state == "ok"
+    assert leaves(root, A) == filtered(root, A)
+
+
+@pytest.mark.parametrize("scopes", [("acme",), ("../x-2026",), (A, A)])
+def test_a_scope_that_no_log_can_have_is_refused_before_it_is_durable(scopes: tuple[str, ...]) -> None:
+    with pytest.raises(MalformedError):
+        decision("r-1", *scopes)
 
 
 async def _published(root: Path, log: str, size: int) -> None:
