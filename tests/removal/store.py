@@ -31,8 +31,8 @@ GUARDS = (
     Guard(
         "shared store: another record under a number that is taken is refused",
         "audit/storage/postgres.py",
-        "            if found != (len(rows),):\n",
-        "            if False:\n",
+        "        if found != (len(rows),):\n",
+        "        if False:\n",
         f"{_STORE}test_rows_that_are_offered_again_are_there_once_and_others_of_their_number_are_refused",
     ),
     Guard(
