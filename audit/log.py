@@ -18,6 +18,7 @@ from pathlib import Path
 from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery
 from audit.administration import LogStart
 from audit.bundle import StoredRecord
+from audit.delivery import Item
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
@@ -31,7 +32,7 @@ from audit.storage.opening import Shared
 from audit.tenure import Tenure
 from audit.vocabulary import RecordKind
 from audit.witnessing import Witnesses, WitnessStatus
-from audit.writer import Item, Writer
+from audit.writer import Writer
 
 __all__ = ["Appended", "Log", "Pending"]
 

@@ -5,8 +5,6 @@ After an error of the store the connection is made anew, what the database holds
 itself; until then every append fails closed. A history that contradicts itself stops it for good.
 """
 
-import asyncio
-import concurrent.futures
 import logging
 import threading
 import time
@@ -16,8 +14,9 @@ from dataclasses import dataclass, field
 
 from audit import sequencer
 from audit.checkpoint import Checkpoint
+from audit.delivery import Item, Result, deliver, placed
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError
-from audit.recording import Appended, Pending, Recorder, at_place
+from audit.recording import Recorder
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
@@ -35,18 +34,6 @@ MOVED, AHEAD = "head-moved", "log-ahead"
 """What a process finds that is behind another one."""
 PAUSE_S = 0.2
 """Between tries of a store or a disk that fails."""
-
-Result = tuple[Appended, ...] | BaseException
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """One append: its records, and where its result goes. ``abandoned``: nobody waits any more."""
-
-    pending: Sequence[Pending]
-    loop: asyncio.AbstractEventLoop | None
-    future: "asyncio.Future[tuple[Appended, ...]] | concurrent.futures.Future[tuple[Appended, ...]]"
-    abandoned: bool = False
 
 
 @dataclass(kw_only=True)
@@ -195,8 +182,8 @@ class Writer:
         else:
             self._mark_dirty()
             if kept is not Kept.STORE:
-                results = [(item, _placed(result, kept)) for item, result in results]
-        _deliver(results)
+                results = [(item, placed(result, kept)) for item, result in results]
+        deliver(results)
 
     def _mend(self) -> None:
         """Make a store that failed usable again; what it holds decides where the sequence goes on."""
@@ -361,7 +348,7 @@ class Writer:
         with self._wake:
             rest = list(self._queue)
             self._queue.clear()
-        _deliver([(item, EvidenceUnavailable("the log is closing", code="log-closing")) for item in rest])
+        deliver([(item, EvidenceUnavailable("the log is closing", code="log-closing")) for item in rest])
 
     # --- the publishing thread ----------------------------------------------------------------------------------------
 
@@ -459,37 +446,3 @@ class Writer:
         if not self._closing:
             time.sleep(PAUSE_S)
         return not self._closing
-
-
-def _placed(result: Result, kept: Kept) -> Result:
-    """A result with where its records are durable."""
-    return result if isinstance(result, BaseException) else tuple(at_place(each, kept) for each in result)
-
-
-def _deliver(results: Sequence[tuple[Item, Result]]) -> None:
-    """Hand results out: one wake-up per event loop, however many wait in it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Item, Result]]] = {}
-    for item, result in results:
-        if item.loop is None:
-            _settle(item, result)
-        else:
-            by_loop.setdefault(item.loop, []).append((item, result))
-    for loop, group in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle_all, group)
-        except RuntimeError:  # the loop is closed: whoever waited is gone
-            continue
-
-
-def _settle_all(group: Sequence[tuple[Item, Result]]) -> None:
-    for item, result in group:
-        _settle(item, result)
-
-
-def _settle(item: Item, result: Result) -> None:
-    if item.future.done():
-        return
-    if isinstance(result, BaseException):
-        item.future.set_exception(result)
-    else:
-        item.future.set_result(result)

@@ -204,6 +204,7 @@ def test_a_commit_whose_answer_is_lost_is_found_out_by_looking(address: StoreAdd
         opened.close()
 
 
+@pytest.mark.timeout(60)
 def test_a_server_that_does_not_answer_is_an_outage_within_the_limit(address: StoreAddress, cluster: Cluster) -> None:
     with Cutter(cluster.port) as cutter:
         opened = PostgresStore(_by_way_of(address, cutter), "one", limit_s=0.2)
