@@ -9,13 +9,13 @@ is needed.
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from audit import layout, scope
-from audit.bundle import CHUNK, StoredRecord
+from audit.bundle import StoredRecord
 from audit.errors import MalformedError, UnreadableError
 from audit.files import Files
 from audit.storage import address as addresses
@@ -42,9 +42,10 @@ def directory_files(root: Path) -> Files:
             return Sha256Hex(hashlib.file_digest(file, "sha256").hexdigest())
 
     def listing() -> Iterator[str]:
-        for folder, _, names in os.walk(root):
-            for name in names:
-                yield (Path(folder) / name).relative_to(root).as_posix()
+        top = os.fspath(root)
+        for folder, _, names in os.walk(top):
+            inside = folder[len(top) :].replace(os.sep, "/").strip("/")
+            yield from (f"{inside}/{name}" if inside else name for name in names)
 
     return Files(read=read, listing=listing, digest_of=digest)
 
@@ -135,15 +136,6 @@ class DataDirectory:
             raise MalformedError(f"expected a scope that has a log, got `{name}`", code="scope")
         return ScopeDirectory(directory=self, scope=name)
 
-    def chunks(self, path: str) -> Iterable[bytes]:
-        """Content of a file in bounded memory, as far as it reached when this was called."""
-        place = self.root / layout.safe_path(path)
-        left = place.stat().st_size
-        with place.open("rb") as file:
-            while left > 0 and (chunk := file.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
-
     def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         """Rows of a query, whose placeholders are question marks; raises ``UnreadableError``."""
         return self.database.rows(query, *arguments)
@@ -191,10 +183,6 @@ class ScopeDirectory:
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return self._stored("m.idx < ? ORDER BY m.idx", size)
-
-    def chunks(self, path: str) -> Iterable[bytes]:
-        """Content of one of ``files``."""
-        yield self.files.read(path)
 
     def _stored(self, condition: str, argument: object) -> Iterator[StoredRecord]:
         return map(_stored, self.directory.rows(_OF_SCOPE + condition, self.scope, argument))

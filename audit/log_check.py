@@ -6,7 +6,7 @@ for their result, and a number for each epoch.
 
 from collections.abc import Callable, Mapping
 
-from audit import checkpoint, entry, examine, keys, merkle, statement
+from audit import checkpoint, entry, examine, keys, members, merkle, statement
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
@@ -14,6 +14,7 @@ from audit.examine import Admission, Sequences, SignedRecord, Trust
 from audit.files import Files, Read
 from audit.obligations import (
     ADMITTED,
+    ANCHORS,
     CERTIFICATE,
     CHECKPOINT,
     ENTRIES,
@@ -29,13 +30,16 @@ from audit.obligations import (
     Report,
     Sheet,
 )
+from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
-from audit.scope_check import Membership, Rising, of_origin
+from audit.scope_check import Membership, Rising
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
 
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
+
+_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED)
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -47,6 +51,7 @@ def verify_log(
     *,
     certificates: Mapping[str, bytes],
     records: Records | None = None,
+    held: range | None = None,
     earlier: bytes | None = None,
     progress: Progress | None = None,
     scope: str | None = None,
@@ -55,8 +60,9 @@ def verify_log(
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
-    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
-    ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a main log, which must be made of its records.
+    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
+    entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
+    main log, which must be made of its records.
     """
     sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
     known = trust if scope is None else examine.of_scope(trust, scope)
@@ -64,8 +70,10 @@ def verify_log(
     tree = signed_tree(log, known, sheet)
     if tree is None:
         return sheet.report()
-    _check_extends(log, tree, earlier, known, sheet)
-    walk = _Walk(known, certificates, records, Membership(scope, trees, sheet), sheet)
+    check_extends(log, tree, earlier, known, sheet)
+    roots = _Roots(tree.origin, TileReader(log.read, tree.size))
+    evidence = range(tree.size) if held is None else held
+    walk = _Walk(known, certificates, records, sheet, evidence, roots, Membership(scope, trees, sheet))
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -84,14 +92,6 @@ def _scope_trees(logs: Mapping[str, Files], trust: Trust, sheet: Sheet) -> Mappi
         with sheet.checking(SCOPE, name):
             found[name] = checkpoint.verify(read_checkpoint(log.read), examine.of_scope(trust, name).log_keys)
     return found
-
-
-def scope_of(log: Files, trust: Trust) -> str | None:
-    """The scope that a log's checkpoint names; None where it is a main log's, or cannot be read."""
-    try:
-        return of_origin(checkpoint.parse_text(read_checkpoint(log.read).text).origin, trust)
-    except (MalformedError, VerificationError):
-        return None
 
 
 def signed_tree(log: Files, trust: Trust, sheet: Sheet) -> Checkpoint | None:
@@ -133,7 +133,7 @@ def check_root(again: Recomputation, tree: Checkpoint, sheet: Sheet) -> None:
     sheet.ok(TILES)
 
 
-def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
+def check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
     """Obligation ``extends``: this log signed the earlier checkpoint, and the tree of now begins with its tree."""
     if earlier is None:
         sheet.not_checked(EXTENDS, "no earlier checkpoint was given")
@@ -148,6 +148,34 @@ def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: T
         merkle.verify_consistency(before.size, tree.size, before.root, tree.root, proof)
 
 
+class _Roots:
+    """Roots that a log had at earlier sizes, of which records in order quote each several times in a row."""
+
+    def __init__(self, origin: str, reader: TileReader) -> None:
+        self._origin = origin
+        self._reader = reader
+        self._last = (0, merkle.EMPTY_ROOT)
+
+    def check(self, record: SignedRecord, index: int) -> None:
+        """Check that the tree which a record quotes is this log's, and older than the record.
+
+        The writer quotes the newest checkpoint that it has seen, so an entry that is changed contradicts every record after
+        that. Raises ``VerificationError``.
+        """
+        quoted = members.optional(record.statement.predicate, "anchor", anchor_from)
+        if quoted is None:
+            return
+        if quoted.origin != self._origin or not 0 <= quoted.size <= index:
+            raise VerificationError(
+                f"expected a tree of `{self._origin}` before entry {index}, got one of {quoted.size} entries",
+                code="anchor",
+            )
+        if quoted.size != self._last[0]:
+            self._last = (quoted.size, self._reader.root_at(quoted.size))
+        if quoted.root != self._last[1].hex():
+            raise VerificationError(f"quotes another tree of {quoted.size} entries than this log had", code="anchor")
+
+
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
@@ -156,15 +184,19 @@ class _Walk:
         trust: Trust,
         certificates: Mapping[str, bytes],
         records: Records | None,
-        membership: Membership,
         sheet: Sheet,
+        held: range,
+        roots: _Roots,
+        membership: Membership,
     ) -> None:
         self._membership = membership
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
-        self._sequences = Sequences() if membership.own is None else Rising()
+        self._held = held
+        self._roots = roots
+        self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
 
@@ -180,22 +212,33 @@ class _Walk:
         try:
             found = entry.parse(content)
             entry.verify(found)
-            self._check_key(found)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(ENTRIES, f"{where}: {error}")
+            self._unread(where)
             return
+        with self._sheet.checking(ENTRIES, where):
+            self._check_key(found)
         if self._records is None:
             return
         try:
             envelope = self._records(index)
+            if envelope is None and index not in self._held:
+                return
             if envelope is None:
                 raise VerificationError("expected its record, got none", code="record-missing")
             record = examine.take_apart(envelope)
             examine.check_entry(content, record, found.public_der)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(RECORDS, f"{where}: {error}")
+            self._unread(where)
             return
         self._record(index, where, record, content)
+
+    def _unread(self, where: str) -> None:
+        """What a record that could not be read would have shown is not decided by the others."""
+        if self._records is not None:
+            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
+                self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
 
     def _check_key(self, found: Entry) -> None:
         """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
@@ -208,8 +251,12 @@ class _Walk:
     def _record(self, index: int, where: str, record: SignedRecord, content: bytes) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
-        with self._sheet.checking(SEQUENCE, where):
-            self._sequences.add(record.position)
+        if index in self._held:
+            with self._sheet.checking(SEQUENCE, where):
+                self._sequences.add(record.position)
+        if self._membership.own is None:
+            with self._sheet.checking(ANCHORS, where):
+                self._roots.check(record, index)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         scopes: tuple[str, ...] = ()
@@ -238,10 +285,11 @@ class _Walk:
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
-        of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
         if self._records is None:
-            for obligation in (*of_records, SEQUENCE, SCOPE):
+            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
+        elif self._membership.own is not None:
+            self._sheet.not_checked(ANCHORS, "records quote the main log's trees")
         if not complete:
             return
         self._sheet.ok(ENTRIES)
@@ -250,5 +298,5 @@ class _Walk:
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
         self._membership.finish()
-        for obligation in of_records:
+        for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)

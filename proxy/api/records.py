@@ -1,4 +1,4 @@
-"""``GET /v1/records/{id}``, ``/proof``: the evidence of one request, for the tenant whose request it was; ``/v1/scopes``: its logs.
+"""``GET /v1/records/{id}``, ``/proof``, ``/sigstore``: the evidence of one request, for the tenant whose request it was.
 
 Another tenant's record and one that does not exist are the same answer.
 """
@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import checkpoint, datadir, dsse, layout, statement
-from audit import scope as naming
+from audit import checkpoint, datadir, dsse, layout, sigstore, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError, MalformedError
 from audit.log import Log
@@ -31,12 +30,8 @@ MAX_ID = 128
 def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[Route]:
     """The routes over one log."""
 
-    def principal(request: Request) -> str:
-        host = request.client.host if request.client else None
-        return snapshot().authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
-
     async def found(request: Request) -> tuple[StoredRecord, ...]:
-        tenant = principal(request)
+        tenant = tenant_of(request, snapshot())
         identifier = request.path_params["id"]
         records = await asyncio.to_thread(_find, log, identifier) if len(identifier) <= MAX_ID else ()
         if not records or _tenant(records) != tenant:
@@ -60,24 +55,43 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
     async def proof(request: Request) -> Response:
         records = await found(request)
         scope = request.query_params.get("scope")
-        if scope is not None:
-            records = await asyncio.to_thread(_in_scope, data_dir, scope, records[0].request_id)
-        kind = request.query_params.get("kind", RecordKind.DECISION.value)
-        chosen = next((each for each in records if each.kind.value == kind), None)
-        if chosen is None:
-            raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
-        place = data_dir / (layout.LOG if scope is None else f"{layout.SCOPES}{scope}")
-        return PlainTextResponse(await asyncio.to_thread(_proof, place, chosen.index))
+        if scope is None:
+            _, index = _chosen(request, records, log.published_size)
+            return PlainTextResponse(await asyncio.to_thread(_proof, data_dir / layout.LOG, index))
+        records = await asyncio.to_thread(_in_scope, data_dir, scope, records[0].request_id)
+        place = data_dir / layout.SCOPES / scope
+        _, index = _chosen(request, records, await asyncio.to_thread(_size, place))
+        return PlainTextResponse(await asyncio.to_thread(_proof, place, index))
 
-    async def scopes(request: Request) -> Response:
-        names = await asyncio.to_thread(_scopes, data_dir, principal(request))
-        return JSONResponse({"object": "list", "data": [{"id": name, "log": f"/log/{name}/"} for name in names]})
+    async def self_contained(request: Request) -> Response:
+        record, index = _chosen(request, await found(request), log.published_size)
+        content = await asyncio.to_thread(_sigstore, data_dir, record, index)
+        return Response(content, media_type=sigstore.BUNDLE_TYPE)
 
     return [
-        Route("/v1/scopes", answered(scopes), methods=["GET"]),
         Route("/v1/records/{id}", answered(record), methods=["GET"]),
         Route("/v1/records/{id}/proof", answered(proof), methods=["GET"]),
+        Route("/v1/records/{id}/sigstore", answered(self_contained), methods=["GET"]),
     ]
+
+
+def tenant_of(request: Request, current: Snapshot) -> str:
+    """The tenant whose key or token came with a request. Raises ``Unauthenticated``."""
+    host = request.client.host if request.client else None
+    return current.authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
+
+
+def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
+    """The record of the kind asked for, and its index in a log of some entries."""
+    kind = request.query_params.get("kind", RecordKind.DECISION.value)
+    one = next((each for each in records if each.kind.value == kind), None)
+    if one is None:
+        raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
+    if one.index is None or one.index >= size:
+        raise NotFound(
+            "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
+        )
+    return one, one.index
 
 
 def _find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
@@ -109,21 +123,18 @@ def _in_scope(data_dir: Path, scope: str, request_id: str) -> tuple[StoredRecord
     return records
 
 
-def _scopes(data_dir: Path, tenant: str) -> tuple[str, ...]:
-    """The scopes of a tenant that have a log."""
-    try:
-        with closing(datadir.open_directory(data_dir)) as opened:
-            return tuple(name for name in opened.scopes() if naming.is_of_tenant(name, tenant))
-    except AuditError as error:
-        raise EvidenceDown("the record store cannot be read now", code=error.code) from error
+def _size(place: Path) -> int:
+    """Entries of a log that are published."""
+    return checkpoint.parse_text(read_checkpoint(datadir.directory_files(place).read).text).size
 
 
-def _proof(place: Path, index: int | None) -> bytes:
-    """Proof of an entry for the checkpoint that a log has now. Raises ``NotFound`` where it is not below it yet."""
+def _proof(place: Path, index: int) -> bytes:
     files = datadir.directory_files(place)
-    note = read_checkpoint(files.read)
-    if index is None or index >= checkpoint.parse_text(note.text).size:
-        raise NotFound(
-            "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
-        )
-    return proof_of(files, note, index)
+    return proof_of(files, read_checkpoint(files.read), index)
+
+
+def _sigstore(data_dir: Path, record: StoredRecord, index: int) -> bytes:
+    folder = datadir.directory_files(data_dir / layout.KEYS)
+    certificate = folder.read(f"{layout.CERTIFICATES}{dsse.parse(record.envelope).keyid}.pem")
+    vkeys = layout.vkeys_of(folder.read(layout.LOG_VKEY))
+    return sigstore.of_record(record.envelope, certificate, _proof(data_dir / layout.LOG, index), vkeys)

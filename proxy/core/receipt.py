@@ -7,7 +7,7 @@ lists every member.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audit.records import Exclusion, Substitution
+from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import Kept, LegStatus, Sha256Hex
 from policies.residency import Residency
 from proxy.core import provenance
@@ -100,11 +100,17 @@ def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment
 
 
 def full(
-    case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sha256Hex, kept: Kept, key: bytes
+    case: Case,
+    attempts: Sequence[Attempt],
+    ending: Ending,
+    *,
+    decided: Sha256Hex,
+    kept: Kept,
+    key: bytes,
+    passed: Sequence[PassedOver] = (),
 ) -> dict[str, Any]:
-    """The whole receipt. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else.
-
-    ``kept``: where the decision is durable, in the record store or on the proxy's own disk.
+    """The whole receipt. ``passed``: what was passed over after the decision. ``kept``: where the decision is durable, in the
+    record store or on the proxy's own disk. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else.
     """
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
@@ -145,11 +151,13 @@ def full(
                 "region_observed": each.region_observed,
                 "residency": each.residency,
                 "error": each.error,
+                "trigger": each.trigger,
             }
             for each in found
         ),
         "excluded": excluded(verdict.excluded),
         "substituted": substituted(verdict.substituted),
+        "passed_over": passed_over((*verdict.passed_over, *passed)),
         "obligations": verdict.obligations,
         "disclosures": disclosures(case),
         "disclosure": disclosure(case, tuple(dict.fromkeys(each.model for each in found if each.used))),
@@ -186,6 +194,11 @@ def substituted(found: Iterable[Substitution]) -> tuple[Mapping[str, Any], ...]:
     )
 
 
+def passed_over(found: Iterable[PassedOver]) -> tuple[Mapping[str, str], ...]:
+    """Permitted deployments that were not called in their turn."""
+    return tuple({"leg": each.leg, "deployment": each.deployment, "reason": each.reason} for each in found)
+
+
 def refusal_details(case: Case) -> dict[str, Any]:
     """Details of a refusal's error: the record, the rules that decided, their legal basis."""
     point = case.rulebook.point
@@ -212,8 +225,10 @@ def refusal_details(case: Case) -> dict[str, Any]:
     }
 
 
-def preview(case: Case, quote_micro_usd: int) -> dict[str, Any]:
-    """Answer to a dry run: what would be called and what would not, with a quote; nothing was called or recorded."""
+def preview(case: Case, quote_micro_usd: int, most_micro_usd: int) -> dict[str, Any]:
+    """Answer to a dry run: what would be called and what would not, the policy's decisions, a quote, and the most that it can cost.
+    Nothing was called or recorded.
+    """
     verdict = case.verdict
     common = {
         "dry_run": True,
@@ -221,6 +236,16 @@ def preview(case: Case, quote_micro_usd: int) -> dict[str, Any]:
         "data_classes": tuple(sorted(case.data_classes)),
         "policy": case.rulebook.point.digest,
         "task": case.task.value,
+        "decisions": tuple(
+            {
+                "deployment": each.query.deployment,
+                "action": each.query.action.value,
+                "verdict": each.verdict.value,
+                "rules": each.rules,
+                "obligations": tuple(sorted(each.obligations)),
+            }
+            for each in case.decisions
+        ),
     }
     if not isinstance(verdict, AdmittedPlan):
         return {**common, "outcome": "refused", **refusal_details(case), "record": None, "sentence": case.sentence}
@@ -236,7 +261,9 @@ def preview(case: Case, quote_micro_usd: int) -> dict[str, Any]:
         "excluded": excluded(verdict.excluded),
         "substituted": substituted(verdict.substituted),
         "obligations": verdict.obligations,
+        "passed_over": passed_over(verdict.passed_over),
         "quote_micro_usd": quote_micro_usd,
+        "max_cost_micro_usd": most_micro_usd,
     }
 
 

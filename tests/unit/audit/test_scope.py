@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import bundle, checkpoint, datadir, examine, founding, layout, scope, statement
+from audit import bundle, bundle_selection, checkpoint, datadir, examine, founding, layout, scope, statement
 from audit.errors import MalformedError, VerificationError
 from audit.files import Files, in_memory
 from audit.log import Log, Pending
@@ -25,6 +25,7 @@ from tests.unit.audit.test_log import ORIGIN
 EU, US = "acme--de-eu-2026", "acme--de-us-2026"
 IN_EU = ScopeRecord(log=EU, group="EU", codes=("DE", "EU"))
 """What the simulator's decisions, of tenant ``acme-de`` in ``DE`` and ``EU``, say of their scope."""
+MAKING = bundle.Making(made="2026-11-26 12:00 UTC")
 TENANTS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 GROUPS = st.just("") | st.from_regex(r"[A-Z][A-Z0-9_]{1,9}(-[A-Z0-9]{1,3})?", fullmatch=True)
 
@@ -90,6 +91,9 @@ def result(request_id: str, decided: Sha256Hex, *logs: str) -> Pending:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     founding.init(tmp_path / "data", origin=ORIGIN, clock=lambda: ledger.NOW)
+    (tmp_path / "data" / "policies").mkdir()
+    for text in (ledger.POLICY, ledger.POLICY_SET):
+        (tmp_path / "data" / layout.policy_path(text)).write_bytes(text)
     return tmp_path / "data"
 
 
@@ -190,18 +194,18 @@ def _bundled(parts: Iterator[bundle.Part]) -> Files:
 
 
 def test_a_bundle_of_a_scope_is_verified_with_the_main_logs_key(two: Path, directory: datadir.DataDirectory) -> None:
-    made = _bundled(bundle.whole(directory.of_scope(EU)))
+    made = _bundled(bundle.parts(directory.of_scope(EU), bundle_selection.whole, MAKING))
     elsewhere = layout.trust_of(directory.files.below(layout.KEYS))
     for trust in (None, elsewhere):
         report = verify_bundle(made, trust)
-        assert report.outcome is Outcome.OK, report
-        assert report.subject == f"bundle: log of scope {EU}"
+        assert report.outcome is Outcome.OK, [f for f in report.findings if f.reason]
+        assert report.subject == f"bundle of the whole log of scope {EU}"
     assert verify_bundle(made, elsewhere, scope=EU).outcome is Outcome.OK
     assert verify_bundle(made, elsewhere, scope=US).outcome is Outcome.FAILED
-    whole = _bundled(bundle.whole(directory))
+    whole = _bundled(bundle.parts(directory, bundle_selection.whole, MAKING))
     assert verify_bundle(whole, elsewhere).outcome is Outcome.OK
     assert verify_bundle(whole, elsewhere, scope=EU).outcome is Outcome.FAILED
-    assert not [path for path in made.listing() if "r-2" in path or path.startswith(layout.TRACES)]
+    assert not [path for path in made.listing() if "r-2" in path or b"r-2" in made.read(path)]
 
 
 def test_numbers_rise_in_a_scope_and_may_have_gaps() -> None:
@@ -218,7 +222,7 @@ def test_a_record_with_a_proof_from_a_scope_holds_only_if_it_belongs_there(root:
     with closing(datadir.open_directory(root)) as opened:
         keys = opened.files.below(layout.KEYS)
         trust, certificates = layout.trust_of(keys), layout.certificates_of(keys)
-        made = _bundled(bundle.of_requests(opened.of_scope(EU), ["r-1", "r-2"]))
+        made = _bundled(bundle.parts(opened.of_scope(EU), bundle_selection.of_requests(["r-1", "r-2"]), MAKING))
         found = {}
         for request_id in ("r-1", "r-2"):
             records = opened.of_scope(EU).of_request(request_id)
