@@ -1,21 +1,22 @@
 """The data directory, read only: the record store by ``sqlite3`` in read-only mode, everything else as plain files.
 
 Layout: ``apostille.db`` (tables ``rec``, ``member``, ``head``), ``log/``, ``scopes/``, ``keys/``, ``policies/``, ``traces/``. Where
-the records are on PostgreSQL, ``store.json`` says so instead of ``apostille.db``. Nothing here can write, and no private key is
-ever read. Imports the standard library only, so that verifying needs no database package; PostgreSQL's driver is loaded where it
-is needed.
+the records are on PostgreSQL, ``store.json`` says so instead of ``apostille.db``. Nothing here can write to it, and no private key
+is ever read. Imports the standard library only, so that verifying needs no database package; PostgreSQL's driver is loaded where
+it is needed.
 """
 
 import hashlib
 import os
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from audit import layout, scope
-from audit.bundle import StoredRecord
+from audit.bundle import Part, StoredRecord
 from audit.errors import MalformedError, UnreadableError
 from audit.files import Files
 from audit.storage import address as addresses
@@ -198,6 +199,28 @@ def _stored(row: tuple[object, ...]) -> StoredRecord:
         kind=RecordKind(str(kind)),
         envelope=envelope,
     )
+
+
+def write_files(out: Path, parts: Iterable[Part]) -> int:
+    """Write files one by one beside ``out`` and give the whole its name at the end: what is cut short leaves nothing there."""
+    place = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir()
+    try:
+        count = sum(_written(place / path, chunks) for path, chunks in parts)
+        place.rename(out)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return count
+
+
+def _written(place: Path, chunks: Iterable[bytes]) -> int:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+    return 1
 
 
 def open_directory(root: Path) -> DataDirectory:

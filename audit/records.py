@@ -211,6 +211,8 @@ class DecisionRecord:
     passed_over: tuple[PassedOver, ...] = ()
     scopes: tuple[ScopeRecord, ...] = ()
     """None of them in records of versions that had one log."""
+    sd: tuple[str, ...] = ()
+    """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,3 +291,5 @@ class ResultRecord:
     answer_bytes: int
     error: str = ""
     passed_over: tuple[PassedOver, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Labels of the commitments whose content the operator's store holds, encrypted, when this is written."""

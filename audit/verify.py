@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 
-from audit import bundle_check, checkpoint, examine, layout
+from audit import bundle_check, checkpoint, examine, layout, openings
 from audit.bundle_check import Opened
 from audit.checkpoint import Checkpoint
 from audit.derived import VERSION
@@ -21,11 +21,13 @@ from audit.log_check import Progress, verify_log
 from audit.obligations import (
     CONSISTENCY,
     DERIVED,
+    DISCLOSURES,
     EXTENDS,
     KEYS,
     LISTED,
     MANIFEST,
     OF_A_BUNDLE,
+    OPENINGS,
     PAGE,
     POLICIES,
     PROOFS,
@@ -40,6 +42,7 @@ from audit.obligations import (
 from audit.report.cover import Cover
 from audit.request_check import Indexed, Proven, verify_record
 from audit.scope_check import of_origin
+from audit.statement import Statement
 from audit.tables import Tables
 
 __all__ = [
@@ -94,6 +97,7 @@ def verify_bundle(
     if known is None:
         return sheet.report()
     named = scope or of_origin(bundle.tree.origin, known)
+    _check_opened(bundle, sheet)
     before = _check_earlier(bundle, known if named is None else examine.of_scope(known, named), sheet)
     if bundle.contents.entries is None:
         found = _check_requests(bundle, known, sheet, earlier, before, progress, named)
@@ -156,6 +160,18 @@ def _check_derived(bundle: Opened, sheet: Sheet, page: Page | None) -> None:
             sheet.fail(PAGE, f"`{layout.REPORT_PAGE}` is not what the figures give")
         else:
             sheet.ok(PAGE)
+
+
+def _check_opened(bundle: Opened, sheet: Sheet) -> None:
+    """Obligations ``openings`` and ``disclosures``, against the listed records, which the rest of the verification looks at."""
+
+    def statements(request_id: str) -> tuple[Statement, ...]:
+        return bundle_check.statements(bundle, request_id)
+
+    for obligation, check in ((OPENINGS, openings.check_openings), (DISCLOSURES, openings.check_disclosures)):
+        with sheet.checking(obligation):
+            if check(bundle.files, statements) == 0:
+                sheet.not_checked(obligation, "there is none in this bundle")
 
 
 def _check_earlier(bundle: Opened, trust: Trust, sheet: Sheet) -> Checkpoint | None:

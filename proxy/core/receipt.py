@@ -110,7 +110,8 @@ def full(
     passed: Sequence[PassedOver] = (),
 ) -> dict[str, Any]:
     """The whole receipt. ``passed``: what was passed over after the decision. ``kept``: where the decision is durable, in the
-    record store or on the proxy's own disk. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else.
+    record store or on the proxy's own disk. ``record_key``, hexadecimal, opens the record's commitments; ``sd_disclosures`` are
+    the members behind its ``_sd``. Neither is kept elsewhere, but in the key store of a tenant whose content is kept.
     """
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
@@ -121,6 +122,7 @@ def full(
         "decision": decided,
         "durable": kept.value,
         "record_key": key.hex(),
+        "sd_disclosures": provenance.disclosed(case, key),
         "outcome": verdict.outcome.value,
         "jurisdictions": case.jurisdictions,
         "data_classes": tuple(sorted(case.data_classes)),
