@@ -1,12 +1,15 @@
 """Configuration and catalogue files: unknown keys refuse, and each error names file, place and expectation."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from proxy import settings, shared_store
+from audit import founding
+from audit.log import Log
+from proxy import content, settings, shared_store
 from proxy.core import loading
 from proxy.core.catalogue import Price
 from proxy.core.request import Needs
@@ -173,3 +176,18 @@ def test_a_url_that_could_hold_a_password_is_refused_without_quoting_it(tmp_path
 def test_a_spool_needs_a_shared_store(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"storage\.spool"):
         load(tmp_path, {**MINIMAL, "storage": {"spool": "spool"}})
+
+
+def test_content_is_not_kept_beside_a_shared_store(tmp_path: Path, log: Log) -> None:
+    kept = {**MINIMAL, "content": {"store": True}}
+    with pytest.raises(ConfigurationError, match=r"storage\.url"):
+        content.keeper(load(tmp_path, {**kept, "storage": SHARED}), log)
+    assert content.keeper(load(tmp_path, {**MINIMAL, "storage": SHARED}), log) is None
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    founding.init(tmp_path / "data", origin="log.example/unit")
+    opened = Log.open(tmp_path / "data")
+    yield opened
+    opened.close()
