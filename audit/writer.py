@@ -32,6 +32,8 @@ MAX_GROUP = 256
 OK = "ok"
 MOVED, AHEAD = "head-moved", "log-ahead"
 """What a process finds that is behind another one."""
+CLOSE_S = 5.0
+"""How long a process that ends goes on publishing what is in a shared store."""
 PAUSE_S = 0.2
 """Between tries of a store or a disk that fails."""
 
@@ -68,6 +70,7 @@ class Writer:
     _fatal: str = ""
     _behind: HistoryError | None = None
     _closing: bool = False
+    _until: float = 0.0
     _ended: bool = False
     _unpublished: deque[Publication] = field(default_factory=deque)
     _written: list[str] = field(default_factory=list)
@@ -121,7 +124,7 @@ class Writer:
     def stop(self) -> None:
         """Write what waits, publish it, end both threads. What cannot be written now is failed."""
         with self._wake:
-            self._closing = True
+            self._closing, self._until = True, time.monotonic() + CLOSE_S
             self._wake.notify_all()
             self._files.notify_all()
         for thread in self._threads:
@@ -145,6 +148,8 @@ class Writer:
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
         stuck = self._fatal or self._broken or self._disk or self.store.away or self._unwitnessed_at is not None
+        if self.shared and time.monotonic() >= self._until:
+            return True  # there may be much of others' records: another process goes on with them, or the next start
         return bool(stuck) or not (self._dirty or self._unpublished or self._written)
 
     def _to_unstage(self) -> bool:

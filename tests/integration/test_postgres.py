@@ -33,8 +33,9 @@ def address(cluster: Cluster) -> StoreAddress:
 
 
 def config(address: StoreAddress, **storage: Any) -> dict[str, Any]:
-    """One tenant, records on PostgreSQL."""
+    """One tenant with logs of its scopes, records on PostgreSQL."""
     return {
+        "scopes": {"tenants": True, "groups": ["EU"]},
         "tenants": {"de": tenant("de", jurisdictions=["DE"], packs=["corporate"])},
         "storage": {"url": address.url, "password_file": str(address.password_file), **storage},
     }
@@ -84,6 +85,10 @@ def assert_whole(data: Path) -> dict[str, int]:
     assert (found["missing"], found["twice"]) == (0, 0)
     verified = apostille("verify", str(data))
     assert verified.returncode == 0, verified.stdout + verified.stderr
+    with closing(datadir.open_directory(data)) as source:
+        names = source.scopes()
+    assert len(names) == 2
+    assert main(["verify", "--data", str(data), "--scope", names[0]]) == 0
     return found
 
 

@@ -100,7 +100,7 @@ async def run(cluster: Cluster, folder: Path, *, away_s: float, rate: float) -> 
         path = await asyncio.to_thread(Server.prepare, folder, config, documents, address=address)
         server = await asyncio.to_thread(Server.start, path)
         try:
-            figures = await _outage(cluster, server, away_s=away_s, rate=rate)
+            figures = await _outage(cluster, address.url.rpartition("/")[2], server, away_s=away_s, rate=rate)
         finally:
             code = await asyncio.to_thread(server.stop)
     figures["spool_bytes_left"] = sum(place.stat().st_size for place in (folder / "spool").iterdir())
@@ -118,7 +118,17 @@ async def run(cluster: Cluster, folder: Path, *, away_s: float, rate: float) -> 
     return figures
 
 
-async def _outage(cluster: Cluster, server: Server, *, away_s: float, rate: float) -> dict[str, Any]:
+async def _published(cluster: Cluster, database: str, back: float) -> float | None:
+    """Seconds from the return of the database until every record had its place; None if that was not to be."""
+    with cluster.admin(database) as admin:
+        while time.monotonic() - back < 1200:
+            if admin.execute("SELECT count(*) FROM rec WHERE idx IS NULL").fetchone() == (0,):
+                return time.monotonic() - back
+            await asyncio.sleep(0.2)
+    return None
+
+
+async def _outage(cluster: Cluster, database: str, server: Server, *, away_s: float, rate: float) -> dict[str, Any]:
     load = Load(server.url, rate)
     running = asyncio.create_task(load.run())
     await asyncio.sleep(AROUND_S)
@@ -134,6 +144,7 @@ async def _outage(cluster: Cluster, server: Server, *, away_s: float, rate: floa
     await asyncio.sleep(AROUND_S)
     load.stopping = True
     await running
+    published_s = await _published(cluster, database, back)
     times = sorted(load.times)
     return {
         "away_s": away_s,
@@ -143,6 +154,7 @@ async def _outage(cluster: Cluster, server: Server, *, away_s: float, rate: floa
         "locally": load.locally,
         "spooled_at_the_end": spooled,
         "drained_s": drained_s,
+        "published_s": published_s,
         "p50_ms": round(statistics.median(times) * 1000, 1),
         "p99_ms": round(times[int(len(times) * 0.99)] * 1000, 1),
         "longest_ms": round(times[-1] * 1000, 1),
