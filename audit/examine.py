@@ -6,10 +6,10 @@ Nothing here looks at content: there is none in a record.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from audit import dsse, entry, keys, statement
+from audit import dsse, entry, keys, scope, statement
 from audit.checkpoint import VerifierKey
 from audit.dsse import Envelope
 from audit.errors import MalformedError, VerificationError
@@ -36,6 +36,16 @@ class Trust:
     log_keys: tuple[VerifierKey, ...]
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int = 0
+
+
+def of_scope(trust: Trust, name: str) -> Trust:
+    """The same trust for the log of a scope: its keys follow from the main log's, and no other log is accepted.
+
+    Raises ``MalformedError`` if ``name`` is none of a scope.
+    """
+    derived = (scope.key(key, name) for key in trust.log_keys)
+    given = (key for key in trust.log_keys if key.name.endswith(f"/{name}"))
+    return replace(trust, log_keys=tuple(dict.fromkeys((*given, *derived))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +128,8 @@ def check_entry(content: bytes, record: SignedRecord, public_der: bytes) -> None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What a decision allows, in the shape in which results are held against it. ``index``: of its log entry, or -1."""
+    """What a decision allows, in the shape in which results are held against it. ``index``: of its log entry, or -1.
+    ``scopes``: the logs that it says it is in."""
 
     request_id: RequestId
     index: int
@@ -126,6 +137,7 @@ class Admission:
     refused: bool
     admitted: frozenset[tuple[str, Role, str]]
     excluded: frozenset[tuple[Role, str]]
+    scopes: tuple[str, ...]
 
 
 def admission(decision: DecisionRecord, index: int = -1) -> Admission:
@@ -137,6 +149,7 @@ def admission(decision: DecisionRecord, index: int = -1) -> Admission:
         refused=decision.outcome is DecisionOutcome.REFUSED,
         admitted=frozenset((leg.leg, leg.role, each) for leg in decision.legs for each in leg.deployments),
         excluded=frozenset((each.role, each.deployment) for each in decision.excluded),
+        scopes=scope.logs(decision.scopes),
     )
 
 

@@ -22,6 +22,8 @@ CERTIFICATES = "instances/"
 
 KEYS = "keys/"
 LOG = "log/"
+SCOPES = "scopes/"
+"""In a data directory: a folder for each scope's log, with the files of ``log/``."""
 POLICIES = "policies/"
 RECORDS = "records/"
 PROOFS = "proofs/"

@@ -38,6 +38,7 @@ from audit.records import (
     Preference,
     Refusal,
     ResultRecord,
+    ScopeRecord,
     Shadow,
     SignalRecord,
     Substitution,
@@ -83,6 +84,7 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         inputs=optional(value, "inputs", inputs_from),
         shadow=optional(value, "shadow", _shadow_from),
         passed_over=_passed_over(value),
+        scopes=scopes_from(value),
         sd=_sd_from(value),
     )
 
@@ -220,6 +222,15 @@ def _substitution_from(value: Mapping[str, Any]) -> Substitution:
         rules=texts(value, "rules"),
         reason=text(value, "reason"),
     )
+
+
+def scopes_from(value: Mapping[str, Any]) -> tuple[ScopeRecord, ...]:
+    """Member ``scopes``; none in older records."""
+    return every(value, "scopes", _scope_from) if "scopes" in value else ()
+
+
+def _scope_from(value: Mapping[str, Any]) -> ScopeRecord:
+    return ScopeRecord(log=text(value, "log"), group=text(value, "group"), codes=texts(value, "codes"))
 
 
 def _shadow_from(value: Mapping[str, Any]) -> Shadow:

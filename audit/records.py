@@ -163,6 +163,17 @@ class Inputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRecord:
+    """A log that a request's records are in besides the main one. ``group``: a jurisdiction or a group of them, "" for all of the
+    tenant's; ``codes``: those of the decision's jurisdictions that lie in it.
+    """
+
+    log: str
+    group: str
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shadow:
     """What a draft set would have said, beside the decision and without effect. ``refusal``: its code, or ""."""
 
@@ -214,6 +225,8 @@ class DecisionRecord:
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    scopes: tuple[ScopeRecord, ...] = ()
+    """None of them in records of versions that had one log."""
     sd: tuple[str, ...] = ()
     """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 

@@ -32,6 +32,11 @@ class WitnessClient:
         self._secure = parts.scheme == "https"
         self._path = parts.path.rstrip("/") + ADD_CHECKPOINT
         self._connection: http.client.HTTPConnection | None = None
+        self._url = url
+
+    def twin(self) -> "WitnessClient":
+        """Another connection to the same witness."""
+        return WitnessClient(self._url)
 
     def post(self, content: bytes, timeout_s: float) -> tuple[int, bytes]:
         """Status and body of an answer. Raises ``Unreachable``, also where the body is over its limit."""

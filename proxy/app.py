@@ -23,11 +23,11 @@ from audit.content.keeper import Keeper
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
-from proxy import content
+from proxy import content, shared_store
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import errors, health, log_files, models, records
+from proxy.api import errors, health, log_files, models, records, scopes
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
@@ -78,6 +78,7 @@ class Server:
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
+            shared=shared_store.shared(settings.storage),
         )
         traces = _traces(settings, log)
         keeper = None
@@ -153,6 +154,7 @@ class Server:
             [
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
+                *scopes.routes(self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
                 *health.routes(
                     log, activation, traces.status, monitor, lambda: "off" if keeper is None else keeper.state

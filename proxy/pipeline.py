@@ -32,7 +32,7 @@ from proxy.core.request import InferenceRequest
 from proxy.embedding import Encoder
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
-from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
 from proxy.sandbox.runner import Sandbox
 from proxy.settings import Content
 from proxy.snapshot import Snapshot
@@ -107,7 +107,7 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        decided, left = await self._durable(pending(case, RecordKind.DECISION, build))
         options, limits = case.request.options, current.settings.fusion
         admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
         hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()
@@ -150,11 +150,11 @@ class Pipeline:
         expires = now_us // 1_000_000 + asked.retention_days * 86_400
         return keeping.contents(case, key, expires=expires, limit=asked.max_item_bytes)
 
-    async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
+    async def _durable(self, waiting: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
         left: asyncio.CancelledError | None = None
         try:
-            future = self._log.submit(pending)
+            future = self._log.submit(waiting)
             while True:
                 try:
                     (decided,) = await asyncio.shield(future)

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from audit.storage import address as addresses
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.request import Keeping, OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
@@ -85,6 +86,49 @@ class LogSettings(_Strict):
     witness_timeout_ms: int = Field(2_000, ge=50, le=60_000, description="longest wait for witnesses at a checkpoint")
     witness_grace_ms: int = Field(
         10_000, ge=0, description="a checkpoint that waits longer for its quorum: no new request is taken, 503"
+    )
+
+
+class Storage(_Strict):
+    """Where records are kept: in the data directory, or on PostgreSQL, which several proxies share."""
+
+    url: str | None = Field(
+        None,
+        description="`postgresql://USER@HOST/DATABASE`, without a password; none: `apostille.db` in the data directory",
+    )
+    password_file: Path | None = Field(
+        None, description="file with the database's password; else PGPASSWORD or PGPASSFILE of the environment"
+    )
+    instance: Name | None = Field(
+        None,
+        description="name of this replica, kept over restarts; the environment variable APOSTILLE_INSTANCE overrides it",
+    )
+    spool: Path | None = Field(
+        None,
+        description="folder on this machine's disk that takes records while PostgreSQL is away; none: 503 meanwhile",
+    )
+    spool_max_mb: int = Field(2048, ge=1, le=1_048_576, description="most megabytes in the spool; then 503")
+    timeout_ms: int = Field(
+        1_000, ge=50, le=60_000, description="longest wait for an answer of PostgreSQL; what takes longer is an outage"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, value: str | None) -> str | None:
+        problem = addresses.problem_of(value) if value is not None else ""
+        if problem:
+            raise ValueError(problem)
+        return value
+
+
+class ScopeLogs(_Strict):
+    """Further logs, each of one tenant and year: what is in it is all that there is of its scope."""
+
+    tenants: bool = Field(False, description="a log with all of a tenant's records of a year")
+    groups: tuple[str, ...] = Field(
+        (),
+        max_length=64,
+        description="ISO 3166 codes or groups that have a log for each tenant and year; records whose jurisdictions lie in it",
     )
 
 
@@ -323,6 +367,8 @@ class Settings(_Strict):
     data_dir: Path = Field(Path("var"), description="directory of the log, keys, traces; relative to this file")
     server: Server = Field(Server(), description="listening and limits")
     log: LogSettings = Field(LogSettings(), description="the transparency log")
+    storage: Storage = Field(Storage(), description="where records are kept")
+    scopes: ScopeLogs = Field(ScopeLogs(), description="further logs by tenant, jurisdiction and year")
     catalogue: tuple[str, ...] = Field(
         ("builtin:local",), min_length=1, description="catalogue files, or `builtin:local`, `builtin:providers`"
     )
@@ -337,6 +383,12 @@ class Settings(_Strict):
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
     routing: Routing = Field(Routing(), description="how the task of a prompt is told")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
+
+    @field_validator("storage", mode="before")
+    @classmethod
+    def _url_alone(cls, value: Any) -> Any:
+        """``storage: postgresql://…`` is short for its ``url``."""
+        return {"url": value} if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _programs_have_a_place(self) -> "Settings":
@@ -388,6 +440,28 @@ def read_yaml(path: Path) -> Any:
 
 
 def _overridden(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    return _on_port(_of_instance(settings, environ), environ)
+
+
+def _of_instance(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """The name of this replica, which a shared store needs. Raises ``ConfigurationError``."""
+    storage = settings.storage
+    if storage.url is None:
+        if storage.spool is not None:
+            raise ConfigurationError("`storage.spool`: expected `storage.url` beside it; the embedded store needs none")
+        return settings
+    given = environ.get("APOSTILLE_INSTANCE")
+    if given is not None:
+        try:
+            storage = Storage.model_validate({**storage.model_dump(), "instance": given})
+        except ValidationError:
+            raise ConfigurationError(
+                f"environment variable APOSTILLE_INSTANCE: expected a name, got `{given[:60]}`"
+            ) from None
+    return settings.model_copy(update={"storage": storage})
+
+
+def _on_port(settings: Settings, environ: Mapping[str, str]) -> Settings:
     port = environ.get("PORT")
     if port is None:
         return settings
@@ -400,6 +474,15 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     return settings.model_copy(
         update={
             "data_dir": base / settings.data_dir,
+            "storage": settings.storage.model_copy(
+                update={
+                    name: None if place is None else base / place
+                    for name, place in (
+                        ("password_file", settings.storage.password_file),
+                        ("spool", settings.storage.spool),
+                    )
+                }
+            ),
             "pack_dirs": tuple(base / p for p in settings.pack_dirs),
             "catalogue": tuple(c if c.startswith(BUILTIN) else str(base / c) for c in settings.catalogue),
             "log": settings.log.model_copy(
@@ -455,5 +538,7 @@ def _explain(error: ValidationError) -> str:
             parts.append(f"unknown key `{where}`")
         else:
             found = str(item.get("input"))[:60] if item["type"] != "missing" else "nothing"
+            if item["loc"][:1] == ("storage",):  # somebody may have written a password here
+                found = "something else"
             parts.append(f"`{where}`: {item['msg'].lower()}, got `{found}`")
     return "; ".join(parts)

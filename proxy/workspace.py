@@ -54,7 +54,7 @@ def prepare(folder: Path) -> Workspace:
         _write_private(secrets, "".join(f"{name}={key}\n" for name, (key, _) in made.items()))
         config.write_text(_TEMPLATE.format(de=made[DE][1], us=made[US][1]), encoding="utf-8")
     data_dir = folder / "data"
-    if not (data_dir / datadir.DATABASE).exists():
+    if not datadir.is_data_directory(data_dir):
         founding.init(data_dir, origin="localhost/apostille", organisation="apostille embedded default")
     return Workspace(config=config, data_dir=data_dir, keys=_read_keys(secrets))
 

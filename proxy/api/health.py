@@ -37,7 +37,12 @@ def routes(
         current = activation.current()
         body = {
             "status": state,
-            "log": {"instance": log.instance, "published_size": log.published_size},
+            "log": {
+                "instance": log.instance,
+                "published_size": log.published_size,
+                "sequences": log.leads,
+                "spooled": log.spooled,
+            },
             "witnesses": [
                 {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
             ],

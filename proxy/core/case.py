@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from audit.records import Bounds, Preference
+from audit.records import Bounds, Preference, ScopeRecord
 from audit.vocabulary import RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
-from proxy.core import enforcement, intent, passing_over
+from proxy.core import enforcement, intent, passing_over, scoping
 from proxy.core.aggregation import examples
 from proxy.core.aggregation.calibration import Calibration
 from proxy.core.aggregation.expected import expected
@@ -30,6 +30,7 @@ from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, O
 from proxy.core.routing import tasks
 from proxy.core.routing.model import Model
 from proxy.core.routing.router import Routed, classify
+from proxy.core.scoping import NOT_SCOPED, Scoping
 from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
@@ -87,12 +88,14 @@ class Rulebook:
     calibration: Calibration
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
+    scoping: Scoping = NOT_SCOPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A decided request. ``jurisdictions`` sorted; ``sentence``: why it was refused, in plain language, or "".
-    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said."""
+    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said;
+    ``scopes``: whose logs its records go into."""
 
     request_id: RequestId
     request: InferenceRequest
@@ -111,6 +114,7 @@ class Case:
     budget: Budget
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
+    scopes: tuple[ScopeRecord, ...] = ()
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -174,6 +178,13 @@ def decide(
         sentence=found.sentence,
         suspended=suspended,
         shadow=shadow,
+        scopes=scoping.scopes(
+            rulebook.scoping,
+            caller.tenant,
+            applicable.codes if isinstance(applicable, Applicable) else (),
+            territories=rulebook.point.facts.territories,
+            now=now,
+        ),
         budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
     )
 

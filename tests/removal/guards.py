@@ -3,7 +3,7 @@
 ``run`` takes them away one by one; ``test_guards`` holds the texts to the sources.
 """
 
-from tests.removal import engine, privacy, proxy, verifier
+from tests.removal import engine, privacy, proxy, store, verifier
 from tests.removal.guard import Guard
 
-GUARDS: tuple[Guard, ...] = (*engine.GUARDS, *proxy.GUARDS, *privacy.GUARDS, *verifier.GUARDS)
+GUARDS: tuple[Guard, ...] = (*engine.GUARDS, *proxy.GUARDS, *privacy.GUARDS, *store.GUARDS, *verifier.GUARDS)

@@ -25,6 +25,7 @@ from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Attempt, Commitments, Ending
 from proxy.core.replies import Usage
 from proxy.core.request import Family, InferenceRequest, Needs, Options
+from proxy.run import pending
 from proxy.snapshot import Snapshot
 from tests.simulators.server import Server, catalogue, deployment, tenant
 
@@ -182,8 +183,8 @@ def _pending(case: Case, now: datetime) -> tuple[Pending, Pending]:
         return statement.render_result(record)
 
     return (
-        Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=decision),
-        Pending(request_id=case.request_id, kind=RecordKind.RESULT, build=result),
+        pending(case, RecordKind.DECISION, decision),
+        pending(case, RecordKind.RESULT, result),
     )
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from audit import founding
+from audit.storage.address import StoreAddress
 
 Config = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -90,8 +91,18 @@ class Server:
     reader: threading.Thread | None = None
 
     @classmethod
-    def prepare(cls, folder: Path, config: Config, documents: Config, packs: dict[str, str] | None = None) -> Path:
-        """Write configuration, catalogue and further packs, and create the log. Gives the configuration's path."""
+    def prepare(
+        cls,
+        folder: Path,
+        config: Config,
+        documents: Config,
+        packs: dict[str, str] | None = None,
+        address: StoreAddress | None = None,
+    ) -> Path:
+        """Write configuration, catalogue and further packs, and create the log. Gives the configuration's path.
+
+        ``address``: of the shared store, where the configuration names one.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "catalogue.yaml").write_text(json.dumps(documents))
         for name, text in (packs or {}).items():
@@ -108,7 +119,7 @@ class Server:
         }
         path = folder / "apostille.yaml"
         path.write_text(yaml.safe_dump(whole))
-        founding.init(folder / "data", origin="log.example/test")
+        founding.init(folder / "data", origin="log.example/test", address=address)
         return path
 
     @classmethod
