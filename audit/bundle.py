@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit import checkpoint, dsse, keys, layout, tiles
+from audit import checkpoint, dsse, keys, layout, stamps, tiles
 from audit.bundle_readme import readme
 from audit.checkpoint import SignedNote
 from audit.errors import MalformedError
@@ -18,6 +18,7 @@ from audit.files import Files
 from audit.layout import IndexedRecord
 from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
+from audit.stamps import Stamped
 from audit.vocabulary import RecordKind, Sha256Hex
 
 Part = tuple[str, Iterable[bytes]]
@@ -91,6 +92,8 @@ def _whole_parts(source: Source, log: Files, note: SignedNote, size: int) -> Ite
     yield from _records(source, log, note, source.sequenced(size))
     yield from _keys(source.files, None)
     yield from _policies(source.files)
+    kept = log.below(stamps.FOLDER)
+    yield from _timestamps(kept, [each for each in stamps.listed(kept) if each.size <= size])
     if "traces/otlp.jsonl" in source.files.listing():
         yield "traces/otlp.jsonl", source.chunks("traces/otlp.jsonl")
     yield layout.README, (readme(requests=False),)
@@ -111,7 +114,27 @@ def _chosen_parts(source: Source, log: Files, note: SignedNote, records: list[St
     yield from _records(source, log, note, iter(records))
     yield from _keys(source.files, {dsse.parse(each.envelope).keyid for each in records})
     yield from _policies(source.files)
+    yield from _chosen_timestamps(log, note, [each.index for each in records if each.index is not None])
     yield layout.README, (readme(requests=True),)
+
+
+def _chosen_timestamps(log: Files, note: SignedNote, indexes: list[int]) -> Iterator[Part]:
+    """For each record the first timestamp that covers it, and what leads from there to the bundle's checkpoint."""
+    kept = log.below(stamps.FOLDER)
+    chosen = stamps.covering(stamps.listed(kept), indexes, checkpoint.parse_text(note.text).size)
+    yield from _timestamps(kept, chosen)
+    for each in {each.size: each for each in chosen}.values():
+        yield stamps.FOLDER + each.consistency, (stamps.consistency(log, note, each.size),)
+
+
+def _timestamps(kept: Files, chosen: Iterable[Stamped]) -> Iterator[Part]:
+    """Tokens, and each checkpoint that one is over, once."""
+    given: set[str] = set()
+    for each in chosen:
+        for name in (each.checkpoint, each.token):
+            if name not in given:
+                given.add(name)
+                yield stamps.FOLDER + name, (kept.read(name),)
 
 
 def _records(source: Source, log: Files, note: SignedNote, records: Iterator[StoredRecord]) -> Iterator[Part]:
@@ -135,7 +158,7 @@ def _keys(files: Files, wanted: set[str] | None) -> Iterator[Part]:
     for path in (layout.ROOT_CERTIFICATE, layout.LOG_VKEY):
         yield layout.KEYS + path, (folder.read(path),)
     for path in sorted(folder.listing()):
-        if layout.is_witness_key(path):
+        if layout.is_witness_key(path) or layout.is_tsa_root(path):
             yield layout.KEYS + path, (folder.read(path),)
     for keyid, pem in layout.certificates_of(folder).items():
         if wanted is None or keyid in wanted:

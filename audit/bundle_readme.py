@@ -16,6 +16,7 @@ keys/log.vkey              verifier key of the log (C2SP signed-note)
 records/<request>.<kind>.dsse.json   signed records: DSSE envelopes of in-toto statements
 records/index.txt          index in the log, kind, request, file
 proofs/<index>.tlog-proof  inclusion proofs with the log's signed checkpoint (C2SP tlog-proof)
+timestamps/<size>-*.tsr    RFC 3161 tokens of a timestamp authority over <size>.checkpoint, if there are any
 policies/<sha256>.cedar    policy texts that were in force, named by digest
 """
 
@@ -49,6 +50,9 @@ A result names its decision by the SHA-256 of the decision's pae:
 The record's entry in the log holds the base64 of that same SHA-256, the signature and the public key; its hash is the
 leaf that the proof leads to the root in the checkpoint (RFC 9162, 2.1.3). Any tool that reads C2SP tlog-tiles or tlog-proof
 can check it.
+
+A timestamp shows that the log had these entries at the time in it, by an authority whose root you know:
+  openssl ts -verify -data timestamps/SIZE.checkpoint -in timestamps/SIZE-ID.tsr -CAfile TSA_ROOT.pem
 """
 
 

@@ -17,6 +17,7 @@ from audit.checkpoint import format_vkey
 from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.stamps import FOLDER, CheckToken, Stamps
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
@@ -68,7 +69,7 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust",
         metavar="DIR",
-        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own)",
+        help="folder with root.pem, log.vkey, witness*.vkey and tsa*.pem that you got another way (default: the evidence's own)",
     )
     parser.add_argument(
         "--witness",
@@ -111,7 +112,9 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
-        return verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress), trust
+        check = _token_check()
+        report = verify_bundle(bundled, trust, asked=asked, earlier=earlier, check_token=check, progress=progress)
+        return report, trust
     if (target / "checkpoint").is_file():
         return _verify_public_log(target, trust, asked, earlier, progress)
     if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
@@ -120,7 +123,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     with closing(open_directory(data)) as source:
         own = trust or _trust(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
-            return _verify_data_log(source, own, earlier, progress), own
+            return _verify_data_log(source, own, earlier, progress, required=_required(trust)), own
         return _verify_data_record(source, arguments.target, own), own
 
 
@@ -138,17 +141,47 @@ def _verify_public_log(
     beside = directory_files(place.resolve().parent / "keys")
     own = trust or _trust(beside, asked)
     certificates = layout.certificates_of(beside)
-    report = verify_log(directory_files(place), own, certificates=certificates, earlier=earlier, progress=progress)
+    log = directory_files(place)
+    report = verify_log(
+        log,
+        own,
+        certificates=certificates,
+        earlier=earlier,
+        stamps=_stamps(log, required=_required(trust)),
+        progress=progress,
+    )
     return report, own
 
 
-def _verify_data_log(source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress") -> Report:
+def _required(trust: Trust | None) -> bool:
+    """Whether somebody who brought keys of his own trusts a timestamp authority, and so expects to see its tokens."""
+    return trust is not None and bool(trust.tsa_roots)
+
+
+def _stamps(log: Files, *, required: bool) -> Stamps:
+    return Stamps(files=log.below(FOLDER), check=_token_check(), required=required)
+
+
+def _token_check() -> CheckToken | None:
+    """The check of timestamps; None where its library, an extra, is not installed."""
+    try:
+        from audit.timestamping import check
+    except ImportError:
+        return None
+    return check
+
+
+def _verify_data_log(
+    source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress", *, required: bool
+) -> Report:
+    log = source.files.below(layout.LOG)
     return verify_log(
-        source.files.below(layout.LOG),
+        log,
         trust,
         certificates=layout.certificates_of(source.files.below(layout.KEYS)),
         records=source.record,
         earlier=earlier,
+        stamps=_stamps(log, required=required),
         progress=progress,
     )
 

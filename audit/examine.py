@@ -29,11 +29,12 @@ class Trust:
     """What the verifier knows from elsewhere: nothing in here may come from the evidence itself.
 
     ``roots``: certificates of organisation roots (DER). ``quorum``: how many of ``witnesses`` must have cosigned;
-    one with several keys counts once.
+    one with several keys counts once. ``tsa_roots``: certificates of timestamp authorities' roots (DER).
     """
 
     roots: tuple[bytes, ...]
     log_keys: tuple[VerifierKey, ...]
+    tsa_roots: tuple[bytes, ...] = ()
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int = 0
 

@@ -20,6 +20,7 @@ from audit.bundle import StoredRecord
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
+from audit.stamper import Stamper, StampStatus
 from audit.storage import directory as storage
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
@@ -65,6 +66,7 @@ class Log:
         deadline_s: float = 2.0,
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
+        stamper: Stamper | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
@@ -100,6 +102,7 @@ class Log:
                 start_id=store.last_id(),
                 on_published=lambda size: self[0]._tell(size),
                 witnesses=asked,
+                stamper=stamper or Stamper(),
             )
             log = cls(root, writer, store, lock, deadline_s)
             self.append(log)
@@ -108,6 +111,7 @@ class Log:
         except BaseException:
             os.close(lock)
             raise
+        writer.stamper.start()
         writer.start()
         if fresh:
             log._begin(signer, authority.certificate, clock)
@@ -167,6 +171,7 @@ class Log:
             return
         self._writer.stop()
         self._writer.witnesses.close()
+        self._writer.stamper.close()
         if self._writer.state == "ok":
             self._store.set_meta(RECOVERED, str(self._store.last_id()))
         self._store.close()
@@ -194,6 +199,11 @@ class Log:
     def witnesses(self) -> tuple[WitnessStatus, ...]:
         """What is known of each witness that is asked."""
         return self._writer.witnesses.status
+
+    @property
+    def timestamps(self) -> tuple[StampStatus, ...]:
+        """What is known of each timestamp authority that is asked."""
+        return self._writer.stamper.status
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""

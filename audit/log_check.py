@@ -7,6 +7,7 @@ for their result, and a number for each epoch.
 from collections.abc import Callable, Mapping
 
 from audit import checkpoint, entry, examine, keys, merkle, statement
+from audit import stamps as timestamps
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
@@ -29,6 +30,7 @@ from audit.obligations import (
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.stamps import Stamps
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
 
@@ -46,6 +48,7 @@ def verify_log(
     certificates: Mapping[str, bytes],
     records: Records | None = None,
     earlier: bytes | None = None,
+    stamps: Stamps | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
@@ -67,7 +70,8 @@ def verify_log(
             progress(first + len(entries), tree.size)
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete)
-    return sheet.report({"entries": tree.size, **walk.counts()})
+    stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
+    return sheet.report({"entries": tree.size, **walk.counts(), **stamped})
 
 
 def signed_tree(log: Files, trust: Trust, sheet: Sheet) -> Checkpoint | None:

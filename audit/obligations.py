@@ -49,6 +49,9 @@ PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, 
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the trusted keys can be read")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
+TIMESTAMPS = Obligation(
+    id="timestamps", name="every timestamp is a trusted authority's, over a checkpoint that the log extends"
+)
 POLICIES = Obligation(id="policies", name="every policy text has the digest that names it")
 
 OF_A_REQUEST = (
@@ -75,6 +78,7 @@ OF_A_LOG = (
     PAIRS,
     ADMITTED,
     EXCLUDED,
+    TIMESTAMPS,
 )
 OF_A_BUNDLE = (MANIFEST, KEYS, POLICIES, PROOFS)
 

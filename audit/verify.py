@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
 from audit import layout, proofs
+from audit import stamps as timestamps
 from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
@@ -20,6 +21,7 @@ from audit.obligations import (
     OF_A_BUNDLE,
     POLICIES,
     PROOFS,
+    TIMESTAMPS,
     Finding,
     Obligation,
     Outcome,
@@ -28,6 +30,7 @@ from audit.obligations import (
     merge,
 )
 from audit.request_check import Indexed, Proven, verify_record
+from audit.stamps import CheckToken, Stamps
 from audit.tiles import TileReader
 
 __all__ = [
@@ -54,13 +57,14 @@ def verify_bundle(
     *,
     asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
+    check_token: CheckToken | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verify an evidence bundle.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
     are ``asked`` for. A bundle with ``log/`` is verified as a log with all its records; one without, request by request
-    with the proofs in it.
+    with the proofs in it. ``check_token``: ``audit.timestamping.check``, where its library is there.
     """
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
@@ -78,12 +82,15 @@ def verify_bundle(
     sheet.ok(KEYS)
     whole = any(path == "log/checkpoint" for path in bundle.listing())
     check = _check_whole if whole else _check_requests
-    found = check(bundle, known, index, sheet, earlier, progress)
+    required = trust is not None and bool(trust.tsa_roots)
+    stamps = Stamps(files=bundle.below(timestamps.FOLDER), check=check_token, required=required)
+    found = check(bundle, known, index, sheet, earlier, stamps, progress)
     return _concatenated(sheet.report(), found)
 
 
 def _concatenated(first: Report, second: Report) -> Report:
-    return Report(subject=first.subject, findings=first.findings + second.findings, counts=second.counts)
+    counts = {**first.counts, **second.counts}
+    return Report(subject=first.subject, findings=first.findings + second.findings, counts=counts)
 
 
 def _read(bundle: Files, path: str) -> bytes:
@@ -130,6 +137,7 @@ def _check_whole(
     index: tuple[IndexedRecord, ...],
     sheet: Sheet,
     earlier: bytes | None,
+    stamps: Stamps,
     progress: Progress | None,
 ) -> Report:
     log = bundle.below(layout.LOG)
@@ -139,6 +147,7 @@ def _check_whole(
         certificates=layout.certificates_of(bundle.below(layout.KEYS)),
         records=_records(bundle, index),
         earlier=earlier,
+        stamps=stamps,
         progress=progress,
     )
     with sheet.checking(PROOFS):
@@ -175,6 +184,7 @@ def _check_requests(
     index: tuple[IndexedRecord, ...],
     sheet: Sheet,
     earlier: bytes | None,
+    stamps: Stamps,
     progress: Progress | None,
 ) -> Report:
     sheet.not_checked(PROOFS, "each is checked with its record")
@@ -188,7 +198,20 @@ def _check_requests(
         sheet.fail(MANIFEST, "expected at least one record in the bundle, got none")
     if earlier is not None:
         sheet.undecided(PROOFS, "an earlier checkpoint needs the log's files, which are not in this bundle")
-    return merge("bundle", tuple(reports))
+    return _concatenated(merge("bundle", tuple(reports)), _check_stamps(bundle, trust, index, stamps))
+
+
+def _check_stamps(bundle: Files, trust: Trust, index: tuple[IndexedRecord, ...], stamps: Stamps) -> Report:
+    """The timestamps of a bundle of chosen requests: they lead to the checkpoint of its proofs."""
+    sheet = Sheet("bundle", (TIMESTAMPS,))
+    try:
+        note = proofs.parse(_read(bundle, f"{layout.PROOFS}{index[0].index}.tlog-proof")).note.raw if index else ""
+    except AuditError as error:
+        sheet.fail(TIMESTAMPS, str(error))
+        return sheet.report()
+    extends = timestamps.extended_by_proofs(stamps.files, trust, note.encode())
+    counts = timestamps.settle(stamps, trust, extends, sheet)
+    return sheet.report(counts)
 
 
 def _requests(

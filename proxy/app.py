@@ -24,6 +24,7 @@ from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
+from proxy import timestamps
 from proxy.activation import Activation
 from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
@@ -56,6 +57,7 @@ class Server:
         self._snapshot = self._load()
         self._settings = self._snapshot.settings
         self._witnesses = witnesses.build(self._settings.log)
+        self._stamper = timestamps.build(self._settings.data_dir, self._settings.log)
 
     def _load(self) -> Snapshot:
         return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
@@ -70,12 +72,14 @@ class Server:
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
+            stamper=self._stamper,
         )
         traces = _traces(settings, log)
         try:
             activation = Activation(self._snapshot, self._load, log, Clock())
             activation.begin()
             witnesses.keep_keys(settings.data_dir, settings.log)
+            timestamps.keep_roots(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
             self._serve(log, traces, activation)

@@ -13,8 +13,8 @@ from proxy.activation import Activation
 
 
 def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStatus, ...]]) -> list[Route]:
-    """The route. Traces that cannot be delivered and witnesses that fail are told and are no reason to refuse requests by
-    themselves: the log has the former, and ``log.state`` says when a required quorum is missing.
+    """The route. Traces that cannot be delivered, and witnesses and timestamp authorities that fail, are told and are no reason
+    to refuse requests by themselves: the log has the former, and ``log.state`` says when a required one is missing.
     """
 
     async def health(_: Request) -> Response:
@@ -25,6 +25,16 @@ def routes(log: Log, activation: Activation, traces: Callable[[], tuple[FeedStat
             "log": {"instance": log.instance, "published_size": log.published_size},
             "witnesses": [
                 {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
+            ],
+            "timestamps": [
+                {
+                    "authority": t.authority,
+                    "stamped_size": t.size,
+                    "at": None if t.at is None else t.at.isoformat(),
+                    "failing": t.failing,
+                    "failures": t.failures,
+                }
+                for t in log.timestamps
             ],
             "policy": current.rulebook.point.digest,
             "policy_since": activation.since,
