@@ -179,7 +179,7 @@ def _verify_data_log(
         log,
         trust,
         certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        records=source.record,
+        records=source.in_order(),
         earlier=earlier,
         stamps=_stamps(log, required=required),
         progress=progress,

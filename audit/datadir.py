@@ -7,7 +7,7 @@ and no private key is ever read. Imports the standard library only, so that veri
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
+AT_ONCE = 256
+"""Records in one query, of a pass over all: about a megabyte."""
 
 
 def directory_files(root: Path) -> Files:
@@ -60,6 +62,20 @@ class DataDirectory:
         """Envelope of the record whose entry is at an index; raises ``UnreadableError``."""
         rows = self._rows("SELECT env FROM rec WHERE idx = ?", index)
         return next((envelope for (envelope,) in rows if isinstance(envelope, bytes)), None)
+
+    def in_order(self) -> Callable[[int], bytes | None]:
+        """``record`` for whoever asks for one index after another: some hundred in one query."""
+        held: dict[int, bytes] = {}
+        bounds = range(0)
+
+        def record(index: int) -> bytes | None:
+            nonlocal held, bounds
+            if index not in bounds:
+                bounds = range(index, index + AT_ONCE)
+                held = dict(self.between(bounds.start, bounds.stop))
+            return held.get(index)
+
+        return record
 
     def of_request(self, request_id: str) -> tuple[StoredRecord, ...]:
         """All records of one request, oldest first; raises ``UnreadableError``."""

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from audit import founding
+from tests.oracles import schemas
 
 Config = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -81,13 +82,14 @@ def catalogue(deployments: Config, developers: dict[str, str] | None = None) -> 
 
 @dataclass
 class Server:
-    """A running server."""
+    """A running server. When it ends, what it put on record is held to the published schemas."""
 
     process: "subprocess.Popen[str]"
     url: str
     folder: Path
     output: list[str] = field(default_factory=list)
     reader: threading.Thread | None = None
+    checked: bool = False
 
     @classmethod
     def prepare(cls, folder: Path, config: Config, documents: Config, packs: dict[str, str] | None = None) -> Path:
@@ -165,6 +167,9 @@ class Server:
         self.process.wait(10)
         if self.reader is not None:
             self.reader.join(10)
+        if not self.checked:
+            self.checked = True
+            schemas.check_records(self.data)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Statements: what is rendered is read back as it was, and anything else is refused."""
 
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -13,30 +13,21 @@ from hypothesis import strategies as st
 from audit import statement
 from audit.errors import MalformedError
 from audit.statement import DecisionRecord, ResultRecord
+from audit.vocabulary import Sha256Hex
 
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 STARTS = {DecisionRecord: statement.render_decision, ResultRecord: statement.render_result}
-DIGESTS = {
-    "root",
-    "policy",
-    "facts",
-    "catalogue",
-    "parameters_digest",
-    "prompt_commitment",
-    "decision",
-    "answer_commitment",
-}
 COMMITMENTS = {"request_commitment", "response_commitment"}
 
 
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
-    """A value of each field's declared type; digests where a field holds a digest."""
+    """A value of each field's declared type; digests where a field is one."""
     if name == "at":
         return st.just("2026-11-23T12:00:00.000000Z")
     if name == "request_id":
         return st.uuids().map(str)
-    if name in DIGESTS | COMMITMENTS and not is_dataclass(kind):
+    if kind is Sha256Hex or name in COMMITMENTS:
         return HEX
     if kind in (str,) or getattr(kind, "__supertype__", None) is str:
         return TEXT.map(lambda t: t or "x")
