@@ -26,7 +26,7 @@ from audit import administration, canonical, dsse, statement
 from audit.administration import KeyEvent, LogStart, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
-from audit.records import Anchor, Contribution, DecisionRecord, Position, ResultRecord
+from audit.records import Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
 from audit.vocabulary import RecordKind, RequestId, Sha256Hex
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "spec" / "schemas"
@@ -44,8 +44,11 @@ RENAMED: Mapping[tuple[type, str], str] = {
 }
 """Fields that are called something else than their own name in camel case."""
 
-OPTIONAL = {(Contribution, "residency")}
-"""Members that older records lack, besides those that may be null."""
+NULLABLE = {(Contribution, "residency")}
+"""Fields without a None whose members may be null or absent."""
+
+ABSENT = {(Inputs, "examples")}
+"""Members that older records lack, and that are never null."""
 
 MOST = 1_000
 """Statements of one data directory that are checked; each takes about half a millisecond."""
@@ -101,9 +104,9 @@ class _Maker:
                 continue
             name = wire_name(record, each.name)
             known, nullable = self._value(hints[each.name], record, each.name)
-            absent = nullable or (record, each.name) in OPTIONAL
-            found[name] = {"anyOf": [known, {"type": "null"}]} if absent else known
-            required += [] if absent else [name]
+            nullable = nullable or (record, each.name) in NULLABLE
+            found[name] = {"anyOf": [known, {"type": "null"}]} if nullable else known
+            required += [] if nullable or (record, each.name) in ABSENT else [name]
         return found, required
 
     def object(self, members: dict[str, Schema], required: list[str]) -> Schema:
@@ -203,10 +206,11 @@ def check_records(data: Path) -> None:
     if not (data / DATABASE).is_file():
         return
     with closing(open_directory(data)) as source:
-        records = [envelope for _, envelope in source.between(0, source.size())]
-    for envelope in records[:: 1 + len(records) // MOST]:
+        size = source.size()
+        found = [source.record(index) for index in range(0, size, 1 + size // MOST)]
+    for envelope in found:
         try:
-            payload = dsse.parse(envelope).payload
+            payload = dsse.parse(envelope or b"").payload
             statement.parse(payload)
         except MalformedError:
             continue
