@@ -91,8 +91,9 @@ class Timestamper(Stamper):
             return
         if tree.size != self._counted:  # a checkpoint may be published in several tries
             self._counted = tree.size
-            for authority in self.authorities:
-                authority.since += 1
+            with self._wake:
+                for authority in self.authorities:
+                    authority.since += 1
         for authority in self.authorities:
             if authority.required and authority.due(tree, time.monotonic()):
                 self._ask(authority, note, tree)
@@ -159,6 +160,7 @@ class Timestamper(Stamper):
 
     def _ask(self, authority: Authority, note: str, tree: Checkpoint) -> None:
         """One question, and its answer on disk."""
+        counted = authority.since
         try:
             authority.at = self._stamp(authority, note, tree)
         except Unreachable:
@@ -169,7 +171,9 @@ class Timestamper(Stamper):
             if authority.failing:
                 _log.info("the timestamp authority `%s` answers again", authority.client.host)
             authority.failing, authority.backoff_s = "", FIRST_BACKOFF_S
-            authority.size, authority.since, authority.asked_at = tree.size, 0, time.monotonic()
+            authority.size, authority.asked_at = tree.size, time.monotonic()
+            with self._wake:
+                authority.since -= counted  # others may have come while it was asked
 
     def _stamp(self, authority: Authority, note: str, tree: Checkpoint) -> datetime:
         stamped = Stamped(size=tree.size, authority=stamps.authority_id(authority.root))

@@ -126,6 +126,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             case "silent":
                 time.sleep(1.5)
                 self.close_connection = True
+            case "slow":
+                time.sleep(0.5)
+                self._send(200, authority.reply(query))
             case "error":
                 self._send(503, b"busy")
             case mode:

@@ -92,6 +92,18 @@ def test_the_newest_checkpoint_is_stamped_when_the_time_comes(tmp_path: Path, ur
     assert honest.asked == 2
 
 
+def test_a_checkpoint_that_comes_while_one_is_asked_about_is_not_forgotten(
+    tmp_path: Path, url: str, honest: tsa.Authority
+) -> None:
+    stamper = asking(tmp_path, url, honest, every_checkpoints=1)
+    honest.mode = "slow"
+    stamper.hold(*tree(1))
+    eventually(lambda: honest.asked == 1)
+    stamper.hold(*tree(2))
+    eventually(lambda: stamper.status[0].size == 2)
+    stamper.close()
+
+
 def test_what_is_stamped_already_is_known_after_a_start(tmp_path: Path, url: str, honest: tsa.Authority) -> None:
     first = asking(tmp_path, url, honest)
     first.hold(*tree(5))
