@@ -6,6 +6,7 @@ Pure. The check of a token is handed in, because its library is optional (``audi
 """
 
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -87,14 +88,13 @@ def listed(files: Files) -> tuple[Stamped, ...]:
     return tuple(sorted(found))
 
 
-def covering(found: Iterable[Stamped], indexes: Iterable[int], size: int) -> tuple[Stamped, ...]:
-    """For each entry the first tokens that cover it, of checkpoints up to ``size``."""
-    ordered = [each for each in found if each.size <= size]
-    wanted: set[Stamped] = set()
-    for index in indexes:
-        first = next((each.size for each in ordered if each.size > index), None)
-        wanted.update(each for each in ordered if each.size == first)
-    return tuple(sorted(wanted))
+def covering(found: Iterable[Stamped], indexes: Iterable[int]) -> tuple[Stamped, ...]:
+    """For each entry the first tokens that cover it."""
+    ordered = sorted(found)
+    sizes = [each.size for each in ordered]
+    places = {bisect_right(sizes, index) for index in indexes}
+    wanted = {sizes[place] for place in places if place < len(sizes)}
+    return tuple(each for each in ordered if each.size in wanted)
 
 
 # --- evidence ---------------------------------------------------------------------------------------------------------
