@@ -7,7 +7,6 @@ Needs the standard library and ``cryptography`` only.
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
@@ -17,7 +16,7 @@ from pathlib import Path
 from audit import bundle, bundle_selection, canonical, layout
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
+from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory, write_files
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
 from audit.stamps import FOLDER, CheckToken, Stamps
@@ -329,7 +328,7 @@ def bundle_main(argv: Sequence[str]) -> int:
             progress=_Progress(),
         )
         with closing(open_directory(_data_directory(arguments.data))) as source:
-            count = _write(out, bundle.parts(source, _selected(arguments), making))
+            count = write_files(out, bundle.parts(source, _selected(arguments), making))
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {error}", file=sys.stderr)
         return CANNOT_TELL
@@ -378,25 +377,3 @@ def _selected(arguments: argparse.Namespace) -> bundle.Select:
     if arguments.begin or arguments.end:
         return bundle_selection.of_period(arguments.begin, arguments.end)
     return bundle_selection.whole
-
-
-def _write(out: Path, parts: Iterable[bundle.Part]) -> int:
-    """Write files one by one beside ``out`` and give the whole its name at the end: what is cut short leaves nothing there."""
-    place = out.with_name(f"{out.name}.partial-{os.getpid()}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place.mkdir()
-    try:
-        count = sum(_written(place / path, chunks) for path, chunks in parts)
-        place.rename(out)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
-    return count
-
-
-def _written(place: Path, chunks: Iterable[bytes]) -> int:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-    return 1

@@ -25,6 +25,8 @@ LOG = "log/"
 POLICIES = "policies/"
 RECORDS = "records/"
 PROOFS = "proofs/"
+OPENINGS = "openings/"
+DISCLOSURES = "disclosures/"
 TRACES = "traces/"
 MANIFEST = "MANIFEST.sha256"
 RECORD_INDEX = "records/index.txt"
@@ -52,6 +54,7 @@ _INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1
 _BUNDLED = re.compile(
     r"keys/(?:root\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|tsa[A-Za-z0-9._-]*\.pem"
     r"|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
+    r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
     r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt"
     r"|timestamps/[0-9]{1,19}(?:\.checkpoint|\.consistency|-[0-9a-f]{16}\.tsr)",
     re.ASCII,

@@ -14,7 +14,7 @@ import types
 import typing
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,8 @@ from typing import Any
 
 import jsonschema
 
-from audit import administration, canonical, dsse, statement
+from audit import acts, administration, canonical, disclosures, dsse, statement
+from audit.acts import Access, Erasure
 from audit.administration import KeyEvent, LogStart, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
@@ -41,29 +42,50 @@ RENAMED: Mapping[tuple[type, str], str] = {
     (ResultRecord, "position"): "instance",
     (Position, "instance"): "id",
     (PolicyActivation, "emergencies"): "breakGlass",
+    (DecisionRecord, "sd"): "_sd",
+    (Erasure, "id"): "requestId",
+    (Access, "id"): "requestId",
 }
 """Fields that are called something else than their own name in camel case."""
 
-NULLABLE = {(Contribution, "residency")}
+NULLABLE = {(Contribution, "residency"), (Contribution, "trigger")}
 """Fields without a None whose members may be null or absent."""
 
-ABSENT = {(Inputs, "examples")}
+ABSENT = {
+    (Inputs, "examples"),
+    (Inputs, "circuits_open"),
+    (DecisionRecord, "passed_over"),
+    (DecisionRecord, "sd"),
+    (ResultRecord, "passed_over"),
+    (ResultRecord, "kept"),
+}
 """Members that older records lack, and that are never null."""
 
 MOST = 1_000
 """Statements of one data directory that are checked; each takes about half a millisecond."""
+
+NAMED: Mapping[str, dict[str, Any]] = {
+    "requestId": REQUEST_ID,
+    "_sd": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}},
+}
+"""Members whose form is narrower than the type of their field."""
 
 Schema = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A kind of statement: the class of its predicate, the field that is its subject, the subject's name."""
+    """A kind of statement: the class of its predicate, the field that is a subject, its subject's name.
+
+    ``further``: name of a second subject, which may be missing. ``common``: ``at``, ``instance`` and ``anchor`` stand beside the
+    class's own fields.
+    """
 
     record: type
     subject_field: str
     subject: str
-    common: bool = field(default=True)
+    further: str = ""
+    common: bool = True
 
 
 FORMS: Mapping[RecordKind, Form] = {
@@ -78,8 +100,12 @@ FORMS: Mapping[RecordKind, Form] = {
     RecordKind.POLICY_ACTIVATION: Form(
         record=PolicyActivation, subject_field="policy", subject=administration.POLICY_SET
     ),
+    RecordKind.ERASURE: Form(
+        record=Erasure, subject_field="data_subject", subject=acts.RECORDS, further=acts.DATA_SUBJECT
+    ),
+    RecordKind.CONTENT_ACCESS: Form(record=Access, subject_field="decision", subject=acts.DECISION),
 }
-"""Every kind that is written. ``common``: ``at``, ``instance`` and ``anchor`` stand beside the class's own fields."""
+"""Every kind that is written."""
 
 
 def wire_name(owner: type, name: str) -> str:
@@ -104,6 +130,7 @@ class _Maker:
                 continue
             name = wire_name(record, each.name)
             known, nullable = self._value(hints[each.name], record, each.name)
+            known = NAMED.get(name, known)
             nullable = nullable or (record, each.name) in NULLABLE
             found[name] = {"anyOf": [known, {"type": "null"}]} if nullable else known
             required += [] if nullable or (record, each.name) in ABSENT else [name]
@@ -160,17 +187,29 @@ def schema(kind: RecordKind, *, closed: bool = False) -> Schema:
             "anchor": {"anyOf": [maker.ref(Anchor), {"type": "null"}]},
         }
         required += ["at", "instance"]
-    subject = _exactly({"name": {"const": form.subject}, "digest": _exactly({"sha256": DIGEST})})
+    predicate = maker.object(members, required)
+    if "_sd" in members:
+        members["_sd_alg"] = {"const": disclosures.ALGORITHM}
+        predicate["dependentRequired"] = {"_sd": ["_sd_alg"]}
     whole = _exactly(
         {
             "_type": {"const": statement.STATEMENT_TYPE},
-            "subject": {"type": "array", "minItems": 1, "maxItems": 1, "items": subject},
+            "subject": _subjects(form),
             "predicateType": {"const": statement.predicate_type(kind)},
-            "predicate": maker.object(members, required),
+            "predicate": predicate,
         }
     )
     uri = f"{statement.predicate_type(kind)}/schema.json"
     return {"$schema": DRAFT, "$id": uri, "title": f"Statement: {kind.value}", **whole, "$defs": maker.defs}
+
+
+def _subjects(form: Form) -> Schema:
+    names = [name for name in (form.subject, form.further) if name]
+    one = _exactly({"name": {"enum": names}, "digest": _exactly({"sha256": DIGEST})})
+    found: Schema = {"type": "array", "minItems": 1, "maxItems": len(names), "items": one}
+    if form.further:
+        found["contains"] = {"type": "object", "properties": {"name": {"const": form.subject}}}
+    return found
 
 
 def _exactly(members: dict[str, Schema]) -> Schema:
