@@ -23,7 +23,7 @@ from audit.content.keeper import Keeper
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
-from proxy import content, shared_store
+from proxy import content, shared_store, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
@@ -61,6 +61,7 @@ class Server:
         self._snapshot = self._load()
         self._settings = self._snapshot.settings
         self._witnesses = witnesses.build(self._settings.log)
+        self._stamper = timestamps.build(self._settings.data_dir, self._settings.log)
 
     def _load(self) -> Snapshot:
         return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
@@ -79,6 +80,7 @@ class Server:
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
             shared=shared_store.shared(settings.storage),
+            stamper=self._stamper,
         )
         traces = _traces(settings, log)
         keeper = None
@@ -89,6 +91,7 @@ class Server:
             activation = Activation(self._snapshot, self._load, log, Clock())
             activation.begin()
             witnesses.keep_keys(settings.data_dir, settings.log)
+            timestamps.keep_roots(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
             self._serve(log, traces, activation, keeper)

@@ -70,6 +70,18 @@ class LogWitness(_Strict):
     vkey_file: Path = Field(..., description="its `witness.vkey`: public keys, one a line, all of one name")
 
 
+class LogTimestamps(_Strict):
+    """A timestamp authority (RFC 3161) that is asked about the log's checkpoints."""
+
+    url: str = Field(..., pattern=r"^https?://[^\s?#@]{1,400}$", description="where it takes timestamp queries")
+    root: Path = Field(..., description="PEM file with the certificate that its own leads to")
+    every_minutes: float = Field(60, gt=0, le=10_080, description="a checkpoint gets a token this long after the last")
+    every_checkpoints: int = Field(0, ge=0, description="or after this many checkpoints; 0: by time alone")
+    require: bool = Field(
+        False, description="a checkpoint that is due is not published without its token; fails closed like a quorum"
+    )
+
+
 class LogSettings(_Strict):
     """The transparency log."""
 
@@ -85,8 +97,14 @@ class LogSettings(_Strict):
     )
     witness_timeout_ms: int = Field(2_000, ge=50, le=60_000, description="longest wait for witnesses at a checkpoint")
     witness_grace_ms: int = Field(
-        10_000, ge=0, description="a checkpoint that waits longer for its quorum: no new request is taken, 503"
+        10_000,
+        ge=0,
+        description="a checkpoint that waits longer for its quorum or a required token: no new request is taken, 503",
     )
+    timestamps: tuple[LogTimestamps, ...] = Field(
+        (), max_length=4, description="timestamp authorities that are asked; needs the `timestamps` extra"
+    )
+    timestamp_timeout_ms: int = Field(10_000, ge=50, le=120_000, description="longest wait for one token")
 
 
 class Storage(_Strict):
@@ -489,7 +507,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                 update={
                     "witnesses": tuple(
                         w.model_copy(update={"vkey_file": base / w.vkey_file}) for w in settings.log.witnesses
-                    )
+                    ),
+                    "timestamps": tuple(t.model_copy(update={"root": base / t.root}) for t in settings.log.timestamps),
                 }
             ),
             "jwt": tuple(j.model_copy(update={"public_key_file": base / j.public_key_file}) for j in settings.jwt),
