@@ -169,7 +169,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             threshold=integer_or_none(chosen, "threshold"),
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
-        preference=optional(value, "preference", _preference_from) or Preference(),
+        preference=_preference_from(member(value, "preference", dict)) if "preference" in value else Preference(),
     )
 
 
@@ -284,5 +284,5 @@ def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
         answer_leg=text(value, "answerLeg"),
         gate=text(value, "gate"),
         flags=texts(value, "flags"),
-        confidence_method=text_or_none(value, "confidenceMethod") or "",
+        confidence_method=text(value, "confidenceMethod") if "confidenceMethod" in value else "",
     )

@@ -27,7 +27,7 @@ from audit.acts import Access, Erasure
 from audit.administration import KeyEvent, LogStart, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
-from audit.records import Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
+from audit.records import Aggregation, Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
 from audit.vocabulary import RecordKind, RequestId, Sha256Hex
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "spec" / "schemas"
@@ -54,6 +54,9 @@ NULLABLE = {(Contribution, "residency"), (Contribution, "trigger")}
 ABSENT = {
     (Inputs, "examples"),
     (Inputs, "circuits_open"),
+    (Inputs, "preference"),
+    (DecisionRecord, "scopes"),
+    (Aggregation, "confidence_method"),
     (DecisionRecord, "passed_over"),
     (DecisionRecord, "sd"),
     (ResultRecord, "passed_over"),
