@@ -141,7 +141,7 @@ def proofs(config: Path, size: int) -> list[float]:
     with closing(open_directory(config.parent / "data")) as source:
         chosen = random.Random(3).sample(range(100, size), PROOFS * 2)
         rows = [
-            source.database.execute("SELECT request_id, kind FROM rec WHERE idx = ?", (i,)).fetchone() for i in chosen
+            next(iter(source.rows("SELECT request_id, kind FROM rec WHERE idx = ?", i))) for i in chosen
         ]
         wanted = [(name, kind) for name, kind in rows if kind in ("decision", "result")][:PROOFS]
         owners = {name: _bearer(source, name) for name, _ in wanted}
