@@ -121,7 +121,8 @@ def test_a_bundle_carries_tokens_that_we_and_openssl_accept(
     assert len(tokens) == counts["timestamps"]
     for token in tokens:
         assert authority.verifies(token, folder / f"{token.name.split('-')[0]}.checkpoint")
-    assert len(list(folder.glob("*.consistency"))) == (0 if kind == "whole" else 1)
+    led, stamped = ({each.stem for each in folder.glob(f"*.{suffix}")} for suffix in ("consistency", "checkpoint"))
+    assert led == (set() if kind == "whole" else stamped)  # a busy machine may publish between two records of a request
 
 
 def test_the_data_directory_and_a_log_alone_are_checked_too(data: Path, trust: Path) -> None:
