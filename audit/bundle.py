@@ -135,12 +135,13 @@ def _keys(files: Files, wanted: set[str] | None) -> Iterator[Part]:
     for path in (layout.ROOT_CERTIFICATE, layout.LOG_VKEY):
         yield layout.KEYS + path, (folder.read(path),)
     for path in sorted(folder.listing()):
-        if layout.is_witness_key(path):
+        if layout.is_witness_key(path) or path == layout.ISSUING_CERTIFICATES:
             yield layout.KEYS + path, (folder.read(path),)
     for keyid, pem in layout.certificates_of(folder).items():
         if wanted is None or keyid in wanted:
-            yield f"{layout.KEYS}{layout.CERTIFICATES}{keyid}.pem", (pem,)
-            public = keys.read_certificate(keys.certificate_der(pem)).public_der
+            der = keys.certificate_ders(pem)[0]
+            yield f"{layout.KEYS}{layout.CERTIFICATES}{keyid}.pem", (keys.certificate_pem(der),)
+            public = keys.read_certificate(der).public_der
             yield f"{layout.KEYS}{layout.CERTIFICATES}{keyid}.pub.pem", (keys.public_pem(public),)
 
 

@@ -66,6 +66,11 @@ class DataDirectory:
         rows = self._rows("SELECT idx, request_id, kind, env FROM rec WHERE request_id = ? ORDER BY id", request_id)
         return tuple(map(_stored, rows))
 
+    def of_kind(self, kind: RecordKind) -> Iterator[StoredRecord]:
+        """All records of one kind, oldest first; raises ``UnreadableError``."""
+        query = "SELECT idx, request_id, kind, env FROM rec WHERE kind = ? ORDER BY id"
+        return map(_stored, self._rows(query, kind.value))
+
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return map(_stored, self._rows("SELECT idx, request_id, kind, env FROM rec WHERE idx < ? ORDER BY idx", size))

@@ -16,6 +16,7 @@ from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
 ROOT_CERTIFICATE = "root.pem"
+ISSUING_CERTIFICATES = "issuing.pem"
 LOG_VKEY = "log.vkey"
 CERTIFICATES = "instances/"
 
@@ -60,7 +61,7 @@ def trust_of(folder: Files, asked: Witnessing = NOT_ASKED) -> Trust:
         witnesses = tuple(key for each in found for key in each)
     check_witnesses(witnesses, asked.quorum)
     return Trust(
-        roots=(keys.certificate_der(folder.read(ROOT_CERTIFICATE)),),
+        roots=keys.certificate_ders(folder.read(ROOT_CERTIFICATE)),
         log_keys=vkeys_of(folder.read(LOG_VKEY)),
         witnesses=witnesses,
         quorum=asked.quorum,
@@ -112,12 +113,19 @@ def witness_key_file(keys_of_one: Sequence[VerifierKey]) -> str:
 
 
 def certificates_of(folder: Files) -> Mapping[str, bytes]:
-    """PEM of each record key's certificate by the key id in its file name; whoever uses one checks it."""
+    """PEM of each record key's certificate by the key id in its file name; whoever uses one checks it.
+
+    The certificates of issuing keys below the root (``issuing.pem``) follow in each text.
+    """
     found = {}
+    try:
+        above = folder.read(ISSUING_CERTIFICATES)
+    except FileNotFoundError:
+        above = b""
     for path in folder.listing():
         match = _CERTIFICATE.fullmatch(path)
         if match is not None:
-            found[match[1]] = folder.read(path)
+            found[match[1]] = folder.read(path) + above
     return found
 
 

@@ -11,15 +11,16 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery, sequencer
+from audit import administration, canonical, datadir, keyring, keys, layout, recovery, sequencer
 from audit.administration import LogStart
 from audit.bundle import StoredRecord
-from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
-from audit.recording import Appended, Pending, Recorder, rfc3339
+from audit.errors import EvidenceUnavailable, HistoryError
+from audit.recording import CERTIFICATE_LIFE, Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
+from audit.signers.opening import KeyPlaces
 from audit.storage import directory as storage
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
@@ -29,8 +30,6 @@ from audit.writer import Item, Writer
 
 __all__ = ["Appended", "Log", "Pending"]
 
-ROOT_KEY = "root.key.pem"
-LOG_KEY = "log.key.pem"
 LOCK = "lock"
 INSTANCE = "instance"
 RECOVERED = "recovered_to"
@@ -65,6 +64,8 @@ class Log:
         deadline_s: float = 2.0,
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
+        places: KeyPlaces | None = None,
+        certificate_life: timedelta = CERTIFICATE_LIFE,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
@@ -75,9 +76,9 @@ class Log:
             raise HistoryError(
                 f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing"
             )
-        signer, authority = _keys(root / layout.KEYS)
         lock = storage.lock(root / LOCK)
         try:
+            signer, authority = keyring.open_keys(root / layout.KEYS, places or KeyPlaces(), clock())
             store = Store(root / datadir.DATABASE)
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
@@ -91,7 +92,7 @@ class Log:
             writer = Writer(
                 store=store,
                 directory=tiles,
-                recorder=Recorder(instance, epoch, authority, certificates, clock),
+                recorder=Recorder(instance, epoch, authority, certificates, clock, certificate_life),
                 log_key=signer,
                 edge=edge,
                 published=tree,
@@ -110,7 +111,7 @@ class Log:
             raise
         writer.start()
         if fresh:
-            log._begin(signer, authority.certificate, clock)
+            log._begin(signer, authority.root, clock)
         for orphan in orphans:
             log.append_now(recovery.orphaned(orphan, rfc3339(clock()), secrets.token_bytes(canonical.SALT_BYTES)))
         return log
@@ -249,16 +250,3 @@ def _new_instance(store: Store) -> str:
     instance = f"i-{secrets.token_hex(8)}"
     store.set_meta(INSTANCE, instance)
     return instance
-
-
-def _keys(folder: Path) -> tuple[keys.LogSigner, keys.Authority]:
-    try:
-        vkey = checkpoint.parse_vkey((folder / layout.LOG_VKEY).read_text().splitlines()[0])
-        signer = keys.load_log_signer(vkey.name, keys.read_private(folder / LOG_KEY))
-        root = (folder / layout.ROOT_CERTIFICATE).read_bytes()
-        authority = keys.load_authority(keys.read_private(folder / ROOT_KEY), root)
-    except (OSError, MalformedError, IndexError) as cause:
-        raise HistoryError(f"the log's keys cannot be used: {cause}", code="keys-unusable") from cause
-    if checkpoint.vkey_of(signer) != vkey:
-        raise HistoryError("expected the private key of `log.vkey`, got another one", code="keys-unusable")
-    return signer, authority

@@ -170,8 +170,8 @@ class _Walk:
         pem = self._certificates.get(keys.keyid(found.public_der))
         if pem is None:
             raise VerificationError("expected an entry by a key that has a certificate", code="certificate")
-        der = keys.certificate_der(pem)
-        keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
+        der, *above = keys.certificate_ders(pem)
+        keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before, tuple(above))
 
     def _record(self, index: int, where: str, record: SignedRecord) -> None:
         with self._sheet.checking(CERTIFICATE, where):

@@ -4,6 +4,7 @@ An ``Appended`` is made by the log's writer only; ``proxy.calls`` wants one befo
 an answer. The ``Recorder`` signs with a key of its own start, certified by the organisation's root for a few days.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,16 +13,20 @@ from pathlib import Path
 from audit import administration, canonical, dsse, durable, entry, keys
 from audit.administration import KeyEvent
 from audit.dsse import Envelope
+from audit.errors import SignerUnavailable
 from audit.keys import Authority, P256Signer
 from audit.records import Anchor, Position
 from audit.storage.sqlite import Row
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import KeyEventKind, RecordKind, Sha256Hex
 
 _SEAL = object()
+_log = logging.getLogger(__name__)
 
 CERTIFICATE_LIFE = timedelta(days=7)
 RENEW_BEFORE = timedelta(days=1)
 """A record key is replaced this long before its certificate ends, so that a clock that is a little off does no harm."""
+RETRY_AFTER = timedelta(minutes=1)
+"""Pause before an issuing key that could not be reached is asked again, while the key in use still holds."""
 BACKDATED = timedelta(minutes=5)
 """A certificate begins a little in the past: clocks of readers differ."""
 
@@ -64,35 +69,69 @@ class Recorder:
     """Builds and signs records of one start of one instance. Belongs to the writer's thread."""
 
     def __init__(
-        self, instance: str, epoch: str, authority: Authority, certificates: Path, clock: Callable[[], datetime]
+        self,
+        instance: str,
+        epoch: str,
+        authority: Authority,
+        certificates: Path,
+        clock: Callable[[], datetime],
+        life: timedelta = CERTIFICATE_LIFE,
     ) -> None:
         self.instance = instance
         self.epoch = epoch
         self._authority = authority
         self._certificates = certificates
         self._clock = clock
+        self._life = life
         self._signer: P256Signer | None = None
         self._renew_at: datetime | None = None
+        self._ends: datetime | None = None
 
-    def due(self) -> bool:
-        """Whether a new key is needed before the next record."""
-        return self._renew_at is None or self._clock() >= self._renew_at
+    @property
+    def keyid(self) -> Sha256Hex | None:
+        """Key id of the record key in use; None before the first record."""
+        return None if self._signer is None else self._signer.keyid
+
+    def rotate(self) -> None:
+        """Have the next record signed by a new key. From any thread."""
+        self._renew_at = self._ends = None
+
+    def renewal(self) -> Pending | None:
+        """The record of a new key, where one is needed before the next record.
+
+        Where the issuing key cannot be reached, the key in use goes on until its certificate ends. Raises as ``renew``.
+        """
+        now = self._clock()
+        if self._renew_at is not None and now < self._renew_at:
+            return None
+        try:
+            return self.renew()
+        except SignerUnavailable as error:
+            if self._ends is None or now >= self._ends:
+                raise
+            _log.warning("the record key is not renewed now: %s", error)
+            self._renew_at = now + RETRY_AFTER
+            return None
 
     def renew(self) -> Pending:
         """Make a key and its certificate, durably, and use it from now on; gives the record of it.
 
         The certificate is on disk before anything is signed: a reader never meets a signature of an unknown key.
-        Raises ``OSError``.
+        Raises ``OSError``, or ``SignerUnavailable``, also where the issuing key's own certificate has ended.
         """
         now = self._clock()
         signer = keys.record_signer()
-        not_before, not_after = now - BACKDATED, now + CERTIFICATE_LIFE
+        not_before = max(now - BACKDATED, self._authority.not_before)
+        not_after = min(now + self._life, self._authority.not_after)
+        if not_after <= now:
+            raise SignerUnavailable("the issuing key's certificate has ended", code="issuer-ended")
         der = keys.issue(self._authority, signer.public_der, self.instance, not_before=not_before, not_after=not_after)
         self._certificates.mkdir(parents=True, exist_ok=True)
         durable.replace(self._certificates / f"{signer.keyid}.pem", keys.certificate_pem(der))
-        self._signer, self._renew_at = signer, not_after - RENEW_BEFORE
+        self._signer, self._ends = signer, not_after
+        self._renew_at = max(not_after - RENEW_BEFORE, now + (not_after - now) / 2)
         event = KeyEvent(
-            event=administration.ADDED,
+            event=KeyEventKind.ADDED,
             keyid=signer.keyid,
             certificate=canonical.digest(der),
             not_before=rfc3339(not_before),

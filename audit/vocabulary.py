@@ -64,6 +64,16 @@ class LegStatus(StrEnum):
     """Stopped by us: a deadline, a straggler limit, or a client that left."""
 
 
+class KeyEventKind(StrEnum):
+    """What happened to a record key."""
+
+    ADDED = "added"
+    RETIRED = "retired"
+    """It signs no more; what it signed stays as it is."""
+    REVOKED = "revoked"
+    """It may be in other hands: from a stated entry on, what it signed is no evidence."""
+
+
 class RecordKind(StrEnum):
     """Kinds of statement; each is the last path segment but one of its predicate type."""
 

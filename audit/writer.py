@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from audit import sequencer
 from audit.checkpoint import Checkpoint
-from audit.errors import AuditError, EvidenceUnavailable, HistoryError
+from audit.errors import AuditError, EvidenceUnavailable, HistoryError, SignerUnavailable
 from audit.keys import LogSigner
 from audit.recording import Appended, Pending, Recorder
 from audit.records import Anchor
@@ -32,6 +32,7 @@ _log = logging.getLogger(__name__)
 MAX_GROUP = 256
 """Most appends in one transaction."""
 OK = "ok"
+SIGNER = SignerUnavailable.code
 PAUSE_S = 0.2
 """Between tries of a store or a disk that fails."""
 
@@ -75,6 +76,7 @@ class Writer:
     _broken: str = ""
     _disk: str = ""
     _unwitnessed_at: float | None = None
+    _unsigned_at: float | None = None
     _fatal: str = ""
     _closing: bool = False
     _ended: bool = False
@@ -108,9 +110,10 @@ class Writer:
                 )
             if self._closing:
                 raise EvidenceUnavailable("the log is closing", code="log-closing")
-            if self._unwitnessed() and any(each.kind is RecordKind.DECISION for each in item.pending):
+            missing = self._unpublishable()
+            if missing and any(each.kind is RecordKind.DECISION for each in item.pending):
                 # Nothing new is begun; what was begun gets its result on record.
-                raise EvidenceUnavailable("too few witnesses cosign the log now", code=QUORUM)
+                raise EvidenceUnavailable("the log cannot be published now", code=missing)
             if len(self._queue) >= self.queue_limit:
                 raise EvidenceUnavailable("too many records wait to be made durable", code="queue-full")
             self._queue.append(item)
@@ -120,12 +123,14 @@ class Writer:
     @property
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
-        return self._fatal or self._broken or self._disk or (QUORUM if self._unwitnessed() else OK)
+        return self._fatal or self._broken or self._disk or self._unpublishable() or OK
 
-    def _unwitnessed(self) -> bool:
-        """Whether a checkpoint has waited for its quorum of witnesses for longer than it may."""
-        since = self._unwitnessed_at
-        return since is not None and time.monotonic() - since >= self.witnesses.grace_s
+    def _unpublishable(self) -> str:
+        """What a checkpoint has waited for longer than it may: its signature, its quorum of witnesses, or nothing ("")."""
+        for code, since in ((SIGNER, self._unsigned_at), (QUORUM, self._unwitnessed_at)):
+            if since is not None and time.monotonic() - since >= self.witnesses.grace_s:
+                return code
+        return ""
 
     def stop(self) -> None:
         """Write what waits, publish it, end both threads. What cannot be written now is failed."""
@@ -153,8 +158,10 @@ class Writer:
 
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
-        stuck = self._fatal or self._broken or self._disk or self._unwitnessed_at is not None
-        return bool(stuck) or (not self._dirty and self._publication is None)
+        waiting = self._unwitnessed_at is not None or self._unsigned_at is not None
+        return bool(self._fatal or self._broken or self._disk or waiting) or (
+            not self._dirty and self._publication is None
+        )
 
     def _take(self) -> list[Item]:
         with self._wake:
@@ -199,9 +206,9 @@ class Writer:
         """Rows of a group, and the sequence number after them. An append that cannot be built fails alone."""
         rows: list[Row] = []
         seq, anchor = self._seq, self.anchor()
-        if self.recorder.due():
-            _, row = self.recorder.record(self.recorder.renew(), seq, anchor)
-            rows.append(row)
+        renewal = self.recorder.renewal()
+        if renewal is not None:
+            rows.append(self.recorder.record(renewal, seq, anchor)[1])
             seq += 1
         for item in group:
             if item.abandoned:
@@ -244,11 +251,16 @@ class Writer:
             if found is None:
                 self._dirty = False
                 return
-            self.edge = found[0]
+            self.edge, self._unsigned_at = found[0], None
             with self._wake:
                 self._publication = found[1]
                 self._due_at = time.monotonic() + self.publish_interval_s
                 self._files.notify_all()
+        except SignerUnavailable as error:  # records go on being durable; for a while
+            if self._unsigned_at is None:
+                _log.error("a checkpoint cannot be signed: %s", error)
+                self._unsigned_at = time.monotonic()
+            self._due_at = time.monotonic() + PAUSE_S
         except AuditError as error:
             self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
@@ -258,8 +270,8 @@ class Writer:
             self._fatal = error.code
             _log.critical("the log stops: %s", error)
         elif not self._broken:
-            self._broken = "store-unwritable"
-            _log.error("the record store cannot be written: %s", error)
+            self._broken = error.code if isinstance(error, SignerUnavailable) else "store-unwritable"
+            _log.error("no record can be made durable: %s: %s", self._broken, error)
 
     def _fail_rest(self) -> None:
         with self._wake:

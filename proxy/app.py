@@ -10,6 +10,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,8 @@ class Server:
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
+            places=settings.keys.places,
+            certificate_life=timedelta(hours=settings.keys.certificate_hours),
         )
         traces = _traces(settings, log)
         try:

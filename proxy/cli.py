@@ -12,6 +12,7 @@ COMMANDS = {
     "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
+    "keys": ("proxy.keys.cli", "keys_main", "list, certify, rotate and revoke the keys of a log"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
@@ -23,7 +24,7 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "key", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset({"init", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

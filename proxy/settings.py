@@ -14,6 +14,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from audit.errors import MalformedError
+from audit.signers import opening, uri
+from audit.signers.opening import KeyPlaces
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.request import OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
@@ -86,6 +89,21 @@ class LogSettings(_Strict):
     witness_grace_ms: int = Field(
         10_000, ge=0, description="a checkpoint that waits longer for its quorum: no new request is taken, 503"
     )
+
+
+class KeySettings(_Strict):
+    """The keys that outlive a start, as URIs: `file:`, `pkcs11:` (RFC 7512) or `awskms:`."""
+
+    issuing: str = Field(
+        opening.ISSUING, description="the key that certifies record keys (P-256); a relative file is below `keys/`"
+    )
+    log: str = Field(opening.LOG, description="the key that signs the log's checkpoints (Ed25519)")
+    certificate_hours: int = Field(168, ge=1, le=720, description="life of a record key's certificate")
+
+    @property
+    def places(self) -> KeyPlaces:
+        """Where the keys are."""
+        return KeyPlaces(issuing=self.issuing, log=self.log)
 
 
 class Key(_Strict):
@@ -225,6 +243,7 @@ class Settings(_Strict):
     data_dir: Path = Field(Path("var"), description="directory of the log, keys, traces; relative to this file")
     server: Server = Field(Server(), description="listening and limits")
     log: LogSettings = Field(LogSettings(), description="the transparency log")
+    keys: KeySettings = Field(KeySettings(), description="where the log's and the issuing key are")
     catalogue: tuple[str, ...] = Field(
         ("builtin:local",), min_length=1, description="catalogue files, or `builtin:local`, `builtin:providers`"
     )
@@ -256,7 +275,17 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError(f"`{path}`: {_explain(error)}") from None
+    _check_keys(settings.keys, path)
     return _anchored(_overridden(settings, environ), path.resolve().parent)
+
+
+def _check_keys(found: KeySettings, path: Path) -> None:
+    """Refuse a key's URI that is none; its values are not quoted, for somebody may have written a PIN there."""
+    for name in ("issuing", "log"):
+        try:
+            uri.parse(getattr(found, name))
+        except MalformedError as error:
+            raise ConfigurationError(f"`{path}`: `keys.{name}`: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:

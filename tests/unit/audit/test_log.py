@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from audit import checkpoint, datadir, founding, keys, layout, sequencer, statement, tiles
+from audit import checkpoint, datadir, founding, keyring, keys, layout, sequencer, statement, tiles
 from audit.errors import EvidenceUnavailable, HistoryError
-from audit.log import Appended, Log, Pending
+from audit.log import Appended, Log, Pending, utc_now
 from audit.recording import BACKDATED
+from audit.signers.opening import KeyPlaces
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -278,9 +279,7 @@ def _all_steps(store: Store, directory: TileDirectory, edge: tiles.TreeEdge, sig
 
 
 def _keys(root: Path) -> tuple[keys.LogSigner, object]:
-    from audit.log import _keys as read
-
-    return read(root / layout.KEYS)
+    return keyring.open_keys(root / layout.KEYS, KeyPlaces(), utc_now())
 
 
 def test_a_second_sequencer_is_fenced_off(root: Path) -> None:

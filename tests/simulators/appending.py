@@ -1,0 +1,37 @@
+"""Records of requests for a log of the product's own, stated at the time of now, so that their certificates hold."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from audit import statement
+from audit.log import Log
+from audit.recording import Appended, Pending, rfc3339
+from audit.vocabulary import RecordKind, Sha256Hex
+from tests.simulators import ledger
+
+
+def decision(request_id: str) -> Pending:
+    """A decision that waits for its place."""
+    at = rfc3339(datetime.now(UTC))
+    return Pending(
+        request_id=request_id,
+        kind=RecordKind.DECISION,
+        build=lambda position, _: statement.render_decision(replace(ledger.decision(request_id, position), at=at)),
+    )
+
+
+def result(request_id: str, decided: Sha256Hex) -> Pending:
+    """Its result."""
+    at = rfc3339(datetime.now(UTC))
+    return Pending(
+        request_id=request_id,
+        kind=RecordKind.RESULT,
+        build=lambda position, _: statement.render_result(replace(ledger.result(request_id, position, decided), at=at)),
+    )
+
+
+def request(log: Log, request_id: str) -> tuple[Appended, Appended]:
+    """A request's two records, durable."""
+    (decided,) = log.append_now(decision(request_id))
+    (answered,) = log.append_now(result(request_id, decided.pae_digest))
+    return decided, answered
