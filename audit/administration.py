@@ -1,4 +1,4 @@
-"""Statements that are not about a request: the log began, a record key was added (``docs/spec/predicates.md``).
+"""Statements that are not about a request: what happened to a record key, what decides (``docs/spec/predicates.md``).
 
 Pure. They hold public keys' digests and times. Signed and logged like any other record, so that the log itself says who may
 sign from which entry on.
@@ -14,21 +14,10 @@ from audit.records import Anchor, Position
 from audit.statement import Statement
 from audit.vocabulary import KeyEventKind, RecordKind, Sha256Hex
 
-LOG_KEY = "log-key"
-"""Name of a log-start's subject: SHA-256 of the log's raw public key."""
 RECORD_KEY = "record-key"
 """Name of a key-event's subject: SHA-256 of the record key's SPKI, which is its key id."""
 POLICY_SET = "policy-set"
 """Name of a policy-activation's subject: the digest of the policy set."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogStart:
-    """The log's first record. ``log_key``: digest of the key that signs its checkpoints."""
-
-    origin: str
-    log_key: Sha256Hex
-    organisation: Sha256Hex
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +76,7 @@ def render_policy_activation(
 ) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
+        **predicates.common_object(at, position, anchor),
         "facts": activation.facts,
         "catalogue": activation.catalogue,
         "cause": activation.cause,
@@ -145,20 +134,10 @@ def _emergency_from(value: Mapping[str, Any]) -> Emergency:
     )
 
 
-def render_log_start(start: LogStart, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
-    """Canonical bytes of the statement."""
-    predicate = {
-        **_common(at, position, anchor),
-        "origin": start.origin,
-        "organisation": start.organisation,
-    }
-    return statement.render(RecordKind.LOG_START, {LOG_KEY: start.log_key}, predicate)
-
-
 def render_key_event(event: KeyEvent, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
+        **predicates.common_object(at, position, anchor),
         "event": event.event.value,
         "certificate": event.certificate,
         "notBefore": event.not_before,
@@ -187,11 +166,3 @@ def key_event_of(found: Statement) -> KeyEvent:
         from_index=from_index,
         reason=members.text_or_none(value, "reason") or "",
     )
-
-
-def _common(at: str, position: Position, anchor: Anchor | None) -> dict[str, object]:
-    return {
-        "at": at,
-        "instance": predicates.position_object(position),
-        "anchor": predicates.anchor_object(anchor),
-    }

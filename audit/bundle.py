@@ -6,11 +6,12 @@ anybody else's: no tiles, no traces. Refuses a request that is unknown or not in
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Protocol
 
-from audit import checkpoint, dsse, keys, layout, tiles
+from audit import checkpoint, dsse, keys, layout, revocation, statement, tiles
 from audit.bundle_readme import readme
 from audit.checkpoint import SignedNote
 from audit.errors import MalformedError
@@ -48,6 +49,10 @@ class Source(Protocol):
         """All records of one request, oldest first."""
         ...
 
+    def of_kind(self, kind: RecordKind) -> Iterator[StoredRecord]:
+        """All records of one kind, oldest first."""
+        ...
+
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log."""
         ...
@@ -57,12 +62,18 @@ class Source(Protocol):
         ...
 
 
-def whole(source: Source) -> Iterator[Part]:
-    """Bundle of the whole log as its checkpoint has it now."""
+def whole(source: Source, before: Sequence[Source] = ()) -> Iterator[Part]:
+    """Bundle of the whole log as its checkpoint has it now, with a bundle of each log ``before`` it, oldest first."""
     log = source.files.below(layout.LOG)
     note = read_checkpoint(log.read)
     size = checkpoint.parse_text(note.text).size
-    yield from _manifested(_whole_parts(source, log, note, size))
+    yield from _manifested(chain(_whole_parts(source, log, note, size), _ended_parts(before)))
+
+
+def _ended_parts(before: Sequence[Source]) -> Iterator[Part]:
+    for number, each in enumerate(before):
+        for path, content in whole(each):
+            yield f"{layout.ENDED}{number}/{path}", content
 
 
 def of_requests(source: Source, request_ids: Iterable[str]) -> Iterator[Part]:
@@ -71,6 +82,7 @@ def of_requests(source: Source, request_ids: Iterable[str]) -> Iterator[Part]:
     note = read_checkpoint(log.read)
     size = checkpoint.parse_text(note.text).size
     records = [each for request_id in dict.fromkeys(request_ids) for each in _published(source, request_id, size)]
+    records += _revocations(source, {dsse.parse(each.envelope).keyid for each in records}, size)
     yield from _manifested(_chosen_parts(source, log, note, records))
 
 
@@ -80,6 +92,17 @@ def _published(source: Source, request_id: str, size: int) -> tuple[StoredRecord
         raise MalformedError(f"expected a known request, got `{request_id[:128]}`", code="record-unknown")
     if any(each.index is None or each.index >= size for each in found):
         raise MalformedError(f"expected `{request_id[:128]}` in the published log already", code="record-unpublished")
+    return found
+
+
+def _revocations(source: Source, keyids: set[str], size: int) -> list[StoredRecord]:
+    """Records that revoke one of these keys: whoever gets a record has to get what takes it away."""
+    found = []
+    for each in source.of_kind(RecordKind.KEY_EVENT):
+        if each.index is None or each.index >= size:
+            continue
+        said = revocation.revocation_of(statement.parse(dsse.parse(each.envelope).payload), each.index)
+        found += [each] if said is not None and said.event.keyid in keyids else []
     return found
 
 

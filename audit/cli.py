@@ -9,15 +9,29 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
-from audit import bundle, canonical, layout
+from audit import bundle, canonical, datadir, layout
+from audit.chain_check import Ends
 from audit.checkpoint import format_vkey
 from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
-from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
+from audit.verify import (
+    Files,
+    Finding,
+    Indexed,
+    Outcome,
+    Report,
+    chained,
+    is_of,
+    verify_bundle,
+    verify_log,
+    verify_record,
+)
+from audit.vocabulary import RecordKind
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
 CANNOT_TELL = 3
@@ -120,7 +134,10 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     with closing(open_directory(data)) as source:
         own = trust or _trust(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
-            return _verify_data_log(source, own, earlier, progress), own
+            return _verify_data_logs(source, trust, asked, earlier, progress), own
+    place = datadir.place_of(data, arguments.target)
+    with closing(open_directory(place)) as source:
+        own = trust or _trust(source.files.below(layout.KEYS), asked)
         return _verify_data_record(source, arguments.target, own), own
 
 
@@ -142,7 +159,28 @@ def _verify_public_log(
     return report, own
 
 
-def _verify_data_log(source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress") -> Report:
+def _verify_data_logs(
+    source: DataDirectory, trust: Trust | None, asked: Witnessing, earlier: bytes | None, progress: "_Progress"
+) -> Report:
+    """The log of a data directory, and each that ended before it."""
+    links: list[Ends] = []
+    reports = []
+    held = earlier
+    for place in datadir.ended(source.root):
+        with closing(open_directory(place)) as older:
+            of_it = earlier if is_of(earlier, older.files.below(layout.LOG)) else None
+            held = None if of_it is not None else held
+            own = trust or _trust(older.files.below(layout.KEYS), asked)
+            found = _verify_data_log(older, own, of_it, progress, links)
+            reports.append(replace(found, subject=f"{datadir.ENDED}/{place.name}"))
+    own = trust or _trust(source.files.below(layout.KEYS), asked)
+    reports.append(_verify_data_log(source, own, held, progress, links))
+    return chained("log", tuple(reports), links)
+
+
+def _verify_data_log(
+    source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress", links: list[Ends]
+) -> Report:
     return verify_log(
         source.files.below(layout.LOG),
         trust,
@@ -150,6 +188,7 @@ def _verify_data_log(source: DataDirectory, trust: Trust, earlier: bytes | None,
         records=source.record,
         earlier=earlier,
         progress=progress,
+        ends=links.append,
     )
 
 
@@ -157,12 +196,15 @@ def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust) ->
     stored = source.of_request(request_id)
     if not stored:
         raise UnreadableError(f"expected a record `{request_id[:128]}` in `{source.root}`, got none")
+    certificates, log = layout.certificates_of(source.files.below(layout.KEYS)), source.files.below(layout.LOG)
+    events = [Indexed(envelope=each.envelope, index=each.index) for each in source.of_kind(RecordKind.KEY_EVENT)]
     return verify_record(
         request_id,
         [Indexed(envelope=each.envelope, index=each.index) for each in stored],
         trust,
-        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        log=source.files.below(layout.LOG),
+        certificates=certificates,
+        log=log,
+        key_events=events,
     )
 
 
@@ -248,14 +290,25 @@ def bundle_main(argv: Sequence[str]) -> int:
         print(f"expected a new or empty folder, got `{out}`", file=sys.stderr)
         return 2
     try:
-        with closing(open_directory(_data_directory(arguments.data))) as source:
-            parts = bundle.of_requests(source, arguments.record) if arguments.record else bundle.whole(source)
-            count = _write(out, parts)
+        count = _bundled(out, _data_directory(arguments.data), arguments.record)
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {error}", file=sys.stderr)
         return CANNOT_TELL
     print(f"{count} files in {out}; check them with: apostille verify {out}")
     return 0
+
+
+def _bundled(out: Path, data: Path, requests: Sequence[str] | None) -> int:
+    """Write the bundle of chosen requests of one log, or of the whole log with those before it."""
+    if requests:
+        places = {datadir.place_of(data, each) for each in requests}
+        if len(places) > 1:
+            raise UnreadableError("expected requests of one log: some are in a log that ended; make a bundle of each")
+        with closing(open_directory(places.pop())) as source:
+            return _write(out, bundle.of_requests(source, requests))
+    with ExitStack() as stack:
+        before = [stack.enter_context(datadir.opened(place)) for place in datadir.ended(data)]
+        return _write(out, bundle.whole(stack.enter_context(datadir.opened(data)), before))
 
 
 def _bundle_parser() -> argparse.ArgumentParser:

@@ -8,6 +8,7 @@ import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
+ENDED = "ended"
+"""Folder of the logs that ended before this one: a data directory each, named 0, 1, 2 in their order."""
+ROTATION = "rotation.json"
+"""There while one log ends and another begins."""
 
 
 def directory_files(root: Path) -> Files:
@@ -118,6 +123,30 @@ def _stored(row: tuple[object, ...]) -> StoredRecord:
         kind=RecordKind(str(kind)),
         envelope=envelope,
     )
+
+
+def ended(root: Path) -> tuple[Path, ...]:
+    """Data directories of the logs before this one, oldest first."""
+    folder = root / ENDED
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted((each for each in folder.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)))
+
+
+@contextmanager
+def opened(root: Path) -> Iterator["DataDirectory"]:
+    """A data directory, closed at the end; raises as ``open_directory``."""
+    with closing(open_directory(root)) as source:
+        yield source
+
+
+def place_of(root: Path, request_id: str) -> Path:
+    """The data directory, of this log or one before it, that has a request; this one where none has. Raises ``UnreadableError``."""
+    for each in (root, *reversed(ended(root))):
+        with closing(open_directory(each)) as opened:
+            if opened.of_request(request_id):
+                return each
+    return root
 
 
 def open_directory(root: Path) -> DataDirectory:

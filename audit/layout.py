@@ -26,6 +26,7 @@ POLICIES = "policies/"
 RECORDS = "records/"
 PROOFS = "proofs/"
 TRACES = "traces/"
+ENDED = "ended/"
 MANIFEST = "MANIFEST.sha256"
 RECORD_INDEX = "records/index.txt"
 README = "README.txt"
@@ -105,6 +106,11 @@ def vkeys_of(content: bytes) -> tuple[VerifierKey, ...]:
 def is_witness_key(path: str) -> bool:
     """Whether a file in a folder of keys holds a witness's verifier key."""
     return _WITNESS.fullmatch(path) is not None
+
+
+def is_public_key(path: str) -> bool:
+    """Whether a file in a folder of keys, besides record certificates, is public."""
+    return path in (ROOT_CERTIFICATE, ISSUING_CERTIFICATES, LOG_VKEY) or is_witness_key(path)
 
 
 def witness_key_file(keys_of_one: Sequence[VerifierKey]) -> str:

@@ -11,20 +11,21 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import administration, canonical, datadir, keyring, keys, layout, recovery, sequencer
-from audit.administration import LogStart
+from audit import canonical, checkpoint, datadir, keyring, keys, layout, recovery, sequencer, succession, tiles
 from audit.bundle import StoredRecord
-from audit.errors import EvidenceUnavailable, HistoryError
+from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, SignerUnavailable
 from audit.recording import CERTIFICATE_LIFE, Appended, Pending, Recorder, rfc3339
-from audit.records import Anchor
+from audit.records import Anchor, Position
 from audit.signers.opening import KeyPlaces
 from audit.storage import directory as storage
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
-from audit.vocabulary import RecordKind
+from audit.succession import LogStart
+from audit.vocabulary import RecordKind, Sha256Hex
 from audit.witnessing import Witnesses, WitnessStatus
 from audit.writer import Item, Writer
 
@@ -66,20 +67,30 @@ class Log:
         witnesses: Witnesses | None = None,
         places: KeyPlaces | None = None,
         certificate_life: timedelta = CERTIFICATE_LIFE,
+        rotating: bool = False,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
-        Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong; and
-        ``EvidenceUnavailable`` if too few witnesses of a required quorum could be asked.
+        ``rotating``: by ``audit.rotation`` only. Raises ``HistoryError``: ``log-missing``, ``log-in-use``, ``log-ended``,
+        ``rotation-unfinished``, or what ``sequencer.resume`` finds wrong; and ``EvidenceUnavailable`` if too few witnesses of a
+        required quorum could be asked.
         """
+        if (root / datadir.ROTATION).exists() and not rotating:
+            raise HistoryError(
+                f"one log was ending and another beginning at `{root}`: `apostille keys rotate-log` finishes that",
+                code="rotation-unfinished",
+            )
         if not (root / datadir.DATABASE).is_file():
             raise HistoryError(
                 f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing"
             )
         lock = storage.lock(root / LOCK)
+        store: Store | None = None
         try:
             signer, authority = keyring.open_keys(root / layout.KEYS, places or KeyPlaces(), clock())
             store = Store(root / datadir.DATABASE)
+            if store.last_kind() == RecordKind.LOG_END and not rotating:
+                raise HistoryError("expected a log that goes on, got one that has ended", code="log-ended")
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
             edge, tree = sequencer.resume(
@@ -107,6 +118,8 @@ class Log:
             orphans = store.orphans(int(store.meta(RECOVERED) or 0))
             fresh = store.last_id() == 0
         except BaseException:
+            if store is not None:
+                store.close()
             os.close(lock)
             raise
         writer.start()
@@ -118,16 +131,17 @@ class Log:
 
     def _begin(self, signer: keys.LogSigner, certificate: bytes, clock: Clock) -> None:
         start = LogStart(
-            origin=signer.name, log_key=canonical.digest(signer.public), organisation=canonical.digest(certificate)
+            origin=signer.name,
+            log_key=canonical.digest(signer.public),
+            organisation=canonical.digest(certificate),
+            previous=_previous(self._root),
         )
         at = rfc3339(clock())
         self.append_now(
             Pending(
                 request_id=LOG_START_ID,
                 kind=RecordKind.LOG_START,
-                build=lambda position, anchor: administration.render_log_start(
-                    start, at=at, position=position, anchor=anchor
-                ),
+                build=lambda position, anchor: succession.render_start(start, at=at, position=position, anchor=anchor),
             )
         )
 
@@ -162,6 +176,21 @@ class Log:
         """The same, waiting for it. Not for an event loop's thread."""
         return self.append_threadsafe(*pending).result()
 
+    def replace_record_key(self, event: Pending) -> tuple[Appended, ...]:
+        """Sign from now on by a new record key, and put what happened to the old one on record right after.
+
+        Raises ``EvidenceUnavailable``, also where no new key could be certified: then the old one goes on.
+        """
+        before = self._writer.recorder.keyid
+        self._writer.recorder.rotate()
+
+        def checked(position: Position, anchor: Anchor | None) -> bytes:
+            if self._writer.recorder.keyid == before:
+                raise SignerUnavailable("no new record key could be certified; the old one goes on")
+            return event.build(position, anchor)
+
+        return self.append_now(replace(event, build=checked))
+
     def close(self) -> None:
         """Drain, publish, and let go of the directory. Safe to call twice."""
         if self._lock < 0:
@@ -180,6 +209,16 @@ class Log:
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
         return self._writer.state
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits for its place in the log."""
+        return self._writer.settled
+
+    @property
+    def keyid(self) -> Sha256Hex | None:
+        """Key id of the record key in use; None before the first record."""
+        return self._writer.recorder.keyid
 
     @property
     def instance(self) -> str:
@@ -211,7 +250,7 @@ class Log:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def find(self, request_id: str) -> tuple[StoredRecord, ...]:
-        """All records of one request, oldest first. Raises ``UnreadableError``."""
+        """All records of one request in this log, oldest first. Raises ``UnreadableError``."""
         with closing(datadir.open_directory(self._root)) as opened:
             return opened.of_request(request_id)
 
@@ -250,3 +289,15 @@ def _new_instance(store: Store) -> str:
     instance = f"i-{secrets.token_hex(8)}"
     store.set_meta(INSTANCE, instance)
     return instance
+
+
+def _previous(root: Path) -> Anchor | None:
+    """Final checkpoint of the log before this one; None for the first. Raises ``HistoryError``."""
+    ended = datadir.ended(root)
+    if not ended:
+        return None
+    try:
+        note = checkpoint.parse_bytes((ended[-1] / layout.LOG / tiles.CHECKPOINT_PATH).read_bytes())
+        return succession.anchor_of(checkpoint.parse_text(note.text))
+    except (OSError, MalformedError) as cause:
+        raise HistoryError(f"expected the final checkpoint of the log before in `{ended[-1].name}`: {cause}") from cause

@@ -5,23 +5,30 @@ for their result, and a number for each epoch.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from audit import checkpoint, entry, examine, keys, merkle, statement
+from audit import chain_check, checkpoint, entry, examine, keys, kinds, merkle, revocation
+from audit.administration import KeyEvent
+from audit.chain_check import Ends
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
 from audit.examine import Admission, Sequences, SignedRecord, Trust
 from audit.files import Files, Read
+from audit.manifests import Held, Manifest
 from audit.obligations import (
     ADMITTED,
     CERTIFICATE,
     CHECKPOINT,
+    COUNTS,
+    ENDS,
     ENTRIES,
     EXCLUDED,
     EXTENDS,
     OF_A_LOG,
     PAIRS,
     RECORDS,
+    REVOKED,
     SEQUENCE,
     TILES,
     WITNESSES,
@@ -29,8 +36,10 @@ from audit.obligations import (
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.revocation import Revocation
+from audit.statement import DecisionRecord, ResultRecord
+from audit.succession import LogEnd, LogStart
 from audit.tiles import CHECKPOINT_PATH, TileReader
-from audit.vocabulary import RecordKind
 
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
@@ -47,18 +56,20 @@ def verify_log(
     records: Records | None = None,
     earlier: bytes | None = None,
     progress: Progress | None = None,
+    ends: Callable[[Ends], None] | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
-    ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
-    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
+    ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). ``ends`` is told what
+    the log says of its two ends. Without ``records``, what needs them is not checked; with it, a single record that is missing
+    fails ``records``.
     """
     sheet = Sheet("log", OF_A_LOG)
     tree = signed_tree(log, trust, sheet)
     if tree is None:
         return sheet.report()
     _check_extends(log, tree, earlier, trust, sheet)
-    walk = _Walk(trust, certificates, records, sheet)
+    walk = _Walk(log, tree, trust, certificates, records, sheet)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -67,6 +78,8 @@ def verify_log(
             progress(first + len(entries), tree.size)
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete)
+    if ends is not None:
+        ends(walk.ends)
     return sheet.report({"entries": tree.size, **walk.counts()})
 
 
@@ -127,7 +140,17 @@ def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: T
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
-    def __init__(self, trust: Trust, certificates: Mapping[str, bytes], records: Records | None, sheet: Sheet) -> None:
+    def __init__(
+        self,
+        log: Files,
+        tree: Checkpoint,
+        trust: Trust,
+        certificates: Mapping[str, bytes],
+        records: Records | None,
+        sheet: Sheet,
+    ) -> None:
+        self._log = log
+        self._tree = tree
         self._trust = trust
         self._certificates = certificates
         self._records = records
@@ -135,12 +158,20 @@ class _Walk:
         self._sequences = Sequences()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
+        self._held = Held()
+        self._revoked: list[Revocation] = []
+        self._no_evidence = 0
+        self.ends = Ends(tree=tree, start=None, end=None)
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
         if self._records is None:
             return {}
-        return {**self._kinds, "decisions without a result": len(self._open)}
+        return {
+            **self._kinds,
+            "decisions without a result": len(self._open),
+            **({"entries that are no evidence": self._no_evidence} if self._no_evidence else {}),
+        }
 
     def entry(self, index: int, content: bytes) -> None:
         """Take one more entry and its record."""
@@ -181,13 +212,33 @@ class _Walk:
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         with self._sheet.checking(RECORDS, where):
-            if kind is RecordKind.DECISION:
-                self._open[record.digest] = examine.admission(statement.decision_of(record.statement), index)
-            elif kind is RecordKind.RESULT:
-                self._result(where, record)
+            value, outcome = kinds.read(record.statement)
+            manifest = value if isinstance(value, Manifest) else None
+            with self._sheet.checking(COUNTS, where):
+                self._held.add(record.position, kind, outcome, record.digest, manifest)
+            self._take(index, where, record, value)
 
-    def _result(self, where: str, record: SignedRecord) -> None:
-        result = statement.result_of(record.statement)
+    def _take(self, index: int, where: str, record: SignedRecord, value: object) -> None:
+        """What a record means for those after it, by its kind."""
+        match value:
+            case DecisionRecord():
+                self._open[record.digest] = examine.admission(value, index)
+            case ResultRecord():
+                self._result(where, value)
+            case LogStart():
+                with self._sheet.checking(ENDS):
+                    chain_check.check_start(value, index, self.ends.start, self._tree.origin, self._trust.log_keys)
+                self.ends = replace(self.ends, start=value)
+            case LogEnd():
+                with self._sheet.checking(ENDS):
+                    chain_check.check_end(self._log, value, index, self._tree)
+                self.ends = replace(self.ends, end=value)
+            case KeyEvent():
+                found = revocation.revocation_of(record.statement, index)
+                if found is not None:
+                    self._revoked.append(found)
+
+    def _result(self, where: str, result: ResultRecord) -> None:
         decided = self._open.pop(result.decision, None)
         if decided is None or decided.request_id != result.request_id:
             self._sheet.fail(PAIRS, f"{where}: expected a result of an earlier decision that has none yet")
@@ -201,7 +252,7 @@ class _Walk:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
         of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
         if self._records is None:
-            for obligation in (*of_records, SEQUENCE):
+            for obligation in (*of_records, SEQUENCE, COUNTS, REVOKED, ENDS):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         if not complete:
             return
@@ -210,5 +261,8 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
-        for obligation in of_records:
+        for obligation in (*of_records, COUNTS, ENDS):
             self._sheet.ok(obligation)
+        self._no_evidence = revocation.check_log(self._log, self._tree.size, self._revoked, self._sheet)
+        if self.ends.end is not None:
+            chain_check.check_trusted(self._log, self.ends.end, self._tree, self._trust.quorum, self._sheet)

@@ -46,6 +46,10 @@ ENTRIES = Obligation(id="entries", name="every entry is a signature that holds, 
 RECORDS = Obligation(id="records", name="every entry has its record, a signed statement")
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
+COUNTS = Obligation(id="counts", name="every manifest counts what its writer put on record, no more and no less")
+REVOKED = Obligation(id="revoked", name="no record is by a key that was revoked from its place on")
+ENDS = Obligation(id="ends", name="the log begins under its own key, and nothing follows its end")
+CHAIN = Obligation(id="chain", name="each log begins with the final checkpoint of the one before it")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the trusted keys can be read")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
@@ -62,6 +66,7 @@ OF_A_REQUEST = (
     LINK,
     ADMITTED,
     EXCLUDED,
+    REVOKED,
 )
 OF_A_LOG = (
     CHECKPOINT,
@@ -75,8 +80,12 @@ OF_A_LOG = (
     PAIRS,
     ADMITTED,
     EXCLUDED,
+    COUNTS,
+    REVOKED,
+    ENDS,
 )
 OF_A_BUNDLE = (MANIFEST, KEYS, POLICIES, PROOFS)
+OF_A_CHAIN = (CHAIN,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

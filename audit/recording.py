@@ -5,16 +5,17 @@ an answer. The ``Recorder`` signs with a key of its own start, certified by the 
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import administration, canonical, dsse, durable, entry, keys
+from audit import administration, canonical, dsse, durable, entry, keys, kinds, manifests, statement
 from audit.administration import KeyEvent
 from audit.dsse import Envelope
-from audit.errors import SignerUnavailable
+from audit.errors import EvidenceUnavailable, SignerUnavailable
 from audit.keys import Authority, P256Signer
+from audit.manifests import Tally
 from audit.records import Anchor, Position
 from audit.storage.sqlite import Row
 from audit.vocabulary import KeyEventKind, RecordKind, Sha256Hex
@@ -27,6 +28,7 @@ RENEW_BEFORE = timedelta(days=1)
 """A record key is replaced this long before its certificate ends, so that a clock that is a little off does no harm."""
 RETRY_AFTER = timedelta(minutes=1)
 """Pause before an issuing key that could not be reached is asked again, while the key in use still holds."""
+MANIFEST_EVERY = timedelta(hours=1)
 BACKDATED = timedelta(minutes=5)
 """A certificate begins a little in the past: clocks of readers differ."""
 
@@ -42,6 +44,8 @@ class Pending:
     request_id: str
     kind: RecordKind
     build: Build
+    outcome: str = ""
+    """The statement's own outcome, by which a manifest counts it; "" for a kind that has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +54,7 @@ class Appended:
 
     request_id: str
     kind: RecordKind
+    outcome: str = ""
     envelope: Envelope
     pae_digest: Sha256Hex
     position: Position
@@ -86,6 +91,9 @@ class Recorder:
         self._signer: P256Signer | None = None
         self._renew_at: datetime | None = None
         self._ends: datetime | None = None
+        self._tally = Tally()
+        self._ended = False
+        self._manifest_at = clock() + MANIFEST_EVERY
 
     @property
     def keyid(self) -> Sha256Hex | None:
@@ -93,8 +101,8 @@ class Recorder:
         return None if self._signer is None else self._signer.keyid
 
     def rotate(self) -> None:
-        """Have the next record signed by a new key. From any thread."""
-        self._renew_at = self._ends = None
+        """Have the next record signed by a new key, where one can be certified. From any thread."""
+        self._renew_at = None
 
     def renewal(self) -> Pending | None:
         """The record of a new key, where one is needed before the next record.
@@ -102,7 +110,8 @@ class Recorder:
         Where the issuing key cannot be reached, the key in use goes on until its certificate ends. Raises as ``renew``.
         """
         now = self._clock()
-        if self._renew_at is not None and now < self._renew_at:
+        renew_at = self._renew_at
+        if renew_at is not None and now < renew_at:
             return None
         try:
             return self.renew()
@@ -146,14 +155,79 @@ class Recorder:
             ),
         )
 
+    # --- manifests ----------------------------------------------------------------------------------------------------
+
+    def manifest_in(self) -> float:
+        """Seconds until a manifest is due."""
+        if not self.uncounted:
+            return MANIFEST_EVERY.total_seconds()
+        return (self._manifest_at - self._clock()).total_seconds()
+
+    def postpone(self) -> None:
+        """A record could not be made durable: the manifest waits with all others."""
+        self._manifest_at = max(self._manifest_at, self._clock() + RETRY_AFTER)
+
+    def manifest(self, uncommitted: Sequence[Appended], size: int, *, final: bool) -> Pending | None:
+        """The record that counts all before it since the last one; None where none is due, or there is nothing to count.
+
+        ``uncommitted``: records before it that are not on disk yet. ``final``: due now, and the last.
+        """
+        if not self.uncounted or not (final or self.manifest_in() <= 0):
+            return None
+        tally = self._tally.copy()
+        for each in uncommitted:
+            tally.add(each.kind, each.outcome, each.pae_digest)
+        manifest, at = tally.manifest(size, final=final), rfc3339(self._clock())
+        return Pending(
+            request_id=f"manifest-{self.epoch}-{manifest.last_seq}",
+            kind=RecordKind.MANIFEST,
+            build=lambda position, anchor: manifests.render(manifest, at=at, position=position, anchor=anchor),
+        )
+
+    def committed(self, records: Sequence[Appended], size: int) -> None:
+        """Count records that are on disk now, in the order of their numbers."""
+        for each in records:
+            self._count(each.kind, each.outcome, each.pae_digest, size)
+
+    def recount(self, stored: Sequence[Envelope], size: int) -> None:
+        """Count records that turned out to be on disk after all. Raises ``MalformedError``."""
+        for envelope in stored:
+            found = statement.parse(envelope.payload)
+            self._count(found.kind, kinds.read(found)[1], dsse.pae_digest(envelope), size)
+
+    @property
+    def uncounted(self) -> bool:
+        """Whether there are records that no manifest counts yet, and may be one."""
+        return not self._ended and self._tally.next_seq != self._tally.first_seq
+
+    @property
+    def counted(self) -> int:
+        """Number of the record that is counted next."""
+        return self._tally.next_seq
+
+    def _count(self, kind: RecordKind, outcome: str, digest: Sha256Hex, size: int) -> None:
+        if kind is RecordKind.MANIFEST:
+            self._tally = self._tally.next(size)
+            self._manifest_at = self._clock() + MANIFEST_EVERY
+        self._tally.add(kind, outcome, digest)
+        self._ended = self._ended or kind is RecordKind.LOG_END
+
+    # --- records ------------------------------------------------------------------------------------------------------
+
     def record(self, pending: Pending, seq: int, anchor: Anchor | None) -> tuple[Appended, Row]:
-        """Build and sign one record. What it gives may be handed out only once its row is on disk."""
+        """Build and sign one record. What it gives may be handed out only once its row is on disk.
+
+        Raises ``EvidenceUnavailable`` (``log-ended``) after the log's last record.
+        """
         assert self._signer is not None
+        if self._ended:
+            raise EvidenceUnavailable("the log has ended; nothing follows", code="log-ended")
         position = Position(instance=self.instance, epoch=self.epoch, seq=seq)
         envelope = dsse.sign(pending.build(position, anchor), self._signer)
         appended = Appended(
             request_id=pending.request_id,
             kind=pending.kind,
+            outcome=pending.outcome,
             envelope=envelope,
             pae_digest=dsse.pae_digest(envelope),
             position=position,

@@ -19,6 +19,7 @@ def orphaned(decision: tuple[str, bytes], at: str, salt: bytes) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.RESULT,
+        outcome=ResultOutcome.ORPHANED.value,
         build=lambda position, _: statement.render_result(
             ResultRecord(
                 request_id=RequestId(request_id),

@@ -5,10 +5,13 @@ library and ``cryptography`` alone. Nothing in the evidence is believed: not a k
 What cannot be decided is said, never skipped.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 
 from audit import layout, proofs
+from audit.chain_check import Ends, verify_chain
 from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
@@ -29,6 +32,7 @@ from audit.obligations import (
 )
 from audit.request_check import Indexed, Proven, verify_record
 from audit.tiles import TileReader
+from audit.vocabulary import RecordKind
 
 __all__ = [
     "Files",
@@ -40,12 +44,17 @@ __all__ = [
     "Report",
     "Trust",
     "Witnessing",
+    "chained",
     "in_memory",
+    "is_of",
     "merge",
     "verify_bundle",
     "verify_log",
     "verify_record",
 ]
+
+
+_ENDED = re.compile(r"ended/(0|[1-9][0-9]{0,5})/", re.ASCII)
 
 
 def verify_bundle(
@@ -59,9 +68,56 @@ def verify_bundle(
     """Verify an evidence bundle.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
-    are ``asked`` for. A bundle with ``log/`` is verified as a log with all its records; one without, request by request
-    with the proofs in it.
+    are ``asked`` for. A bundle with ``log/`` is verified as a log with all its records, and so is each log that ended before it;
+    one without, request by request with the proofs in it.
     """
+    links: list[Ends] = []
+    reports = []
+    for number in _ended(bundle):
+        older = bundle.below(f"{layout.ENDED}{number}/")
+        held = earlier if is_of(earlier, older.below(layout.LOG)) else None
+        reports.append(
+            replace(_verify_one(older, trust, asked, held, progress, links.append), subject=f"ended/{number}")
+        )
+    held = (
+        None
+        if any(is_of(earlier, bundle.below(f"{layout.ENDED}{n}/{layout.LOG}")) for n in _ended(bundle))
+        else earlier
+    )
+    newest = _verify_one(bundle, trust, asked, held, progress, links.append)
+    return chained("bundle", (*reports, newest), links)
+
+
+def _ended(bundle: Files) -> tuple[int, ...]:
+    """Numbers of the logs in a bundle that ended before its own, oldest first."""
+    found = (_ENDED.match(path) for path in bundle.listing())
+    return tuple(sorted({int(match[1]) for match in found if match is not None}))
+
+
+def is_of(note: bytes | None, log: Files) -> bool:
+    """Whether a checkpoint is one of a log, by its origin; what it says is checked elsewhere."""
+    try:
+        return note is not None and note.split(b"\n", 1)[0] == log.read("checkpoint").split(b"\n", 1)[0]
+    except FileNotFoundError:
+        return False
+
+
+def chained(subject: str, reports: tuple[Report, ...], links: Sequence[Ends]) -> Report:
+    """One report on logs, oldest first, and on how they follow each other."""
+    if len(reports) == 1:
+        return reports[0]
+    return merge(subject, (*reports, verify_chain(links)))
+
+
+def _verify_one(
+    bundle: Files,
+    trust: Trust | None,
+    asked: Witnessing,
+    earlier: bytes | None,
+    progress: Progress | None,
+    ends: Callable[[Ends], None],
+) -> Report:
+    """A bundle without the logs before its own."""
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
         _check_manifest(bundle)
@@ -76,9 +132,10 @@ def verify_bundle(
     if known is None:
         return sheet.report()
     sheet.ok(KEYS)
-    whole = any(path == "log/checkpoint" for path in bundle.listing())
-    check = _check_whole if whole else _check_requests
-    found = check(bundle, known, index, sheet, earlier, progress)
+    if any(path == "log/checkpoint" for path in bundle.listing()):
+        found = _check_whole(bundle, known, index, sheet, earlier, progress, ends)
+    else:
+        found = _check_requests(bundle, known, index, sheet, earlier, progress)
     return _concatenated(sheet.report(), found)
 
 
@@ -131,6 +188,7 @@ def _check_whole(
     sheet: Sheet,
     earlier: bytes | None,
     progress: Progress | None,
+    ends: Callable[[Ends], None],
 ) -> Report:
     log = bundle.below(layout.LOG)
     found = verify_log(
@@ -140,6 +198,7 @@ def _check_whole(
         records=_records(bundle, index),
         earlier=earlier,
         progress=progress,
+        ends=ends,
     )
     with sheet.checking(PROOFS):
         _check_proofs(bundle, log, found.counts.get("entries", 0))
@@ -179,9 +238,11 @@ def _check_requests(
 ) -> Report:
     sheet.not_checked(PROOFS, "each is checked with its record")
     certificates = layout.certificates_of(bundle.below(layout.KEYS))
+    key_events = _key_events(bundle, index, sheet)
+    index = tuple(each for each in index if each.kind is not RecordKind.KEY_EVENT)
     reports = []
     for request_id, exhibits in _requests(bundle, index, sheet):
-        reports.append(verify_record(request_id, exhibits, trust, certificates=certificates))
+        reports.append(verify_record(request_id, exhibits, trust, certificates=certificates, key_events=key_events))
         if progress is not None:
             progress(len(reports), len(index))
     if not reports:
@@ -189,6 +250,13 @@ def _check_requests(
     if earlier is not None:
         sheet.undecided(PROOFS, "an earlier checkpoint needs the log's files, which are not in this bundle")
     return merge("bundle", tuple(reports))
+
+
+def _key_events(bundle: Files, index: tuple[IndexedRecord, ...], sheet: Sheet) -> tuple[Proven, ...]:
+    """Key events that came with the records: those that revoke a key of them."""
+    with sheet.checking(MANIFEST):
+        return tuple(_proven(bundle, each) for each in index if each.kind is RecordKind.KEY_EVENT)
+    return ()
 
 
 def _requests(

@@ -74,6 +74,22 @@ class KeyEventKind(StrEnum):
     """It may be in other hands: from a stated entry on, what it signed is no evidence."""
 
 
+class EndReason(StrEnum):
+    """Why a log ended."""
+
+    ROTATED = "rotated"
+    COMPROMISED = "compromised"
+    """Its key may be in other hands: from then on only witnesses' cosignatures show which of its checkpoints are its own."""
+
+
+class RevocationReason(StrEnum):
+    """Why a record key was revoked (RFC 5280, 5.3.1, in our spelling)."""
+
+    COMPROMISED = "compromised"
+    SUPERSEDED = "superseded"
+    CESSATION = "cessation-of-operation"
+
+
 class RecordKind(StrEnum):
     """Kinds of statement; each is the last path segment but one of its predicate type."""
 

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from audit import sequencer
+from audit import dsse, sequencer
 from audit.checkpoint import Checkpoint
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError, SignerUnavailable
 from audit.keys import LogSigner
@@ -79,6 +79,7 @@ class Writer:
     _unsigned_at: float | None = None
     _fatal: str = ""
     _closing: bool = False
+    _counted: bool = False
     _ended: bool = False
     _publication: Publication | None = None
     _written: bool = False
@@ -132,6 +133,12 @@ class Writer:
                 return code
         return ""
 
+    @property
+    def settled(self) -> bool:
+        """Whether all that is durable is in the published log."""
+        with self._wake:
+            return not self._queue and not self._dirty and self._publication is None
+
     def stop(self) -> None:
         """Write what waits, publish it, end both threads. What cannot be written now is failed."""
         with self._wake:
@@ -146,8 +153,9 @@ class Writer:
     def _write(self) -> None:
         while True:
             group = self._take()
-            if group:
-                self._append(group)
+            final = self._is_last(group)
+            if group or (final and self.recorder.uncounted) or self.recorder.manifest_in() <= 0:
+                self._append(group, final=final)
             self._sequence()
             with self._wake:
                 if self._closing and not self._queue and self._settled():
@@ -155,6 +163,13 @@ class Writer:
                     self._files.notify_all()
                     break
         self._fail_rest()
+
+    def _is_last(self, group: list[Item]) -> bool:
+        """Whether nothing will be appended any more but the last manifest; true once."""
+        with self._wake:
+            last = self._closing and not group and not self._queue and not self._counted
+            self._counted = self._counted or last
+            return last
 
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
@@ -166,23 +181,28 @@ class Writer:
     def _take(self) -> list[Item]:
         with self._wake:
             while not self._queue and not self._written:
-                pause = self._due_at - time.monotonic() if self._dirty and self._publication is None else None
-                if self._closing or (pause is not None and pause <= 0):
+                pause = self.recorder.manifest_in()
+                if self._dirty and self._publication is None:
+                    pause = min(pause, self._due_at - time.monotonic())
+                if self._closing or pause <= 0:
                     break
-                self._wake.wait(pause if pause is None else max(pause, 0.001))
+                self._wake.wait(max(pause, 0.001))
             if self._closing and not self._queue and self._publication is not None and not self._written:
                 self._wake.wait(PAUSE_S)
             return [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
 
-    def _append(self, group: list[Item]) -> None:
+    def _append(self, group: list[Item], *, final: bool = False) -> None:
         results: list[tuple[Item, Result]] = []
         try:
             self._mend()
-            rows, seq = self._build(group, results)
-            self.store.insert(rows)
-            self._seq = seq
+            made = self._build(group, results, final=final)
+            if made:
+                self.store.insert([row for _, row in made])
+            self._seq += len(made)
+            self.recorder.committed([appended for appended, _ in made], self.published.size)
         except (AuditError, OSError) as error:
             self._give_up(error)
+            self.recorder.postpone()
             code = self._fatal or self._broken
             failure = EvidenceUnavailable("no record can be made durable now", code=code or None)
             results = [(item, failure) for item in group]
@@ -199,31 +219,36 @@ class Writer:
         self._retry_at = time.monotonic() + PAUSE_S
         self.store.reopen()
         self._seq = self.store.next_seq(self.recorder.epoch, self.start_id)
+        unseen = self.store.of_epoch(self.recorder.epoch, self.start_id, self.recorder.counted)
+        self.recorder.recount([dsse.parse(envelope) for envelope in unseen], self.published.size)
         self._broken = ""
         _log.info("the record store can be written again")
 
-    def _build(self, group: list[Item], results: list[tuple[Item, Result]]) -> tuple[list[Row], int]:
-        """Rows of a group, and the sequence number after them. An append that cannot be built fails alone."""
-        rows: list[Row] = []
+    def _build(
+        self, group: list[Item], results: list[tuple[Item, Result]], *, final: bool
+    ) -> list[tuple[Appended, Row]]:
+        """Records of a group with their rows, and ours before them. An append that cannot be built fails alone."""
+        made: list[tuple[Appended, Row]] = []
         seq, anchor = self._seq, self.anchor()
         renewal = self.recorder.renewal()
         if renewal is not None:
-            rows.append(self.recorder.record(renewal, seq, anchor)[1])
-            seq += 1
+            made.append(self.recorder.record(renewal, seq, anchor))
+        manifest = self.recorder.manifest([appended for appended, _ in made], self.published.size, final=final)
+        if manifest is not None:
+            made.append(self.recorder.record(manifest, seq + len(made), anchor))
         for item in group:
             if item.abandoned:
                 continue
             built = []
             try:
                 for offset, pending in enumerate(item.pending):
-                    built.append(self.recorder.record(pending, seq + offset, anchor))
+                    built.append(self.recorder.record(pending, seq + len(made) + offset, anchor))
             except Exception as error:  # noqa: BLE001  # the caller's own code; its defect must not stop the writer
                 results.append((item, error))
                 continue
-            seq += len(built)
-            rows += [row for _, row in built]
+            made += built
             results.append((item, tuple(appended for appended, _ in built)))
-        return rows, seq
+        return made
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""

@@ -9,7 +9,7 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from audit import layout
+from audit import datadir, layout
+from audit.control import Control
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
@@ -30,6 +31,7 @@ from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls
 from proxy.clock import Clock
+from proxy.keys import changing
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
 from proxy.settings import Settings
@@ -65,6 +67,8 @@ class Server:
         """Serve until SIGTERM or SIGINT. Raises ``ConfigurationError`` or ``HistoryError`` before it answers anything."""
         sys.setswitchinterval(SWITCH_S)
         settings = self._settings
+        if (settings.data_dir / datadir.ROTATION).exists():
+            changing.finish(settings)
         log = Log.open(
             settings.data_dir,
             publish_interval_s=settings.log.publish_interval_ms / 1000,
@@ -81,7 +85,8 @@ class Server:
             witnesses.keep_keys(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
-            self._serve(log, traces, activation)
+            with closing(Control(settings.data_dir, changing.acts(log, settings.data_dir))):
+                self._serve(log, traces, activation)
         finally:
             log.close()
             traces.stop()

@@ -82,7 +82,8 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        pending = Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build, outcome=case.outcome.value)
+        decided, left = await self._durable(pending)
         options = case.request.options
         deadline_ms = min(options.deadline_ms or limits.deadline_ms, limits.deadline_ms)
         straggler_ms = options.straggler_ms or limits.straggler_ms

@@ -265,7 +265,10 @@ class Run:
             )
             return statement.render_result(record)
 
-        await durable(self.log, Pending(request_id=self.case.request_id, kind=RecordKind.RESULT, build=build))
+        pending = Pending(
+            request_id=self.case.request_id, kind=RecordKind.RESULT, build=build, outcome=ending.outcome.value
+        )
+        await durable(self.log, pending)
 
     def _member(self, ending: Ending) -> dict[str, Any] | None:
         match self.case.request.options.receipt:

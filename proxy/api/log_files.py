@@ -1,4 +1,5 @@
-"""The log's files over HTTP, read only, as C2SP tlog-tiles wants them: ``/log/checkpoint``, ``/log/tile/…``.
+"""The log's files over HTTP, read only, as C2SP tlog-tiles wants them: ``/log/checkpoint``, ``/log/tile/…``. Those of the logs that
+ended before it are below ``/ended/<n>/log/``.
 
 Whoever watches the log needs no credential: entries hold digests and signatures, no content. A path is parsed by the grammar of
 tiles before any file is opened.
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from audit import layout, tiles
+from audit import datadir, layout, tiles
 from audit.errors import MalformedError
 from proxy.api.errors import answered
 from proxy.errors import NotFound
@@ -22,10 +23,13 @@ FRESH = "public, max-age=1"
 
 def routes(data_dir: Path) -> list[Route]:
     """The routes over one data directory."""
-    root = data_dir / layout.LOG
 
-    async def checkpoint(_: Request) -> Response:
-        content = await _read(root / tiles.CHECKPOINT_PATH)
+    def root(request: Request) -> Path:
+        number = request.path_params.get("number")
+        return (data_dir if number is None else data_dir / datadir.ENDED / str(number)) / layout.LOG
+
+    async def checkpoint(request: Request) -> Response:
+        content = await _read(root(request) / tiles.CHECKPOINT_PATH)
         return Response(content, media_type="text/plain; charset=utf-8", headers={"cache-control": FRESH})
 
     async def tile(request: Request) -> Response:
@@ -34,12 +38,13 @@ def routes(data_dir: Path) -> list[Route]:
             tiles.parse_path(path)
         except MalformedError as error:
             raise NotFound(str(error)) from None
-        content = await _read(root / path)
+        content = await _read(root(request) / path)
         return Response(content, media_type="application/octet-stream", headers={"cache-control": IMMUTABLE})
 
     return [
-        Route("/log/checkpoint", answered(checkpoint), methods=["GET"]),
-        Route("/log/tile/{path:path}", answered(tile), methods=["GET"]),
+        Route(f"{prefix}/log/{path}", answered(act), methods=["GET"])
+        for prefix in ("", "/ended/{number:int}")
+        for path, act in (("checkpoint", checkpoint), ("tile/{path:path}", tile))
     ]
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import datadir, dsse, layout, statement
+from audit import checkpoint, datadir, dsse, layout, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError
 from audit.log import Log
@@ -29,19 +29,19 @@ MAX_ID = 128
 def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[Route]:
     """The routes over one log."""
 
-    async def found(request: Request) -> tuple[StoredRecord, ...]:
+    async def found(request: Request) -> tuple[Path, tuple[StoredRecord, ...]]:
         principal = snapshot().authenticator.principal(
             request.headers.get("authorization"), None, request.client.host if request.client else None
         )
         identifier = request.path_params["id"]
-        records = await asyncio.to_thread(_find, log, identifier) if len(identifier) <= MAX_ID else ()
+        place, records = await asyncio.to_thread(_find, data_dir, identifier[: MAX_ID + 1])
         if not records or _tenant(records) != principal.tenant_id:
             raise NotFound("expected the id of a record of this tenant", code="record-not-found")
-        return records
+        return place, records
 
     async def record(request: Request) -> Response:
-        records = await found(request)
-        size = log.published_size
+        place, records = await found(request)
+        size = await asyncio.to_thread(_size, log, data_dir, place)
         listed = [
             {
                 "kind": each.kind.value,
@@ -54,16 +54,16 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         return JSONResponse({"id": records[0].request_id, "records": listed})
 
     async def proof(request: Request) -> Response:
-        records = await found(request)
+        place, records = await found(request)
         kind = request.query_params.get("kind", RecordKind.DECISION.value)
         chosen = next((each for each in records if each.kind.value == kind), None)
         if chosen is None:
             raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
-        if chosen.index is None or chosen.index >= log.published_size:
+        if chosen.index is None or chosen.index >= await asyncio.to_thread(_size, log, data_dir, place):
             raise NotFound(
                 "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
             )
-        content = await asyncio.to_thread(_proof, data_dir, chosen.index)
+        content = await asyncio.to_thread(_proof, place, chosen.index)
         return PlainTextResponse(content)
 
     return [
@@ -72,11 +72,22 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
     ]
 
 
-def _find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
+def _find(data_dir: Path, identifier: str) -> tuple[Path, tuple[StoredRecord, ...]]:
+    """Records of a request, and the data directory that has them: of this log or of one that ended before it."""
     try:
-        return log.find(identifier)
+        place = datadir.place_of(data_dir, identifier)
+        with datadir.opened(place) as source:
+            return place, source.of_request(identifier)
     except AuditError as error:
         raise EvidenceDown("the record store cannot be read now", code=error.code) from error
+
+
+def _size(log: Log, data_dir: Path, place: Path) -> int:
+    """Entries below the published checkpoint of a log."""
+    if place == data_dir:
+        return log.published_size
+    note = read_checkpoint(datadir.directory_files(place / layout.LOG).read)
+    return checkpoint.parse_text(note.text).size
 
 
 def _tenant(records: tuple[StoredRecord, ...]) -> str:

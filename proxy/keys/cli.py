@@ -11,13 +11,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit import datadir, keyring, keys, layout
+from audit import control, datadir, keyring, keys, layout
 from audit.errors import AuditError
 from audit.recording import rfc3339
-from audit.vocabulary import RecordKind
+from audit.vocabulary import EndReason, RecordKind, RevocationReason
 from proxy import settings
 from proxy.errors import ConfigurationError
-from proxy.keys import listing
+from proxy.keys import announcing, changing, listing
 from proxy.settings import Settings
 
 USAGE = 2
@@ -37,6 +37,23 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--request", action="store_true", help="print a request (PKCS#10) for the issuing key")
     what.add_argument("--issuing", type=Path, metavar="FILE", help="take up further certificates of it, PEM")
     certify.add_argument("--organisation", default="apostille", help="name in the request")
+    actions.add_parser("rotate-record", parents=[config], help="a new record key now; asks the running server")
+    revoke = actions.add_parser("revoke", parents=[config], help="entries by a record key are no evidence any more")
+    revoke.add_argument("--certificate", required=True, metavar="ID", help="key id, or 16 digits of its beginning")
+    revoke.add_argument("--from-index", type=int, required=True, metavar="N", help="first entry that is no evidence")
+    revoke.add_argument("--reason", choices=list(RevocationReason), required=True)
+    for name, told in (
+        ("rotate-log", "end the log and begin another under a new key; the server is stopped for it"),
+        ("compromise-log", "the same where the log's key may be in other hands, and who has to be told"),
+    ):
+        rotate = actions.add_parser(name, parents=[config], help=told)
+        rotate.add_argument("--origin", metavar="NAME", help="name of the new log; an unfinished rotation has its own")
+        rotate.add_argument(
+            "--log-key", metavar="URI", help="the new key, where it is not a file that takes the old one's place"
+        )
+    rotate.add_argument(
+        "--trusted-checkpoint", type=Path, metavar="FILE", help="the newest checkpoint that you still vouch for"
+    )
     return made
 
 
@@ -73,4 +90,37 @@ def _certify(arguments: argparse.Namespace, loaded: Settings) -> None:
     print(f"issuing key certified until {rfc3339(authority.not_after)}; the next start uses it")
 
 
-_ACTIONS = {"list": _list, "certify": _certify}
+def _rotate_record(_: argparse.Namespace, loaded: Settings) -> None:
+    done = control.ask(loaded.data_dir, changing.ROTATE_RECORD)
+    print(f"retired {done['retired']}\nadded   {done['added']}")
+
+
+def _revoke(arguments: argparse.Namespace, loaded: Settings) -> None:
+    done = changing.revoke(loaded, key=arguments.certificate, from_index=arguments.from_index, reason=arguments.reason)
+    print(f"revoked {done['revoked']} from entry {done['fromIndex']} on: {done['reason']}\nin use  {done['inUse']}")
+
+
+def _rotate_log(arguments: argparse.Namespace, loaded: Settings) -> None:
+    trusted = getattr(arguments, "trusted_checkpoint", None)
+    done, waiting = changing.rotate_log(
+        loaded,
+        origin=arguments.origin,
+        log_key=arguments.log_key,
+        reason=EndReason.COMPROMISED if arguments.action == "compromise-log" else EndReason.ROTATED,
+        trusted=None if trusted is None else trusted.read_bytes(),
+    )
+    print(
+        "\n".join(
+            announcing.lines(done, log_key=loaded.keys.log, witnessed=bool(loaded.log.witnesses), waiting=waiting)
+        )
+    )
+
+
+_ACTIONS = {
+    "list": _list,
+    "certify": _certify,
+    "rotate-record": _rotate_record,
+    "revoke": _revoke,
+    "rotate-log": _rotate_log,
+    "compromise-log": _rotate_log,
+}

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from audit import statement
 from audit.log import Log
 from audit.recording import Appended, Pending, rfc3339
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import DecisionOutcome, RecordKind, ResultOutcome, Sha256Hex
 from tests.simulators import ledger
 
 
@@ -16,6 +16,7 @@ def decision(request_id: str) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.DECISION,
+        outcome=DecisionOutcome.SUBSTITUTED.value,
         build=lambda position, _: statement.render_decision(replace(ledger.decision(request_id, position), at=at)),
     )
 
@@ -26,6 +27,7 @@ def result(request_id: str, decided: Sha256Hex) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.RESULT,
+        outcome=ResultOutcome.OK.value,
         build=lambda position, _: statement.render_result(replace(ledger.result(request_id, position, decided), at=at)),
     )
 

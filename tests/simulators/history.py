@@ -178,8 +178,8 @@ def _pending(case: Case, now: datetime) -> tuple[Pending, Pending]:
         return statement.render_result(record)
 
     return (
-        Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=decision),
-        Pending(request_id=case.request_id, kind=RecordKind.RESULT, build=result),
+        Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=decision, outcome=case.outcome.value),
+        Pending(request_id=case.request_id, kind=RecordKind.RESULT, build=result, outcome=_ending(case).outcome.value),
     )
 
 
