@@ -135,6 +135,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
         prompt_tokens=integer(value, "promptTokens"),
         max_output_tokens=integer_or_none(value, "maxOutputTokens"),
         comparable=flag(value, "comparable"),
+        examples="examples" in value and flag(value, "examples"),
         suspended=texts(value, "suspended"),
         bounds=Bounds(
             min_quality=integer_or_none(bounds, "minQuality"),

@@ -128,6 +128,7 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
         "promptTokens": inputs.prompt_tokens,
         "maxOutputTokens": inputs.max_output_tokens,
         "comparable": inputs.comparable,
+        "examples": inputs.examples,
         "suspended": inputs.suspended,
         "bounds": {
             "minQuality": bounds.min_quality,

@@ -113,7 +113,7 @@ class Inputs:
 
     ``packs`` in force for the tenant. ``needs``: capabilities asked for, sorted. Sizes in tokens, estimated from the prompt.
     ``suspended``: rules that a break-glass act had switched off. ``user_us_person``: an attestation, None unknown.
-    ``comparable``: the answers of several models can be compared.
+    ``comparable``: the answers of several models can be compared. ``examples``: a program is asked for with examples that can be run.
     """
 
     packs: tuple[str, ...]
@@ -128,6 +128,7 @@ class Inputs:
     prompt_tokens: int
     max_output_tokens: int | None
     comparable: bool
+    examples: bool = False
     suspended: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
     composition: Composition = Composition()

@@ -34,13 +34,15 @@ from proxy.clock import Clock
 from proxy.keys import changing
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
-from proxy.settings import Settings
+from proxy.sandbox.runner import Limits, Sandbox
+from proxy.settings import SandboxSettings, Settings
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
 from proxy.witness import configured as witnesses
 
 VERSION = "0.1.0"
 CHAT_PATH = "/v1/chat/completions"
+MEBIBYTE = 1024 * 1024
 DESCRIPTION = "Policy-aware compliance and audit proxy for LLM traffic."
 SWITCH_S = 0.0005
 """How long the event loop may keep the interpreter's lock when the log's writer asks for it; Python's 5 ms would be added to
@@ -67,6 +69,9 @@ class Server:
         """Serve until SIGTERM or SIGINT. Raises ``ConfigurationError`` or ``HistoryError`` before it answers anything."""
         sys.setswitchinterval(SWITCH_S)
         settings = self._settings
+        sandbox = _sandbox(settings.sandbox)
+        if sandbox is not None:
+            asyncio.run(sandbox.prove())
         if (settings.data_dir / datadir.ROTATION).exists():
             changing.finish(settings)
         log = Log.open(
@@ -114,7 +119,7 @@ class Server:
     def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
-        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
+        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock, _sandbox(self._settings.sandbox))
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -141,6 +146,14 @@ class Server:
             lifespan,
         )
         return front({CHAT_PATH: ChatEndpoint(pipeline, current)}, rest)
+
+
+def _sandbox(settings: SandboxSettings) -> Sandbox | None:
+    """Where programs are run, if anywhere."""
+    if not settings.enabled:
+        return None
+    limits = Limits(cpu_s=settings.cpu_seconds, wall_s=settings.wall_seconds, memory=settings.memory_mb * MEBIBYTE)
+    return Sandbox(limits, settings.at_once)
 
 
 def _reloads(activation: Activation, config: Path) -> list["asyncio.Task[None]"]:

@@ -28,6 +28,7 @@ from proxy.core.request import InferenceRequest, OnOutage
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.sandbox.runner import Sandbox
 from proxy.settings import Fusion
 from proxy.snapshot import Snapshot
 
@@ -36,9 +37,10 @@ EXPECTED_OUTPUT_TOKENS = 500
 
 
 class Pipeline:
-    """Answers requests, each with the snapshot that it brings."""
+    """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere."""
 
-    def __init__(self, log: Log, calls: Calls, clock: Clock) -> None:
+    def __init__(self, log: Log, calls: Calls, clock: Clock, sandbox: Sandbox | None = None) -> None:
+        self._sandbox = sandbox
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -107,6 +109,7 @@ class Pipeline:
             clock=self._clock,
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
+            sandbox=self._sandbox,
         )
         return run, left
 

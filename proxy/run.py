@@ -20,7 +20,7 @@ from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import aggregation, provenance, receipt
-from proxy.core.aggregation import steps
+from proxy.core.aggregation import examples, steps
 from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
@@ -30,6 +30,8 @@ from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
 from proxy.core.seats import Slot
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
+from proxy.sandbox import programs
+from proxy.sandbox.runner import Sandbox
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
 
@@ -76,6 +78,7 @@ class Run:
     clock: Clock
     exchange: Exchange
     straggler_s: float | None
+    sandbox: Sandbox | None = None
     concluded: bool = False
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
@@ -180,13 +183,14 @@ class Run:
             step = aggregation.next_step(composition, replies)
             if isinstance(step, Final):
                 break
-            replies += await self.calls.together(
+            settled = await self.calls.together(
                 self.flight,
                 admitted.calls,
                 step.asks,
                 quorum=min(2, len(step.asks)),
                 straggler_s=self.straggler_s,
             )
+            replies += await self._tried(composition, settled)
         found = next((r for r in replies if r.leg == step.leg), None)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
@@ -217,6 +221,14 @@ class Run:
         for event in events:
             await sent.send(event)
         await self._end_stream(ending, sent)
+
+    async def _tried(self, composition: Composition, settled: tuple[Reply, ...]) -> tuple[Reply, ...]:
+        """Replies with what their programs did, where that decides."""
+        if composition.aggregator is not AggregatorName.EXAMPLES or self.sandbox is None:
+            return settled
+        asked = examples.task(self.case.request.prompt)
+        within_s = self.calls.remaining_s(self.flight)
+        return settled if asked is None else await programs.checked(self.sandbox, asked, settled, within_s)
 
     def _head(self) -> dict[str, Any]:
         created = self.clock.unix_us() // 1_000_000

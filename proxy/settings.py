@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from audit.errors import MalformedError
 from audit.signers import opening, uri
@@ -197,6 +197,20 @@ class Fusion(_Strict):
     high_cost_ratio: float = Field(1.36, gt=0, description="high-precision mode: most of the best model's cost")
 
 
+class SandboxSettings(_Strict):
+    """Where programs that models wrote are run on the examples of their task (Linux with seccomp; a start tries its doors)."""
+
+    enabled: bool = Field(False, description="run them; a start refuses where the sandbox does not hold")
+    cpu_seconds: int = Field(2, ge=1, le=60, description="processor time of one program")
+    wall_seconds: float = Field(
+        4.0, gt=0, le=120, description="time of one program, its interpreter's start not counted"
+    )
+    memory_mb: int = Field(512, ge=128, le=4096, description="address space of one program")
+    at_once: int = Field(
+        2, ge=1, le=64, description="most programs running; others wait inside their request's deadline"
+    )
+
+
 class Pipeline(_Strict):
     """A declared composition: full control without code."""
 
@@ -253,7 +267,15 @@ class Settings(_Strict):
     jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
     traces: Traces = Field(Traces(), description="OpenTelemetry export")
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
+    sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
+
+    @model_validator(mode="after")
+    def _programs_have_a_place(self) -> "Settings":
+        asking = [name for name, each in self.pipelines.items() if each.aggregator is AggregatorName.EXAMPLES]
+        if asking and not self.sandbox.enabled:
+            raise ValueError(f"`sandbox.enabled`: expected true, as pipeline `{asking[0]}` runs programs")
+        return self
 
     def catalogue_files(self) -> tuple[Path, ...]:
         """Paths of the catalogue files, built-in names resolved."""

@@ -283,6 +283,7 @@ def _defaults(settings: Settings) -> Defaults:
         threshold=round(fusion.threshold * MILLIONTHS),
         standard_ratio=fusion.standard_cost_ratio,
         high_ratio=fusion.high_cost_ratio,
+        sandbox=settings.sandbox.enabled,
     )
 
 

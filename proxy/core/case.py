@@ -16,7 +16,9 @@ from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
 from proxy.core import enforcement, intent
+from proxy.core.aggregation import examples
 from proxy.core.aggregation.expected import expected
+from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.budget import Budget
 from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
@@ -197,10 +199,19 @@ def _task(request: InferenceRequest, wanted: Intent) -> tuple[TaskClass, int, st
 def _question(
     request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, task: TaskClass
 ) -> Question:
+    if request.options.aggregator == AggregatorName.EXAMPLES and not rulebook.defaults.sandbox:
+        raise ClientError(
+            "`apostille.aggregator`: expected another than `examples`, as this proxy runs no programs",
+            code="option-not-applicable",
+            param="apostille.aggregator",
+        )
     return Question(
         intent=wanted,
         task=task,
         comparable=wanted.kind is IntentKind.COMPOSITE and expected(request.prompt) is not None,
+        examples=wanted.kind is IntentKind.COMPOSITE
+        and rulebook.defaults.sandbox
+        and examples.task(request.prompt) is not None,
         needs=request.needs,
         catalogue=rulebook.catalogue,
         on_restricted=_stricter(request.options.on_restricted, caller.on_restricted),

@@ -64,6 +64,7 @@ def inputs(case: Case) -> Inputs:
         prompt_tokens=question.needs.prompt_tokens_estimate,
         max_output_tokens=question.needs.max_output_tokens,
         comparable=question.comparable,
+        examples=question.examples,
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
         composition=Composition(
@@ -162,6 +163,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         ),
         task=TaskClass(record.task),
         comparable=found.comparable,
+        examples=found.examples,
         needs=Needs(
             tools=needs.get("tools", False),
             vision=needs.get("vision", False),

@@ -28,6 +28,7 @@ class AggregatorName(StrEnum):
     BEST_OF_N = "best-of-n"
     MIXTURE = "mixture-of-agents"
     CASCADE = "cascade"
+    EXAMPLES = "examples"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
