@@ -27,12 +27,11 @@ class Ends:
     end: LogEnd | None
 
 
-def check_start(
-    start: LogStart, index: int, seen: LogStart | None, origin: str, log_keys: Sequence[VerifierKey]
-) -> None:
+def check_start(start: LogStart, index: int, seen: Ends, log_keys: Sequence[VerifierKey]) -> None:
     """Raise ``VerificationError`` unless a log-start is of this log and key, and its only one."""
+    origin = seen.tree.origin
     known = {canonical.digest(key.public) for key in log_keys if key.name == origin}
-    if seen is not None:
+    if seen.start is not None:
         raise VerificationError(f"entry {index}: expected one beginning, got a second", code="log-start")
     if start.origin != origin or start.log_key not in known:
         raise VerificationError(f"entry {index}: expected the beginning of `{origin}` under its key", code="log-start")

@@ -7,13 +7,13 @@ and no private key is ever read. Imports the standard library only, so that veri
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit import layout
-from audit.bundle import CHUNK, StoredRecord
+from audit.bundle import StoredRecord
 from audit.errors import UnreadableError
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -42,9 +42,10 @@ def directory_files(root: Path) -> Files:
             return Sha256Hex(hashlib.file_digest(file, "sha256").hexdigest())
 
     def listing() -> Iterator[str]:
-        for folder, _, names in os.walk(root):
-            for name in names:
-                yield (Path(folder) / name).relative_to(root).as_posix()
+        top = os.fspath(root)
+        for folder, _, names in os.walk(top):
+            inside = folder[len(top) :].replace(os.sep, "/").strip("/")
+            yield from (f"{inside}/{name}" if inside else name for name in names)
 
     return Files(read=read, listing=listing, digest_of=digest)
 
@@ -92,15 +93,6 @@ class DataDirectory:
             if not isinstance(index, int) or not isinstance(envelope, bytes):
                 raise UnreadableError("expected an index and an envelope in the record store")
             yield index, envelope
-
-    def chunks(self, path: str) -> Iterable[bytes]:
-        """Content of a file in bounded memory, as far as it reached when this was called."""
-        place = self.root / layout.safe_path(path)
-        left = place.stat().st_size
-        with place.open("rb") as file:
-            while left > 0 and (chunk := file.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
 
     def _rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         try:

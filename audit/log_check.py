@@ -7,7 +7,7 @@ for their result, and a number for each epoch.
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from audit import chain_check, checkpoint, entry, examine, keys, kinds, merkle, revocation
+from audit import chain_check, checkpoint, entry, examine, keys, kinds, members, merkle, revocation
 from audit.administration import KeyEvent
 from audit.chain_check import Ends
 from audit.checkpoint import Checkpoint, SignedNote
@@ -18,6 +18,7 @@ from audit.files import Files, Read
 from audit.manifests import Held, Manifest
 from audit.obligations import (
     ADMITTED,
+    ANCHORS,
     CERTIFICATE,
     CHECKPOINT,
     COUNTS,
@@ -35,6 +36,7 @@ from audit.obligations import (
     Report,
     Sheet,
 )
+from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
 from audit.revocation import Revocation
 from audit.statement import DecisionRecord, ResultRecord
@@ -43,6 +45,9 @@ from audit.tiles import CHECKPOINT_PATH, TileReader
 
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
+
+_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED, COUNTS, ENDS)
+_AT_THE_END = (SEQUENCE, REVOKED)
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -54,22 +59,25 @@ def verify_log(
     *,
     certificates: Mapping[str, bytes],
     records: Records | None = None,
+    held: range | None = None,
     earlier: bytes | None = None,
     progress: Progress | None = None,
     ends: Callable[[Ends], None] | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
-    ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). ``ends`` is told what
-    the log says of its two ends. Without ``records``, what needs them is not checked; with it, a single record that is missing
-    fails ``records``.
+    ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
+    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
+    entry is outside ``held`` (None: of all entries). ``ends`` is told what the log says of its two ends.
     """
     sheet = Sheet("log", OF_A_LOG)
     tree = signed_tree(log, trust, sheet)
     if tree is None:
         return sheet.report()
-    _check_extends(log, tree, earlier, trust, sheet)
-    walk = _Walk(log, tree, trust, certificates, records, sheet)
+    check_extends(log, tree, earlier, trust, sheet)
+    roots = _Roots(tree.origin, TileReader(log.read, tree.size))
+    walk = _Walk(log, trust, certificates, records, sheet, range(tree.size) if held is None else held, roots)
+    walk.ends = Ends(tree=tree, start=None, end=None)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -122,7 +130,7 @@ def check_root(again: Recomputation, tree: Checkpoint, sheet: Sheet) -> None:
     sheet.ok(TILES)
 
 
-def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
+def check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
     """Obligation ``extends``: this log signed the earlier checkpoint, and the tree of now begins with its tree."""
     if earlier is None:
         sheet.not_checked(EXTENDS, "no earlier checkpoint was given")
@@ -137,41 +145,68 @@ def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: T
         merkle.verify_consistency(before.size, tree.size, before.root, tree.root, proof)
 
 
+class _Roots:
+    """Roots that a log had at earlier sizes, of which records in order quote each several times in a row."""
+
+    def __init__(self, origin: str, reader: TileReader) -> None:
+        self._origin = origin
+        self._reader = reader
+        self._last = (0, merkle.EMPTY_ROOT)
+
+    def check(self, record: SignedRecord, index: int) -> None:
+        """Check that the tree which a record quotes is this log's, and older than the record.
+
+        The writer quotes the newest checkpoint that it has seen, so an entry that is changed contradicts every record after
+        that. Raises ``VerificationError``.
+        """
+        quoted = members.optional(record.statement.predicate, "anchor", anchor_from)
+        if quoted is None:
+            return
+        if quoted.origin != self._origin or not 0 <= quoted.size <= index:
+            raise VerificationError(
+                f"expected a tree of `{self._origin}` before entry {index}, got one of {quoted.size} entries",
+                code="anchor",
+            )
+        if quoted.size != self._last[0]:
+            self._last = (quoted.size, self._reader.root_at(quoted.size))
+        if quoted.root != self._last[1].hex():
+            raise VerificationError(f"quotes another tree of {quoted.size} entries than this log had", code="anchor")
+
+
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
     def __init__(
         self,
         log: Files,
-        tree: Checkpoint,
         trust: Trust,
         certificates: Mapping[str, bytes],
         records: Records | None,
         sheet: Sheet,
+        held: range,
+        roots: _Roots,
     ) -> None:
-        self._log = log
-        self._tree = tree
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
-        self._sequences = Sequences()
+        self._held = held
+        self._roots = roots
+        self._sequences = Sequences(from_start=held.start == 0)
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
-        self._held = Held()
+        self._log = log
+        self._manifests = Held(from_start=held.start == 0)
         self._revoked: list[Revocation] = []
         self._no_evidence = 0
-        self.ends = Ends(tree=tree, start=None, end=None)
+        self.ends: Ends
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
         if self._records is None:
             return {}
-        return {
-            **self._kinds,
-            "decisions without a result": len(self._open),
-            **({"entries that are no evidence": self._no_evidence} if self._no_evidence else {}),
-        }
+        no_evidence = {"entries that are no evidence": self._no_evidence} if self._no_evidence else {}
+        return {**self._kinds, "decisions without a result": len(self._open), **no_evidence}
 
     def entry(self, index: int, content: bytes) -> None:
         """Take one more entry and its record."""
@@ -179,22 +214,33 @@ class _Walk:
         try:
             found = entry.parse(content)
             entry.verify(found)
-            self._check_key(found)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(ENTRIES, f"{where}: {error}")
+            self._unread(where)
             return
+        with self._sheet.checking(ENTRIES, where):
+            self._check_key(found)
         if self._records is None:
             return
         try:
             envelope = self._records(index)
+            if envelope is None and index not in self._held:
+                return
             if envelope is None:
                 raise VerificationError("expected its record, got none", code="record-missing")
             record = examine.take_apart(envelope)
             examine.check_entry(content, record, found.public_der)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(RECORDS, f"{where}: {error}")
+            self._unread(where)
             return
         self._record(index, where, record)
+
+    def _unread(self, where: str) -> None:
+        """What a record that could not be read would have shown is not decided by the others."""
+        if self._records is not None:
+            for obligation in (*_OF_RECORDS, *_AT_THE_END):
+                self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
 
     def _check_key(self, found: Entry) -> None:
         """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
@@ -207,15 +253,19 @@ class _Walk:
     def _record(self, index: int, where: str, record: SignedRecord) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
-        with self._sheet.checking(SEQUENCE, where):
-            self._sequences.add(record.position)
+        if index in self._held:
+            with self._sheet.checking(SEQUENCE, where):
+                self._sequences.add(record.position)
+        with self._sheet.checking(ANCHORS, where):
+            self._roots.check(record, index)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         with self._sheet.checking(RECORDS, where):
             value, outcome = kinds.read(record.statement)
-            manifest = value if isinstance(value, Manifest) else None
-            with self._sheet.checking(COUNTS, where):
-                self._held.add(record.position, kind, outcome, record.digest, manifest)
+            if index in self._held:
+                manifest = value if isinstance(value, Manifest) else None
+                with self._sheet.checking(COUNTS, where):
+                    self._manifests.add(record.position, kind, outcome, record.digest, manifest)
             self._take(index, where, record, value)
 
     def _take(self, index: int, where: str, record: SignedRecord, value: object) -> None:
@@ -227,11 +277,11 @@ class _Walk:
                 self._result(where, value)
             case LogStart():
                 with self._sheet.checking(ENDS):
-                    chain_check.check_start(value, index, self.ends.start, self._tree.origin, self._trust.log_keys)
+                    chain_check.check_start(value, index, self.ends, self._trust.log_keys)
                 self.ends = replace(self.ends, start=value)
             case LogEnd():
                 with self._sheet.checking(ENDS):
-                    chain_check.check_end(self._log, value, index, self._tree)
+                    chain_check.check_end(self._log, value, index, self.ends.tree)
                 self.ends = replace(self.ends, end=value)
             case KeyEvent():
                 found = revocation.revocation_of(record.statement, index)
@@ -250,9 +300,8 @@ class _Walk:
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
-        of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
         if self._records is None:
-            for obligation in (*of_records, SEQUENCE, COUNTS, REVOKED, ENDS):
+            for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         if not complete:
             return
@@ -261,8 +310,8 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
-        for obligation in (*of_records, COUNTS, ENDS):
+        for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)
-        self._no_evidence = revocation.check_log(self._log, self._tree.size, self._revoked, self._sheet)
+        self._no_evidence = revocation.check_log(self._log, self.ends.tree.size, self._revoked, self._sheet)
         if self.ends.end is not None:
-            chain_check.check_trusted(self._log, self.ends.end, self._tree, self._trust.quorum, self._sheet)
+            chain_check.check_trusted(self._log, self.ends.end, self.ends.tree, self._trust.quorum, self._sheet)

@@ -117,9 +117,14 @@ MAX_AHEAD = 65_536
 
 
 class Held:
-    """Holds the manifests of a log against its records. Takes records in the order of the log; each epoch counts by itself."""
+    """Holds the manifests of a log against its records. Takes records in the order of the log; each epoch counts by itself.
 
-    def __init__(self) -> None:
+    ``from_start`` false: of a part of a log, in which an epoch may begin with any number.
+    """
+
+    def __init__(self, *, from_start: bool = True) -> None:
+        self._from_start = from_start
+        self._partial: set[tuple[str, str]] = set()
         self._tallies: dict[tuple[str, str], Tally] = {}
         self._lost: set[tuple[str, str]] = set()
         self._ahead: dict[tuple[str, str], dict[int, tuple[RecordKind, str, Sha256Hex, Manifest | None]]] = {}
@@ -129,6 +134,9 @@ class Held:
     ) -> None:
         """Take one more record; raises ``VerificationError`` where a manifest says another thing than the records before it."""
         epoch = (position.instance, position.epoch)
+        if not self._from_start and epoch not in self._tallies and position.seq:
+            self._partial.add(epoch)  # what its first manifest here counts is not all here
+            self._tallies[epoch] = Tally(first_seq=position.seq, next_seq=position.seq)
         tally = self._tallies.setdefault(epoch, Tally())
         waiting = self._ahead.setdefault(epoch, {})
         if len(waiting) >= MAX_AHEAD:
@@ -143,7 +151,10 @@ class Held:
                 wanted, tally = tally, tally.next(manifest.entries[1])
                 self._tallies[epoch] = tally
                 tally.add(kind, outcome, digest)
-                _compare(manifest, wanted)
+                if epoch in self._partial:
+                    self._partial.remove(epoch)
+                else:
+                    _compare(manifest, wanted)
                 continue
             tally.add(kind, outcome, digest)
 

@@ -32,6 +32,7 @@ from audit.records import (
     DecisionRecord,
     Exclusion,
     Inputs,
+    PassedOver,
     Position,
     Refusal,
     ResultRecord,
@@ -79,6 +80,7 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         refusal=optional(value, "refusal", _refusal_from),
         inputs=optional(value, "inputs", inputs_from),
         shadow=optional(value, "shadow", _shadow_from),
+        passed_over=_passed_over(value),
     )
 
 
@@ -96,6 +98,7 @@ def result_from(value: Mapping[str, Any], answer_commitment: Sha256Hex) -> Resul
         answer_commitment=answer_commitment,
         answer_bytes=integer(value, "answerBytes"),
         error=text(value, "error"),
+        passed_over=_passed_over(value),
     )
 
 
@@ -149,7 +152,17 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             min_panel=integer_or_none(chosen, "minPanel"),
             threshold=integer_or_none(chosen, "threshold"),
         ),
+        circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
     )
+
+
+def _passed_over(value: Mapping[str, Any]) -> tuple[PassedOver, ...]:
+    """Member ``passedOver``; older records have none."""
+    return every(value, "passedOver", _passed_over_from) if "passedOver" in value else ()
+
+
+def _passed_over_from(value: Mapping[str, Any]) -> PassedOver:
+    return PassedOver(leg=text(value, "leg"), deployment=text(value, "deployment"), reason=text(value, "reason"))
 
 
 def _signal_from(value: Mapping[str, Any]) -> SignalRecord:
@@ -223,6 +236,7 @@ def _contribution_from(value: Mapping[str, Any]) -> Contribution:
         residency=text_or_none(value, "residency") or "",
         model_observed=text(value, "modelObserved"),
         upstream_id=text(value, "upstreamId"),
+        trigger=text_or_none(value, "trigger") or "",
     )
 
 

@@ -13,6 +13,7 @@ from audit.records import (
     DecisionRecord,
     Exclusion,
     Inputs,
+    PassedOver,
     Position,
     Refusal,
     ResultRecord,
@@ -54,6 +55,7 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "refusal": None if record.refusal is None else _refusal_object(record.refusal),
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
+        "passedOver": [_passed_over_object(each) for each in record.passed_over],
     }
 
 
@@ -70,6 +72,7 @@ def result_object(record: ResultRecord) -> dict[str, Any]:
         "aggregation": None if record.aggregation is None else _aggregation_object(record.aggregation),
         "answerBytes": record.answer_bytes,
         "error": record.error,
+        "passedOver": [_passed_over_object(each) for each in record.passed_over],
     }
 
 
@@ -142,7 +145,12 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "minPanel": chosen.min_panel,
             "threshold": chosen.threshold,
         },
+        "circuitsOpen": inputs.circuits_open,
     }
+
+
+def _passed_over_object(each: PassedOver) -> dict[str, Any]:
+    return {"leg": each.leg, "deployment": each.deployment, "reason": each.reason}
 
 
 def _shadow_object(each: Shadow) -> dict[str, Any]:
@@ -184,6 +192,7 @@ def _contribution_object(each: Contribution) -> dict[str, Any]:
         "residency": each.residency,
         "modelObserved": each.model_observed,
         "upstreamId": each.upstream_id,
+        "trigger": each.trigger,
     }
 
 

@@ -12,13 +12,14 @@ from audit.checkpoint import Checkpoint, SignedNote
 from audit.errors import MalformedError, VerificationError
 from audit.examine import SignedRecord, Trust
 from audit.files import Files
-from audit.log_check import check_note, check_root, read_checkpoint, signed_tree
+from audit.log_check import check_extends, check_note, check_root, read_checkpoint, signed_tree
 from audit.obligations import (
     ADMITTED,
     CERTIFICATE,
     CHECKPOINT,
     ENVELOPE,
     EXCLUDED,
+    EXTENDS,
     INCLUSION,
     LINK,
     OF_A_REQUEST,
@@ -73,15 +74,17 @@ def verify_record(
     *,
     certificates: Mapping[str, bytes],
     log: Files | None = None,
+    earlier: bytes | None = None,
     key_events: Sequence[Proven | Indexed] | None = None,
 ) -> Report:
     """Verify the records of one request.
 
-    ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records; without it ``tiles`` is not
-    checked. ``key_events``: records of key events that came with the evidence; those that revoke count. While there is no result,
-    ``link`` and what follows from it are undecided.
+    ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records and to compare with ``earlier``, a
+    checkpoint that the verifier kept from before (a note); without them ``tiles`` is not checked. While there is no result,
+    ``link`` and what follows from it are undecided. ``key_events``: records of key events that came with the evidence; those that
+    revoke count.
     """
-    sheet = Sheet(request_id, OF_A_REQUEST)
+    sheet = Sheet(request_id, OF_A_REQUEST if log is None else (*OF_A_REQUEST, EXTENDS))
     tree = None if log is None else signed_tree(log, trust, sheet)
     opened = []
     for exhibit in exhibits:
@@ -97,6 +100,7 @@ def verify_record(
         sheet.not_checked(TILES, "the log's files are not part of this evidence; the proofs stand on their own")
     elif tree is not None:
         _check_tiles(log, tree, opened, sheet)
+        check_extends(log, tree, earlier, trust, sheet)
     _check_together(opened, sheet)
     if key_events is None:
         sheet.not_checked(REVOKED, "no key events are part of this evidence")

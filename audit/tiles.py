@@ -202,7 +202,11 @@ class TileReader:
 
     def root(self) -> bytes:
         """Root that the tiles lead to."""
-        return merkle.fold([self.hash(level, index) for level, index in merkle.subtrees(0, self._size)])
+        return self.root_at(self._size)
+
+    def root_at(self, size: int) -> bytes:
+        """Root that the log had when it was no larger than now; raises ``VerificationError`` for a larger one."""
+        return merkle.fold([self.hash(level, index) for level, index in merkle.subtrees(0, size)])
 
     def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
         """Proof for one entry; see ``merkle.inclusion_proof``."""

@@ -29,7 +29,7 @@ from proxy import snapshot as snapshots
 from proxy.activation import Activation
 from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
-from proxy.calls import Calls
+from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
 from proxy.keys import changing
 from proxy.listening import Announcing
@@ -119,7 +119,8 @@ class Server:
     def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
-        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock, _sandbox(self._settings.sandbox))
+        monitor = Monitor(clock.monotonic_us)
+        pipeline = Pipeline(log, Calls(transports, monitor), clock, _sandbox(self._settings.sandbox))
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -141,7 +142,7 @@ class Server:
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
-                *health.routes(log, activation, traces.status),
+                *health.routes(log, activation, traces.status, monitor),
             ],
             lifespan,
         )

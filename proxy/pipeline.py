@@ -16,20 +16,21 @@ from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
 from policies import residency
 from policies.residency import Residency
-from proxy.calls import Calls, Flight, Hops
+from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
-from proxy.core import budget, identifiers, provenance, receipt
+from proxy.core import budget, identifiers, passing_over, provenance, receipt
 from proxy.core import case as cases
+from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
+from proxy.core.hops import Hops
 from proxy.core.provenance import Commitments
-from proxy.core.request import InferenceRequest, OnOutage
+from proxy.core.request import InferenceRequest
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
 from proxy.sandbox.runner import Sandbox
-from proxy.settings import Fusion
 from proxy.snapshot import Snapshot
 
 EXPECTED_OUTPUT_TOKENS = 500
@@ -55,12 +56,15 @@ class Pipeline:
             caller,
             current.rulebook,
             now=instant(now_us),
+            open_circuits=self._calls.monitor.blocked(),
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())
-            await exchange.end(orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case))}))
+            await exchange.end(
+                orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case), _most(case))})
+            )
             return
-        run, left = await self._recorded(case, now_us, current.settings.fusion, exchange)
+        run, left = await self._recorded(case, now_us, current, exchange)
         if left is not None:
             await run.abandon(left)
             raise left
@@ -70,7 +74,7 @@ class Pipeline:
             await run.refuse(_refusal(case))
 
     async def _recorded(
-        self, case: Case, now_us: int, limits: Fusion, exchange: Exchange
+        self, case: Case, now_us: int, current: Snapshot, exchange: Exchange
     ) -> tuple[Run, asyncio.CancelledError | None]:
         """Wall 1: the decision is durable when this returns; with the cancellation that came meanwhile, if one did.
 
@@ -86,7 +90,9 @@ class Pipeline:
         origin_us = self._clock.monotonic_us()
         pending = Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build, outcome=case.outcome.value)
         decided, left = await self._durable(pending)
-        options = case.request.options
+        options, limits = case.request.options, current.settings.fusion
+        admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
+        hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()
         deadline_ms = min(options.deadline_ms or limits.deadline_ms, limits.deadline_ms)
         straggler_ms = options.straggler_ms or limits.straggler_ms
         flight = Flight(
@@ -96,8 +102,11 @@ class Pipeline:
             origin_us=origin_us,
             deadline_us=origin_us + deadline_ms * 1000,
             budget=case.budget,
-            hops=_hops(case),
+            hops=hops,
+            limits=current.limits,
+            hedging=current.hedging,
             residency=_residency(case, now_us),
+            clock_us=self._clock.monotonic_us,
             withhold=case.caller.withhold_violated,
         )
         run = Run(
@@ -109,6 +118,7 @@ class Pipeline:
             clock=self._clock,
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
+            speculate=current.settings.calls.speculate,
             sandbox=self._sandbox,
         )
         return run, left
@@ -128,13 +138,6 @@ class Pipeline:
         return decided, left
 
 
-def _hops(case: Case) -> Hops:
-    """A model that was asked for by name stands for itself; a seat of a plan goes to whoever was admitted for it."""
-    question, verdict = case.question, case.verdict
-    itself = isinstance(verdict, AdmittedPlan) and verdict.plan.first[0].primary in question.intent.named
-    return Hops(outage=question.on_outage if itself else OnOutage.SUBSTITUTE, refusal=question.on_refusal)
-
-
 def _residency(case: Case, now_us: int) -> Callable[[Deployment, str], Residency]:
     """What a reported region says about a deployment, by the table of this request's rulebook."""
     territories, at = case.rulebook.point.facts.territories, instant(now_us)
@@ -149,6 +152,23 @@ def _quote(case: Case) -> int:
         budget.quote(calls[0].deployment, case.request.needs, EXPECTED_OUTPUT_TOKENS)
         for calls in case.verdict.calls.values()
     )
+
+
+def _most(case: Case) -> int:
+    """The most that a request can cost in micro-dollars, whatever fails and whatever is started beside another."""
+    if not isinstance(case.verdict, AdmittedPlan):
+        return 0
+    request, plan = case.request, case.verdict.plan
+    own = len(request.commitment_input) + request.needs.prompt_tokens_estimate
+    readers = {slot.leg for stage in plan.further for slot in stage} | {
+        slot.leg for slot in (plan.judge, plan.author) if slot is not None
+    }
+    reading = 2 * own + MOST_READ_BYTES
+    found = sum(
+        budget.worst([c.deployment for c in calls], request.needs, reading if leg in readers else own)
+        for leg, calls in case.verdict.calls.items()
+    )
+    return found if case.budget.left is None else min(found, case.budget.left)
 
 
 def _refusal(case: Case) -> ProxyError:

@@ -17,18 +17,17 @@ from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
+from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import aggregation, provenance, receipt
-from proxy.core.aggregation import examples, steps
-from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
+from proxy.core import aggregation, composing, hedging, provenance, receipt
+from proxy.core.aggregation import examples
+from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
-from proxy.core.planning import reliability
+from proxy.core.health import Times
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
-from proxy.core.seats import Slot
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
 from proxy.sandbox import programs
 from proxy.sandbox.runner import Sandbox
@@ -39,6 +38,8 @@ MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
 
+RETRY_AFTER_S = "1"
+"""What a client is told where every permitted deployment is busy or left alone for a while (RFC 9110, 10.2.3)."""
 CLIENT_LEFT = 499
 """Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {
@@ -49,6 +50,8 @@ STATUS_OF = {
     "upstream-restricted": 451,
     "upstream-timeout": 504,
     CUT_DEADLINE: 504,
+    CIRCUIT_OPEN: 503,
+    NO_CAPACITY: 503,
 }
 """HTTP status of a request whose every leg failed, by the last leg's error; any other is 502."""
 
@@ -78,12 +81,14 @@ class Run:
     clock: Clock
     exchange: Exchange
     straggler_s: float | None
+    speculate: bool
     sandbox: Sandbox | None = None
     concluded: bool = False
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
-        why = self.calls.why_cut(self.flight, cause)
+        why = self.flight.why_cut(cause)
+        await self.calls.finish(self.flight)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -107,6 +112,7 @@ class Run:
         except Exception:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
+                await self.calls.finish(self.flight)
                 await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
             raise
 
@@ -121,9 +127,7 @@ class Run:
             else:
                 await self._unanswered(opened)
             return
-        (reply,) = await self.calls.together(
-            self.flight, admitted.calls, (steps.Ask(leg=leg),), quorum=1, straggler_s=None
-        )
+        (reply,) = await self.calls.together(self.flight, admitted.calls, (Ask(leg=leg),), quorum=1, straggler_s=None)
         if not reply.ok:
             await self._unanswered(reply)
             return
@@ -138,7 +142,7 @@ class Run:
             await self.exchange.begin(
                 200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,), violated=stream.violated)
             )
-            async with asyncio.timeout(self.calls.remaining_s(self.flight)):
+            async with asyncio.timeout(self.flight.remaining_s()):
                 await sent.send(stream.first)
                 async for content in stream.rest():
                     await sent.send(content)
@@ -150,10 +154,8 @@ class Run:
             stream.settle(LegStatus.FAILED, error.code)
             ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
         except asyncio.CancelledError as cause:
-            stream.settle(LegStatus.CUT, self.calls.why_cut(self.flight, cause))
-            ending = Ending(
-                outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.calls.why_cut(self.flight, cause)
-            )
+            stream.settle(LegStatus.CUT, self.flight.why_cut(cause))
+            ending = Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.flight.why_cut(cause))
             await self._conclude(ending, sent)
             raise
         finally:
@@ -177,7 +179,7 @@ class Run:
     # --- composites ---------------------------------------------------------------------------------------------------
 
     async def _composite(self, admitted: AdmittedPlan) -> None:
-        composition = _composition(self.case, admitted)
+        composition = composing.composition(self.case, admitted, os.urandom(composing.RANDOM_BYTES))
         replies: tuple[Reply, ...] = ()
         while True:
             step = aggregation.next_step(composition, replies)
@@ -189,8 +191,10 @@ class Run:
                 step.asks,
                 quorum=min(2, len(step.asks)),
                 straggler_s=self.straggler_s,
+                ahead=() if replies else self._ahead(composition, admitted, step.asks),
             )
             replies += await self._tried(composition, settled)
+        await self.calls.finish(self.flight)
         found = next((r for r in replies if r.leg == step.leg), None)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
@@ -222,12 +226,23 @@ class Run:
             await sent.send(event)
         await self._end_stream(ending, sent)
 
+    def _ahead(self, composition: Composition, admitted: AdmittedPlan, asks: Sequence[Ask]) -> Sequence[Ask]:
+        """What is begun before it is known to be needed, because there would be no time for it afterwards."""
+        following = hedging.second_stage(composition) if self.speculate else ()
+
+        def times(stage: Sequence[Ask]) -> list[Times]:
+            firsts = (admitted.calls[ask.leg][0].deployment.id for ask in stage)
+            return [self.calls.monitor.health(each).answer for each in firsts]
+
+        late = bool(following) and hedging.too_late(self.flight.remaining_us(), times(asks), times(following))
+        return following if late else ()
+
     async def _tried(self, composition: Composition, settled: tuple[Reply, ...]) -> tuple[Reply, ...]:
         """Replies with what their programs did, where that decides."""
         if composition.aggregator is not AggregatorName.EXAMPLES or self.sandbox is None:
             return settled
         asked = examples.task(self.case.request.prompt)
-        within_s = self.calls.remaining_s(self.flight)
+        within_s = self.flight.remaining_s()
         return settled if asked is None else await programs.checked(self.sandbox, asked, settled, within_s)
 
     def _head(self) -> dict[str, Any]:
@@ -255,8 +270,9 @@ class Run:
         await self._conclude(ending, sent)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
+        later = (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
         told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *told))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *later, *told))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
@@ -274,6 +290,7 @@ class Run:
                 position=position,
                 decided=self.flight.decided.pae_digest,
                 answer=digest,
+                passed_over=self.flight.passed_over,
             )
             return statement.render_result(record)
 
@@ -291,8 +308,14 @@ class Run:
                 told = receipt.disclosure(self.case, tuple(dict.fromkeys(models)))
                 return {"record": self.case.request_id, **({"disclosure": told} if told else {})}
             case ReceiptDetail.FULL:
-                decided = self.flight.decided.pae_digest
-                return receipt.full(self.case, self.flight.attempts, ending, decided=decided, key=self.key)
+                return receipt.full(
+                    self.case,
+                    self.flight.attempts,
+                    ending,
+                    decided=self.flight.decided.pae_digest,
+                    key=self.key,
+                    passed=self.flight.passed_over,
+                )
 
 
 class _Sent:
@@ -344,35 +367,6 @@ def _failure(code: str) -> ProxyError:
         f"no permitted deployment answered this request; the last one ended with `{code}`",
         code=code,
         status=STATUS_OF.get(code, 502),
-    )
-
-
-def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
-    plan = admitted.plan
-    randomness = os.urandom(16)
-
-    def seat(slot: Slot) -> Seat:
-        primary = slot.primary
-        return Seat(
-            leg=slot.leg,
-            role=slot.role,
-            model=primary.model,
-            make=primary.developer,
-            reliability=reliability(primary, case.task),
-        )
-
-    return Composition(
-        aggregator=plan.aggregator,
-        task=case.task,
-        messages=case.request.messages,
-        first=tuple(map(seat, plan.first)),
-        rest=tuple(map(seat, plan.rest)),
-        further=tuple(tuple(map(seat, stage)) for stage in plan.further),
-        judge=seat(plan.judge) if plan.judge else None,
-        author=seat(plan.author) if plan.author else None,
-        threshold=plan.threshold,
-        order_seed=int.from_bytes(randomness[:8], "big"),
-        nonce=randomness[8:].hex(),
     )
 
 

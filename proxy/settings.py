@@ -197,6 +197,38 @@ class Fusion(_Strict):
     high_cost_ratio: float = Field(1.36, gt=0, description="high-precision mode: most of the best model's cost")
 
 
+class CallSettings(_Strict):
+    """How deployments are called: how many calls at once, when a failing one is left alone, when a second call is started."""
+
+    max_concurrent: int = Field(256, ge=1, le=100_000, description="most calls at once to one deployment")
+    limits: Mapping[str, Annotated[int, Field(ge=1, le=100_000)]] = Field(
+        {}, description="the same for single deployments: a number by id of the catalogue"
+    )
+    queue_ms: int = Field(1_000, ge=0, le=600_000, description="longest wait for a free place; then 503 `no-capacity`")
+    queue_limit: int = Field(256, ge=0, le=100_000, description="most calls that wait for one deployment; more is 503")
+    breaker_failures: int = Field(10, ge=1, le=10_000, description="failures in a row that open a deployment's circuit")
+    breaker_open_ms: int = Field(
+        5_000,
+        ge=1,
+        le=3_600_000,
+        description="how long an open circuit lets nothing through; doubled by each failed try",
+    )
+    breaker_longest_ms: int = Field(60_000, ge=1, le=3_600_000, description="longest that a circuit stays open untried")
+    hedge_ms: int | None = Field(
+        None,
+        ge=1,
+        le=3_600_000,
+        description="start a second deployment of the same model after this long; empty: never",
+    )
+    hedge_p95: bool = Field(
+        False, description="hedge at the measured 95th percentile of the first deployment, not before `hedge_ms`"
+    )
+    speculate: bool = Field(
+        True,
+        description="start the next stage of a cascade at once where measured latencies leave no time for it later",
+    )
+
+
 class SandboxSettings(_Strict):
     """Where programs that models wrote are run on the examples of their task (Linux with seccomp; a start tries its doors)."""
 
@@ -267,6 +299,7 @@ class Settings(_Strict):
     jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
     traces: Traces = Field(Traces(), description="OpenTelemetry export")
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
+    calls: CallSettings = Field(CallSettings(), description="how deployments are called")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
 

@@ -25,10 +25,13 @@ from policies.packs import PolicySet
 from policies.point import PolicyPoint
 from proxy import settings as configuration
 from proxy.auth import Authenticator
+from proxy.calls.monitor import Limits
 from proxy.core import governance, loading
 from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
 from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
+from proxy.core.health import BreakerLimits
+from proxy.core.hedging import Hedging
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
 from proxy.errors import ConfigurationError
@@ -54,6 +57,8 @@ class Snapshot:
     approvable: Approvable
     approved_by: tuple[str, ...]
     authenticator: Authenticator
+    limits: Limits
+    hedging: Hedging
     credentials: Mapping[str, str] = field(repr=False)
 
     def caller(self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource]) -> Caller:
@@ -103,6 +108,8 @@ def build(
         approvable=approvable,
         approved_by=approved_by,
         authenticator=Authenticator(settings),
+        limits=_limits(settings, catalogue),
+        hedging=_hedging(settings),
         credentials=MappingProxyType(credentials),
     )
 
@@ -285,6 +292,31 @@ def _defaults(settings: Settings) -> Defaults:
         high_ratio=fusion.high_cost_ratio,
         sandbox=settings.sandbox.enabled,
     )
+
+
+def _limits(settings: Settings, catalogue: Catalogue) -> Limits:
+    asked = settings.calls
+    for identifier in asked.limits:
+        if identifier not in catalogue.deployments:
+            raise ConfigurationError(
+                f"`calls.limits`: expected deployments of the catalogue whose credentials are set, got `{identifier}`"
+            )
+    return Limits(
+        breaker=BreakerLimits(
+            failures=asked.breaker_failures,
+            open_us=asked.breaker_open_ms * 1000,
+            longest_us=max(asked.breaker_open_ms, asked.breaker_longest_ms) * 1000,
+        ),
+        concurrent=asked.max_concurrent,
+        by_deployment=MappingProxyType(dict(asked.limits)),
+        wait_s=asked.queue_ms / 1000,
+        queue=asked.queue_limit,
+    )
+
+
+def _hedging(settings: Settings) -> Hedging:
+    after_ms = settings.calls.hedge_ms
+    return Hedging(after_us=None if after_ms is None else after_ms * 1000, at_p95=settings.calls.hedge_p95)
 
 
 def _bounds(tenant: Tenant) -> Bounds:

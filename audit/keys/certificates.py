@@ -21,6 +21,16 @@ from audit.keys.signing import RecordSigner, record_signer, spki
 INSTANCE_URN = "urn:apostille:instance:"
 """Prefix of the URI that names an instance in its record key's certificate."""
 
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate may raise; several of these are no ``ValueError``."""
+
 MAX_CERTIFICATE_BYTES = 16_384
 MAX_CERTIFICATES = 16
 """Most certificates in one PEM text."""
@@ -183,7 +193,7 @@ def load(der: bytes) -> x509.Certificate:
         raise MalformedError(f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes", code="certificate")
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as cause:
+    except UNREADABLE as cause:
         raise MalformedError("expected an X.509 certificate in DER", code="certificate") from cause
 
 
@@ -198,7 +208,7 @@ def read_certificate(der: bytes) -> Certified:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except UNREADABLE as cause:
         raise MalformedError("expected a certificate that names its instance", code="certificate") from cause
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise MalformedError("expected a certificate of a P-256 key", code="certificate")
@@ -216,9 +226,21 @@ def subject_of(der: bytes) -> tuple[str, bytes, datetime, datetime]:
         public = found.public_key().public_bytes(
             serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-    except (ValueError, UnsupportedAlgorithm) as cause:
+    except UNREADABLE as cause:
         raise MalformedError("expected a certificate of a known kind of key", code="certificate") from cause
     return found.subject.rfc4514_string(), public, found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when a certificate is valid (UTC), unverified; raises ``MalformedError``."""
+    found = load(der)
+    return found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def common_name(der: bytes) -> str:
+    """Common name of a certificate's subject, unverified; "" if it has none. Raises ``MalformedError``."""
+    found = load(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
 
 
 # --- text -------------------------------------------------------------------------------------------------------------
@@ -236,7 +258,7 @@ def certificate_ders(pem: bytes) -> tuple[bytes, ...]:
         raise MalformedError(f"expected at most {MAX_CERTIFICATES} certificates", code="certificate")
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError as cause:
+    except UNREADABLE as cause:
         raise MalformedError("expected a certificate in PEM", code="certificate") from cause
     if not 1 <= len(found) <= MAX_CERTIFICATES:
         raise MalformedError(f"expected 1 to {MAX_CERTIFICATES} certificates, got {len(found)}", code="certificate")

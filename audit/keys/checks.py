@@ -43,13 +43,26 @@ def verify_p256_digest(public_der: bytes, digest: bytes, signature: bytes) -> No
 def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> None:
     """Check a 64-byte signature with a 32-byte public key; raises as ``verify_p256``."""
     try:
-        key = ed25519.Ed25519PublicKey.from_public_bytes(public)
-    except ValueError as cause:
-        raise MalformedError(f"expected an Ed25519 key of 32 bytes, got {len(public)}", code="public-key") from cause
-    try:
-        key.verify(signature, message)
+        _ed25519(public).verify(signature, message)
     except InvalidSignature as cause:
         raise VerificationError("the Ed25519 signature does not hold", code="signature") from cause
+
+
+def _ed25519(public: bytes) -> ed25519.Ed25519PublicKey:
+    try:
+        return ed25519.Ed25519PublicKey.from_public_bytes(public)
+    except ValueError as cause:
+        raise MalformedError(f"expected an Ed25519 key of 32 bytes, got {len(public)}", code="public-key") from cause
+
+
+def ed25519_der(public: bytes) -> bytes:
+    """SPKI of a 32-byte Ed25519 public key; raises ``MalformedError``."""
+    return _ed25519(public).public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def ed25519_pem(public: bytes) -> bytes:
+    """PEM form of a 32-byte Ed25519 public key; raises ``MalformedError``."""
+    return _ed25519(public).public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def verify_mldsa44(public: bytes, message: bytes, signature: bytes) -> None:

@@ -10,12 +10,12 @@ from functools import lru_cache
 from itertools import islice
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtensionOID
 
 from audit.errors import VerificationError
-from audit.keys.certificates import Certified, load, read_certificate
+from audit.keys.certificates import UNREADABLE, Certified, load, read_certificate
 
 MAX_PATH = 3
 MAX_PATHS = 32
@@ -85,7 +85,7 @@ def _signers(certificate: x509.Certificate, candidates: Sequence[x509.Certificat
     for each in candidates:
         try:
             certificate.verify_directly_issued_by(each)
-        except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+        except (*UNREADABLE, TypeError, InvalidSignature):
             continue
         yield each
 
@@ -100,7 +100,7 @@ def _check_issuer(issuer: x509.Certificate, below: int) -> None:
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except UNREADABLE as cause:
         raise VerificationError("expected constraints and key usage in every issuer", code="certificate") from cause
     if not (constraints.ca and usage.key_cert_sign):
         raise VerificationError("expected issuers that may certify keys", code="certificate")
@@ -115,7 +115,7 @@ def _check_leaf(leaf: x509.Certificate) -> None:
     try:
         constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except UNREADABLE as cause:
         raise VerificationError("expected constraints and key usage in both", code="certificate") from cause
     if constraints.ca or not usage.digital_signature or usage.key_cert_sign:
         raise VerificationError("expected a certificate for signing only", code="certificate")
@@ -123,7 +123,11 @@ def _check_leaf(leaf: x509.Certificate) -> None:
 
 
 def _check_limits(certificate: x509.Certificate) -> None:
-    for extension in certificate.extensions:
+    try:
+        extensions = tuple(certificate.extensions)
+    except UNREADABLE as cause:
+        raise VerificationError("expected extensions that can be read", code="certificate") from cause
+    for extension in extensions:
         if extension.oid in _LIMITING or (extension.critical and extension.oid not in _PROCESSED):
             raise VerificationError(
                 f"expected no constraint that is not processed, got extension {extension.oid.dotted_string}",

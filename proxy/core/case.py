@@ -15,7 +15,7 @@ from policies.decision import Context, Decision
 from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
-from proxy.core import enforcement, intent
+from proxy.core import enforcement, intent, passing_over
 from proxy.core.aggregation import examples
 from proxy.core.aggregation.expected import expected
 from proxy.core.aggregation.steps import AggregatorName
@@ -97,6 +97,7 @@ class Case:
     task_confidence: int
     router: str
     verdict: AdmittedPlan | Refused
+    decisions: tuple[Decision, ...]
     sentence: str
     budget: Budget
     suspended: frozenset[str] = frozenset()
@@ -114,9 +115,18 @@ class Case:
 
 
 def decide(
-    request_id: RequestId, request: InferenceRequest, caller: Caller, rulebook: Rulebook, *, now: datetime
+    request_id: RequestId,
+    request: InferenceRequest,
+    caller: Caller,
+    rulebook: Rulebook,
+    *,
+    now: datetime,
+    open_circuits: frozenset[str] = frozenset(),
 ) -> Case:
-    """Decide a request. Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong."""
+    """Decide a request. ``open_circuits``: deployments that no call goes through to now.
+
+    Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong.
+    """
     wanted = intent.resolve(
         request.model,
         request.options,
@@ -130,18 +140,18 @@ def decide(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
     task, confidence, used_router = _task(request, wanted)
-    question = _question(request, caller, rulebook, wanted, task)
+    question = replace(_question(request, caller, rulebook, wanted, task), open_circuits=open_circuits)
     suspended: frozenset[str] = frozenset()
-    verdict: AdmittedPlan | Refused
     shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):
-        verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
+        nowhere = Refused(code="jurisdiction-unknown", rules=(), excluded=())
+        found = Enforced(verdict=nowhere, decisions=(), sentence=applicable.reason)
     else:
         context = _context(caller, applicable.codes, classes, purpose, now, rulebook)
         suspended = context.suspended
-        verdict, sentence = enforced(question, context, rulebook.point)
+        found = enforced(question, context, rulebook.point)
         if rulebook.draft is not None:
-            shadow, _ = enforced(question, drafted(context, rulebook.draft), rulebook.draft.point)
+            shadow = enforced(question, drafted(context, rulebook.draft), rulebook.draft.point).verdict
     return Case(
         request_id=request_id,
         request=request,
@@ -154,8 +164,9 @@ def decide(
         task=task,
         task_confidence=confidence,
         router=used_router,
-        verdict=verdict,
-        sentence=sentence,
+        verdict=found.verdict,
+        decisions=found.decisions,
+        sentence=found.sentence,
         suspended=suspended,
         shadow=shadow,
         budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
@@ -257,8 +268,17 @@ def drafted(context: Context, draft: Draft) -> Context:
     return replace(context, packs=(*context.packs, *draft.packs), suspended=frozenset())
 
 
-def enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[AdmittedPlan | Refused, str]:
-    """Verdict of the enforcement point, and the sentence of a refusal.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforced:
+    """Verdict of the enforcement point, what the policy decided for it, and the sentence of a refusal, or ""."""
+
+    verdict: AdmittedPlan | Refused
+    decisions: tuple[Decision, ...]
+    sentence: str = ""
+
+
+def enforced(question: Question, context: Context, point: PolicyPoint) -> Enforced:
+    """What policy makes of a question, in the order in which the deployments of a leg are called.
 
     A named model is asked about first, alone; the rest of the catalogue only when something must stand in for it.
     """
@@ -273,9 +293,9 @@ def enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[
             human_oversight=context.human_oversight,
         )
         if isinstance(verdict, AdmittedPlan):
-            return verdict, ""
+            return Enforced(verdict=passing_over.pass_over(question, verdict), decisions=decisions)
     assert isinstance(verdict, Refused)
-    return verdict, _sentence(verdict, decisions, point)
+    return Enforced(verdict=verdict, decisions=decisions, sentence=_sentence(verdict, decisions, point))
 
 
 def _sentence(refused: Refused, decisions: tuple[Decision, ...], point: PolicyPoint) -> str:

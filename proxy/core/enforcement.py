@@ -12,7 +12,7 @@ Only ``enforce`` creates an ``AdmittedCall``; transports accept nothing else, so
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audit.records import Exclusion, Substitution
+from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import DecisionOutcome, Role, Verdict
 from policies.decision import Action, Decision, Query
 from proxy.core import planning
@@ -58,6 +58,7 @@ class AdmittedPlan:
     substituted: tuple[Substitution, ...]
     obligations: tuple[str, ...]
     outcome: DecisionOutcome
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

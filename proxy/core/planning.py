@@ -49,6 +49,7 @@ class Defaults:
 class Question:
     """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's.
 
+    ``open_circuits``: deployments that no call goes through to now; they change the order within a leg, and no plan.
     ``comparable``: the prompt asks for an answer that can be compared; where it does not, texts are never voted on.
     ``examples``: it asks for a program, with examples that the sandbox can run.
     """
@@ -65,6 +66,7 @@ class Question:
     on_outage: OnOutage = OnOutage.SAME_MODEL
     on_refusal: OnRefusal = OnRefusal.REFUSE
     bounds: Bounds = NO_BOUNDS
+    open_circuits: frozenset[str] = frozenset()
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""

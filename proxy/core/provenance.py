@@ -17,6 +17,7 @@ from audit.records import (
     Anchor,
     Contribution,
     DecisionRecord,
+    PassedOver,
     Position,
     Refusal,
     ResultRecord,
@@ -50,6 +51,7 @@ class Attempt:
     usage: Usage
     started_us: int
     duration_us: int
+    trigger: str = ""
     error: str = ""
     region: str = ""
     residency: str = ""
@@ -130,6 +132,7 @@ def decision(
         refusal=None if admitted else refusal(case),
         inputs=redecision.inputs(case),
         shadow=_shadow(case),
+        passed_over=admitted.passed_over if admitted else (),
     )
 
 
@@ -174,6 +177,7 @@ def result(
     position: Position,
     decided: Sha256Hex,
     answer: tuple[Sha256Hex, int],
+    passed_over: Sequence[PassedOver] = (),
 ) -> ResultRecord:
     """The result record of a case. ``answer``: commitment to the bytes sent, and how many they were."""
     return ResultRecord(
@@ -188,6 +192,7 @@ def result(
         answer_commitment=answer[0],
         answer_bytes=answer[1],
         error=ending.error,
+        passed_over=tuple(passed_over),
     )
 
 
@@ -219,6 +224,7 @@ def contributions(attempts: Sequence[Attempt], ending: Ending) -> tuple[Contribu
             residency=each.residency,
             model_observed=each.model,
             upstream_id=each.upstream_id,
+            trigger=each.trigger,
         )
         for each in attempts
     )

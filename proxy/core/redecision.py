@@ -74,6 +74,9 @@ def inputs(case: Case) -> Inputs:
             min_panel=options.min_panel,
             threshold=options.confidence_threshold_millionths,
         ),
+        circuits_open=tuple(sorted(d.id for d in question.pool() if d.id in question.open_circuits))
+        if question.open_circuits
+        else (),
     )
 
 
@@ -109,7 +112,7 @@ def again(
     except (ClientError, Forbidden) as error:
         return _refused(error.code)
     context = context_of(record, at=at or datetime.fromisoformat(record.at))
-    verdict, _ = cases.enforced(question, replace(context, packs=(*context.packs, *packs)), rulebook.point)
+    verdict = cases.enforced(question, replace(context, packs=(*context.packs, *packs)), rulebook.point).verdict
     if not isinstance(verdict, AdmittedPlan):
         return replace(_refused(verdict.code), excluded=_excluded(verdict.excluded))
     return Outcome(
@@ -178,6 +181,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         on_outage=OnOutage(found.on_outage),
         on_refusal=OnRefusal(found.on_provider_refusal),
         bounds=found.bounds,
+        open_circuits=frozenset(found.circuits_open),
     )
 
 

@@ -73,6 +73,7 @@ class Options:
     min_panel: int | None = None
     deadline_ms: int | None = None
     straggler_ms: int | None = None
+    hedge_ms: int | None = None
     max_cost_micro_usd: int | None = None
     confidence_threshold_millionths: int | None = None
     on_restricted: OnRestricted | None = None

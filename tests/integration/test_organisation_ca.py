@@ -59,6 +59,7 @@ def init(place: Path, issuing: str = "issuing.pem") -> int:
 def test_record_keys_lead_to_the_organisations_root(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert init(place) == 0
     log = Log.open(place / "data", publish_interval_s=0.02)
+    appending.keep_policies(place / "data")
     appending.request(log, "r-1")
     log.close()
     trusted = place / "trusted"

@@ -2,12 +2,21 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
-from audit import statement
+from audit import layout, statement
 from audit.log import Log
 from audit.recording import Appended, Pending, rfc3339
 from audit.vocabulary import DecisionOutcome, RecordKind, ResultOutcome, Sha256Hex
 from tests.simulators import ledger
+
+
+def keep_policies(root: Path) -> None:
+    """The texts of the policy set that these decisions name."""
+    for text in (ledger.POLICY, ledger.POLICY_SET):
+        place = root / layout.policy_path(text)
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(text)
 
 
 def decision(request_id: str) -> Pending:

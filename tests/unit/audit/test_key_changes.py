@@ -17,6 +17,7 @@ from tests.simulators import appending
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     founding.init(tmp_path / "data", origin="log.example/keys")
+    appending.keep_policies(tmp_path / "data")
     return tmp_path / "data"
 
 

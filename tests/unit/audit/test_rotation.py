@@ -23,6 +23,7 @@ PLACES = KeyPlaces()
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     founding.init(tmp_path / "data", origin=OLD)
+    appending.keep_policies(tmp_path / "data")
     use(tmp_path / "data", "r-1")
     return tmp_path / "data"
 
@@ -191,9 +192,9 @@ def test_whatever_cuts_it_short_is_finished_later(root: Path, cut: str, monkeypa
     assert caught.value.code == "rotation-unfinished"
     done = rotation.finish(root, PLACES)
     assert done.origin == NEW
-    assert sorted(p.name for p in root.iterdir()) == sorted(["apostille.db", "ended", "keys", "lock", "log"]), (
-        "expected nothing of the rotation to be left"
-    )
+    assert sorted(p.name for p in root.iterdir()) == sorted(
+        ["apostille.db", "ended", "keys", "lock", "log", "policies"]
+    ), "expected nothing of the rotation to be left"
     use(root, "r-2")
     assert verified(root) == 0
     assert verified(root, "r-1") == verified(root, "r-2") == 0
