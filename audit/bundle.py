@@ -84,13 +84,15 @@ Select = Callable[[Source, int], Selection]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Making:
-    """How a bundle is made. ``made``: the time, as ``2026-11-25 12:00 UTC``. ``previous``: an earlier checkpoint's note.
+    """How a bundle is made. ``made``: the time, as ``2026-11-25 12:00 UTC``. ``previous``: an earlier checkpoint's note;
+    ``opened``: what is opened of the records (paths of ``audit.openings``).
 
     ``page``: renders the report; None: without a page. ``progress``: told of records done and the log's size.
     """
 
     made: str
     previous: bytes | None = None
+    opened: Sequence[Part] = ()
     page: Page | None = None
     progress: Callable[[int, int], None] = lambda _done, _of: None
 
@@ -148,6 +150,7 @@ def _parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
     yield layout.KEYS + layout.LOG_PUBLIC, (keys.ed25519_pem(sigstore.log_key_of(vkeys, tree.origin).public),)
     yield layout.TRUSTED_ROOT, (sigstore.trusted_root(_root(source.files), vkeys),)
     yield from _policies(source.files)
+    yield from making.opened
     yield from _derived(chosen, tree, making)
     yield layout.README, (readme(requests=chosen.entries is None),)
 

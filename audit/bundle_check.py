@@ -10,7 +10,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from audit import canonical, checkpoint, dsse, examine, keys, layout, merkle, proofs, sigstore, statement, witness
+from audit import (
+    canonical,
+    checkpoint,
+    dsse,
+    entry,
+    examine,
+    keys,
+    layout,
+    merkle,
+    proofs,
+    sigstore,
+    statement,
+    witness,
+)
 from audit.bundle_readme import readme
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.derived import Derivation
@@ -20,6 +33,7 @@ from audit.files import Files
 from audit.layout import Contents, IndexedRecord
 from audit.report import document
 from audit.report.cover import Cover
+from audit.statement import Statement
 from audit.tables import Tables
 from audit.tiles import WIDTH, TileReader
 from audit.vocabulary import RecordKind
@@ -63,6 +77,25 @@ def opened(files: Files) -> Opened:
         tree=checkpoint.parse_text(note.text),
         certificates=layout.certificates_of(files.below(layout.KEYS)),
     )
+
+
+def statements(bundle: Opened, request_id: str) -> tuple[Statement, ...]:
+    """The statements of one request, each the one that the log holds where its files are here.
+
+    In a bundle of requests every listed record has a proof of its own.
+    """
+    entries = (
+        None if bundle.contents.entries is None else TileReader(bundle.files.below(layout.LOG).read, bundle.tree.size)
+    )
+    found = []
+    for line in (each for each in bundle.index if each.request_id == request_id):
+        record = examine.take_apart(read(bundle.files, line.path))
+        if record.statement.predicate.get("requestId") != request_id:
+            raise VerificationError("expected a record of this request, got one of another", code="record-index")
+        if entries is not None and entry.parse(entries.entry(line.index)).digest.hex() != record.digest:
+            raise VerificationError(f"`{line.path}` is not the record of entry {line.index}", code="record-index")
+        found.append(record.statement)
+    return tuple(found)
 
 
 # --- lists ------------------------------------------------------------------------------------------------------------

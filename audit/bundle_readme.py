@@ -25,6 +25,8 @@ previous/checkpoint        if asked for: an earlier checkpoint. Compare it with 
 proofs/consistency-<old>-<new>.txt  proof that the log extends it, in the form in which a witness is asked
 traces/otlp.jsonl          OpenTelemetry spans (derived from the records, not evidence)
 report.json, report.html   figures (derived from the records, not evidence)
+openings/<request>/<label> what a commitment covers, if it was opened: 32 bytes of salt, then the content
+disclosures/<request>/<member>   members of records that are given out (RFC 9901), if any
 """
 
 _LOG = """\
@@ -51,6 +53,10 @@ One record, here R=records/<request>.<kind>.dsse.json:
 A result names its decision by the SHA-256 of the decision's pae:
   sha256sum pae        # of the decision; equals .predicate.decision of the result
   jq .predicate statement.json
+
+An opening is what the record committed to, and a disclosure is an item of the decision's _sd, if these are in the record:
+  sha256sum openings/<request>/prompt
+  openssl dgst -sha256 -binary disclosures/<request>/subject | basenc --base64url | tr -d =
 
 The record's entry in the log holds the base64 of that same SHA-256, the signature and the public key; its hash is the
 leaf that the proof leads to the root in the checkpoint (RFC 9162, 2.1.3). Any tool that reads C2SP tlog-tiles or tlog-proof

@@ -7,7 +7,6 @@ Needs the standard library and ``cryptography`` only.
 import argparse
 import json
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -19,7 +18,7 @@ from audit import bundle, bundle_selection, canonical, datadir, layout
 from audit.bundle import Making, Page
 from audit.chain_check import Ends
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
+from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory, write_files
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
 from audit.tiles import CHECKPOINT_PATH
@@ -350,7 +349,7 @@ def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Makin
     with ExitStack() as stack:
         whole = select is bundle_selection.whole
         before = [stack.enter_context(datadir.opened(each)) for each in ended] if whole else []
-        return _write(out, bundle.parts(stack.enter_context(datadir.opened(place)), select, making, before))
+        return write_files(out, bundle.parts(stack.enter_context(datadir.opened(place)), select, making, before))
 
 
 def _bundle_parser() -> argparse.ArgumentParser:
@@ -394,25 +393,3 @@ def _selected(arguments: argparse.Namespace) -> bundle.Select:
     if arguments.begin or arguments.end:
         return bundle_selection.of_period(arguments.begin, arguments.end)
     return bundle_selection.whole
-
-
-def _write(out: Path, parts: Iterable[bundle.Part]) -> int:
-    """Write files one by one beside ``out`` and give the whole its name at the end: what is cut short leaves nothing there."""
-    place = out.with_name(f"{out.name}.partial-{os.getpid()}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    place.mkdir()
-    try:
-        count = sum(_written(place / path, chunks) for path, chunks in parts)
-        place.rename(out)
-    except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
-        raise
-    return count
-
-
-def _written(place: Path, chunks: Iterable[bytes]) -> int:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with place.open("wb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-    return 1

@@ -1,19 +1,20 @@
 """The data directory, read only: the record store by ``sqlite3`` in read-only mode, everything else as plain files.
 
-Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write,
-and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
+Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write
+to it, and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
 """
 
 import hashlib
 import os
+import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit import layout
-from audit.bundle import StoredRecord
+from audit.bundle import Part, StoredRecord
 from audit.errors import UnreadableError
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -139,6 +140,28 @@ def place_of(root: Path, request_id: str) -> Path:
             if opened.of_request(request_id):
                 return each
     return root
+
+
+def write_files(out: Path, parts: Iterable[Part]) -> int:
+    """Write files one by one beside ``out`` and give the whole its name at the end: what is cut short leaves nothing there."""
+    place = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir()
+    try:
+        count = sum(_written(place / path, chunks) for path, chunks in parts)
+        place.rename(out)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return count
+
+
+def _written(place: Path, chunks: Iterable[bytes]) -> int:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+    return 1
 
 
 def open_directory(root: Path) -> DataDirectory:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audit import administration, manifests, statement, succession
+from audit import acts, administration, manifests, statement, succession
 from audit.errors import MalformedError
 from audit.statement import Statement
 from audit.vocabulary import RecordKind
@@ -32,6 +32,8 @@ def _outcome(record: Any) -> str:
 KINDS: Mapping[RecordKind, Kind] = {
     RecordKind.DECISION: Kind(statement.decision_of, _outcome),
     RecordKind.RESULT: Kind(statement.result_of, _outcome),
+    RecordKind.ERASURE: Kind(acts.erasure_of),
+    RecordKind.CONTENT_ACCESS: Kind(acts.access_of),
     RecordKind.KEY_EVENT: Kind(administration.key_event_of),
     RecordKind.POLICY_ACTIVATION: Kind(administration.activation_of),
     RecordKind.MANIFEST: Kind(manifests.manifest_of),

@@ -26,6 +26,8 @@ LOG = "log/"
 POLICIES = "policies/"
 RECORDS = "records/"
 PROOFS = "proofs/"
+OPENINGS = "openings/"
+DISCLOSURES = "disclosures/"
 TRACES = "traces/"
 ENDED = "ended/"
 MANIFEST = "MANIFEST.sha256"
@@ -52,6 +54,7 @@ _INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1
 
 _BUNDLED = re.compile(
     r"keys/(?:root\.pem|issuing\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
+    r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
     r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt",
     re.ASCII,
 )

@@ -62,6 +62,8 @@ SIGSTORE = Obligation(
 )
 DERIVED = Obligation(id="derived", name="traces and figures are what the records give")
 PAGE = Obligation(id="page", name="the page of the report is what its figures give")
+OPENINGS = Obligation(id="openings", name="every opening is what a record committed to")
+DISCLOSURES = Obligation(id="disclosures", name="every disclosed member is one whose digest is in its record")
 
 OF_A_REQUEST = (
     ENVELOPE,
@@ -94,7 +96,19 @@ OF_A_LOG = (
     ENDS,
 )
 OF_A_CHAIN = (CHAIN,)
-OF_A_BUNDLE = (MANIFEST, LISTED, KEYS, POLICIES, PROOFS, CONSISTENCY, SIGSTORE, DERIVED, PAGE)
+OF_A_BUNDLE = (
+    MANIFEST,
+    LISTED,
+    KEYS,
+    POLICIES,
+    PROOFS,
+    CONSISTENCY,
+    SIGSTORE,
+    DERIVED,
+    PAGE,
+    OPENINGS,
+    DISCLOSURES,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

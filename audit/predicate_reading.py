@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from audit import disclosures
 from audit.errors import MalformedError
 from audit.members import (
     digest,
@@ -81,6 +82,7 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         inputs=optional(value, "inputs", inputs_from),
         shadow=optional(value, "shadow", _shadow_from),
         passed_over=_passed_over(value),
+        sd=_sd_from(value),
     )
 
 
@@ -99,7 +101,18 @@ def result_from(value: Mapping[str, Any], answer_commitment: Sha256Hex) -> Resul
         answer_bytes=integer(value, "answerBytes"),
         error=text(value, "error"),
         passed_over=_passed_over(value),
+        kept=texts(value, "kept") if "kept" in value else (),
     )
+
+
+def _sd_from(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Members ``_sd`` and ``_sd_alg``; neither is in older records."""
+    if "_sd" not in value:
+        return ()
+    found = texts(value, "_sd")
+    if text(value, "_sd_alg") != disclosures.ALGORITHM or not all(map(disclosures.is_digest, found)):
+        raise MalformedError("expected SHA-256 digests in base64url in `_sd`", code="predicate")
+    return found
 
 
 def request_id(value: Mapping[str, Any]) -> RequestId:

@@ -6,6 +6,7 @@ runs twice in every request, and a stranger can compare it with the specificatio
 
 from typing import Any
 
+from audit import disclosures
 from audit.records import (
     Aggregation,
     Anchor,
@@ -56,6 +57,8 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
         "passedOver": [_passed_over_object(each) for each in record.passed_over],
+        "_sd": record.sd,
+        "_sd_alg": disclosures.ALGORITHM,
     }
 
 
@@ -73,6 +76,7 @@ def result_object(record: ResultRecord) -> dict[str, Any]:
         "answerBytes": record.answer_bytes,
         "error": record.error,
         "passedOver": [_passed_over_object(each) for each in record.passed_over],
+        "kept": record.kept,
     }
 
 

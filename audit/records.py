@@ -198,6 +198,8 @@ class DecisionRecord:
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    sd: tuple[str, ...] = ()
+    """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,3 +278,5 @@ class ResultRecord:
     answer_bytes: int
     error: str = ""
     passed_over: tuple[PassedOver, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Labels of the commitments whose content the operator's store holds, encrypted, when this is written."""

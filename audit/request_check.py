@@ -222,9 +222,14 @@ def _check_tiles(log: Files, tree: Checkpoint, opened: Sequence[_Opened], sheet:
 
 
 def _check_together(opened: Sequence[_Opened], sheet: Sheet) -> None:
-    """Obligations of the records together: one decision and one result, linked, and enforcement as decided."""
+    """Obligations of the records together: one decision and one result, linked, and enforcement as decided; or neither."""
     decisions = [each for each in opened if each.record.statement.kind is RecordKind.DECISION]
     results = [each for each in opened if each.record.statement.kind is RecordKind.RESULT]
+    if opened and not decisions and not results:  # an erasure, say: a record by itself
+        sheet.ok(ENVELOPE)
+        for obligation in (LINK, ADMITTED, EXCLUDED):
+            sheet.not_checked(obligation, "these records are not of a request")
+        return
     if len(decisions) != 1 or len(results) > 1:
         sheet.fail(ENVELOPE, f"expected one decision and one result, got {len(decisions)} and {len(results)}")
         return

@@ -197,7 +197,9 @@ class TileReader:
         return entries
 
     def entry(self, index: int) -> bytes:
-        """One entry of the log."""
+        """One entry of the log; raises ``VerificationError`` for an index that it does not have."""
+        if not 0 <= index < self._size:
+            raise VerificationError(f"expected an entry of a log of {self._size}, got index {index}", code="tile-short")
         return self.entries(index // WIDTH)[index % WIDTH]
 
     def root(self) -> bytes:

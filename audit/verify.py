@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from audit import bundle_check, checkpoint, layout
+from audit import bundle_check, checkpoint, layout, openings
 from audit.bundle_check import Opened
 from audit.chain_check import Ends, verify_chain
 from audit.checkpoint import Checkpoint
@@ -23,11 +23,13 @@ from audit.log_check import Progress, verify_log
 from audit.obligations import (
     CONSISTENCY,
     DERIVED,
+    DISCLOSURES,
     EXTENDS,
     KEYS,
     LISTED,
     MANIFEST,
     OF_A_BUNDLE,
+    OPENINGS,
     PAGE,
     POLICIES,
     PROOFS,
@@ -41,6 +43,7 @@ from audit.obligations import (
 )
 from audit.report.cover import Cover
 from audit.request_check import Indexed, Proven, verify_record
+from audit.statement import Statement
 from audit.tables import Tables
 from audit.vocabulary import RecordKind
 
@@ -147,6 +150,7 @@ def _verify_one(listed: Files, how: _How) -> Report:
     _check_derived(bundle, sheet, page)
     if known is None:
         return sheet.report()
+    _check_opened(bundle, sheet)
     before = _check_earlier(bundle, known, sheet)
     if bundle.contents.entries is None:
         found = _check_requests(bundle, known, sheet, earlier, before, progress)
@@ -206,6 +210,18 @@ def _check_derived(bundle: Opened, sheet: Sheet, page: Page | None) -> None:
             sheet.fail(PAGE, f"`{layout.REPORT_PAGE}` is not what the figures give")
         else:
             sheet.ok(PAGE)
+
+
+def _check_opened(bundle: Opened, sheet: Sheet) -> None:
+    """Obligations ``openings`` and ``disclosures``, against the listed records, which the rest of the verification looks at."""
+
+    def statements(request_id: str) -> tuple[Statement, ...]:
+        return bundle_check.statements(bundle, request_id)
+
+    for obligation, check in ((OPENINGS, openings.check_openings), (DISCLOSURES, openings.check_disclosures)):
+        with sheet.checking(obligation):
+            if check(bundle.files, statements) == 0:
+                sheet.not_checked(obligation, "there is none in this bundle")
 
 
 def _check_earlier(bundle: Opened, trust: Trust, sheet: Sheet) -> Checkpoint | None:

@@ -20,10 +20,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from audit import datadir, layout
+from audit.content.keeper import Keeper
 from audit.control import Control
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
+from proxy import content
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
@@ -84,22 +86,28 @@ class Server:
             certificate_life=timedelta(hours=settings.keys.certificate_hours),
         )
         traces = _traces(settings, log)
+        keeper = None
         try:
+            keeper = content.keeper(settings, log)
+            if keeper is not None:
+                keeper.start()
             activation = Activation(self._snapshot, self._load, log, Clock())
             activation.begin()
             witnesses.keep_keys(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
             with closing(Control(settings.data_dir, changing.acts(log, settings.data_dir))):
-                self._serve(log, traces, activation)
+                self._serve(log, traces, activation, keeper)
         finally:
+            if keeper is not None:
+                keeper.stop()
             log.close()
             traces.stop()
 
-    def _serve(self, log: Log, traces: TraceExporter, activation: Activation) -> None:
+    def _serve(self, log: Log, traces: TraceExporter, activation: Activation, keeper: Keeper | None) -> None:
         server = self._settings.server
         config = uvicorn.Config(
-            self._application(log, traces, activation),
+            self._application(log, traces, activation, keeper),
             host=server.host,
             port=server.port,
             loop="uvloop",
@@ -116,11 +124,11 @@ class Server:
         )
         Announcing(config, self._ready).run()
 
-    def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
+    def _application(self, log: Log, traces: TraceExporter, activation: Activation, keeper: Keeper | None) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
         monitor = Monitor(clock.monotonic_us)
-        pipeline = Pipeline(log, Calls(transports, monitor), clock, _sandbox(self._settings.sandbox))
+        pipeline = Pipeline(log, Calls(transports, monitor), clock, _sandbox(self._settings.sandbox), keeper)
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -142,7 +150,9 @@ class Server:
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
-                *health.routes(log, activation, traces.status, monitor),
+                *health.routes(
+                    log, activation, traces.status, monitor, lambda: "off" if keeper is None else keeper.state
+                ),
             ],
             lifespan,
         )

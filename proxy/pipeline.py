@@ -10,6 +10,7 @@ from collections.abc import Callable
 import orjson
 
 from audit import statement
+from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
@@ -18,19 +19,21 @@ from policies import residency
 from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
-from proxy.core import budget, identifiers, passing_over, provenance, receipt
+from proxy.core import budget, identifiers, keeping, passing_over, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.hops import Hops
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
 from proxy.sandbox.runner import Sandbox
+from proxy.settings import Content
 from proxy.snapshot import Snapshot
 
 EXPECTED_OUTPUT_TOKENS = 500
@@ -38,10 +41,14 @@ EXPECTED_OUTPUT_TOKENS = 500
 
 
 class Pipeline:
-    """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere."""
+    """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere;
+    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
 
-    def __init__(self, log: Log, calls: Calls, clock: Clock, sandbox: Sandbox | None = None) -> None:
+    def __init__(
+        self, log: Log, calls: Calls, clock: Clock, sandbox: Sandbox | None = None, keeper: Keeper | None = None
+    ) -> None:
         self._sandbox = sandbox
+        self._keeper = keeper
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -108,6 +115,7 @@ class Pipeline:
             residency=_residency(case, now_us),
             clock_us=self._clock.monotonic_us,
             withhold=case.caller.withhold_violated,
+            contents=self._contents(case, key, now_us, current.settings.content),
         )
         run = Run(
             case=case,
@@ -120,8 +128,16 @@ class Pipeline:
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
             speculate=current.settings.calls.speculate,
             sandbox=self._sandbox,
+            keeper=self._keeper,
+            keep_s=current.settings.log.append_deadline_ms / 1000,
         )
         return run, left
+
+    def _contents(self, case: Case, key: bytes, now_us: int, asked: Content) -> Contents | None:
+        if self._keeper is None:
+            return None
+        expires = now_us // 1_000_000 + asked.retention_days * 86_400
+        return keeping.contents(case, key, expires=expires, limit=asked.max_item_bytes)
 
     async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""

@@ -5,6 +5,7 @@ However a request ends (answer, refusal, failure, a client that left, a stopping
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any, Protocol
 import orjson
 
 from audit import statement
+from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
@@ -25,6 +27,7 @@ from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.health import Times
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
@@ -33,6 +36,8 @@ from proxy.sandbox import programs
 from proxy.sandbox.runner import Sandbox
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
+
+_log = logging.getLogger(__name__)
 
 MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
@@ -71,7 +76,8 @@ class Exchange(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One decided request. ``straggler_s``: how long slower legs may take once a quorum has answered."""
+    """One decided request. ``straggler_s``: how long slower legs may take once a quorum has answered;
+    ``keep_s``: how long the result waits for content to be kept."""
 
     case: Case
     key: bytes = field(repr=False)
@@ -83,6 +89,8 @@ class Run:
     straggler_s: float | None
     speculate: bool
     sandbox: Sandbox | None = None
+    keeper: Keeper | None = None
+    keep_s: float = 0.0
     concluded: bool = False
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
@@ -278,6 +286,22 @@ class Run:
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
         """Make the result durable. Raises ``EvidenceDown``. A request has one result: what comes later finds it concluded."""
         self.concluded = True
+        if self.flight.contents is None:
+            await self._record(ending, sent, ())
+        else:  # a task of its own, because whoever is cancelled between the two still owes the result
+            await asyncio.shield(asyncio.ensure_future(self._keep_and_record(self.flight.contents, ending, sent)))
+
+    async def _keep_and_record(self, contents: Contents, ending: Ending, sent: "_Sent") -> None:
+        """What is kept is durable before the result that says so; what cannot be kept in time is not, and the answer goes on."""
+        assert self.keeper is not None
+        kept: tuple[str, ...] = ()
+        try:
+            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(contents.parcel())), self.keep_s)
+        except (EvidenceUnavailable, TimeoutError):
+            _log.warning("the content of `%s` is not kept", self.case.request_id)
+        await self._record(ending, sent, kept)
+
+    async def _record(self, ending: Ending, sent: "_Sent", kept: tuple[str, ...]) -> None:
         at = timestamp(self.clock.unix_us())
         digest = Sha256Hex(sent.hash.hexdigest()), sent.size
 
@@ -291,6 +315,7 @@ class Run:
                 decided=self.flight.decided.pae_digest,
                 answer=digest,
                 passed_over=self.flight.passed_over,
+                kept=kept,
             )
             return statement.render_result(record)
 
@@ -321,9 +346,10 @@ class Run:
 class _Sent:
     """The commitment to what the client was sent, as it grows."""
 
-    __slots__ = ("_exchange", "hash", "size")
+    __slots__ = ("_contents", "_exchange", "hash", "size")
 
     def __init__(self, run: Run) -> None:
+        self._contents = run.flight.contents
         self._exchange = run.exchange
         self.hash = run.flight.commitments.stream(statement.ANSWER)
         self.size = 0
@@ -332,6 +358,8 @@ class _Sent:
         """Count bytes that are about to be sent."""
         self.hash.update(content)
         self.size += len(content)
+        if self._contents is not None:
+            self._contents.note(statement.ANSWER, content)
 
     async def send(self, content: bytes) -> None:
         """Send bytes and count them."""

@@ -18,7 +18,7 @@ from audit.errors import MalformedError
 from audit.signers import opening, uri
 from audit.signers.opening import KeyPlaces
 from proxy.core.aggregation.steps import AggregatorName
-from proxy.core.request import OnOutage, OnRefusal, OnRestricted
+from proxy.core.request import Keeping, OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
 
 DEFAULTS = Path(__file__).parent / "defaults"
@@ -160,6 +160,9 @@ class Tenant(_Strict):
     audience: Literal["internal", "public"] = Field("internal", description="who sees the answers")
     models: tuple[str, ...] = Field(("*",), description="model names this tenant may ask for; `*` is all")
     max_cost_usd_per_request: float | None = Field(None, gt=0, description="cap on the cost of one request")
+    content: Keeping | None = Field(
+        None, description="what is kept of requests: `none`, `keys`, `full`; else as `content.store` says"
+    )
 
 
 class JwtIssuer(_Strict):
@@ -282,6 +285,30 @@ class Policy(_Strict):
     watch_seconds: float = Field(0, ge=0, description="look for changed files this often and reload; 0: on SIGHUP only")
 
 
+class Content(_Strict):
+    """Content that is kept, encrypted; off unless it is switched on. Takes effect at a start, not at a reload."""
+
+    store: bool = Field(
+        False,
+        description="keep prompts and answers, encrypted, of tenants that do not say otherwise (`full`; else `none`)",
+    )
+    retention_days: int = Field(
+        30, ge=1, le=3_650, description="content and keys older than this are erased, on record"
+    )
+    path: Path | None = Field(None, description="folder of ciphertexts; else `content` in the data directory")
+    keys_path: Path | None = Field(
+        None, description="folder of the key store, apart from every backup; else `content-keys` in the data directory"
+    )
+    key_file: Path | None = Field(
+        None,
+        description="key around the key store, 64 hexadecimal digits, mode 0600; else `keys/content.kek` in the data directory",
+    )
+    backup_days: int = Field(
+        7, ge=0, le=3_650, description="how long backups of the key store are kept at most; stated in each erasure"
+    )
+    max_item_bytes: int = Field(4_194_304, ge=1_024, description="a prompt or answer larger than this is not kept")
+
+
 class Settings(_Strict):
     """The whole configuration."""
 
@@ -298,6 +325,7 @@ class Settings(_Strict):
     tenants: Mapping[Name, Tenant] = Field(..., min_length=1, description="tenants by id")
     jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
     traces: Traces = Field(Traces(), description="OpenTelemetry export")
+    content: Content = Field(Content(), description="content that is kept")
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
     calls: CallSettings = Field(CallSettings(), description="how deployments are called")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
@@ -309,6 +337,10 @@ class Settings(_Strict):
         if asking and not self.sandbox.enabled:
             raise ValueError(f"`sandbox.enabled`: expected true, as pipeline `{asking[0]}` runs programs")
         return self
+
+    def keeping(self, tenant: Tenant) -> Keeping:
+        """What is kept of a tenant's requests."""
+        return tenant.content or (Keeping.FULL if self.content.store else Keeping.NONE)
 
     def catalogue_files(self) -> tuple[Path, ...]:
         """Paths of the catalogue files, built-in names resolved."""
@@ -389,6 +421,13 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                 }
             ),
             "policy": _anchored_policy(settings.policy, base),
+            "content": settings.content.model_copy(
+                update={
+                    name: base / place
+                    for name in ("path", "keys_path", "key_file")
+                    if (place := getattr(settings.content, name)) is not None
+                }
+            ),
         }
     )
 

@@ -61,9 +61,11 @@ class Snapshot:
     hedging: Hedging
     credentials: Mapping[str, str] = field(repr=False)
 
-    def caller(self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource]) -> Caller:
-        """A tenant's caller with the signals of one request."""
-        return replace(self.callers[tenant], signals=signals, trusted=trusted)
+    def caller(
+        self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource], principal: str = ""
+    ) -> Caller:
+        """A tenant's caller with the signals of one request, and the name of the key that it came with."""
+        return replace(self.callers[tenant], signals=signals, trusted=trusted, principal=principal)
 
 
 def build(
@@ -100,7 +102,10 @@ def build(
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
     )
-    callers = {name: _caller(name, tenant, rulebook) for name, tenant in settings.tenants.items()}
+    callers = {
+        name: replace(_caller(name, tenant, rulebook), keeping=settings.keeping(tenant))
+        for name, tenant in settings.tenants.items()
+    }
     return Snapshot(
         settings=settings,
         rulebook=rulebook,

@@ -22,10 +22,14 @@ from proxy.snapshot import Snapshot
 
 
 def routes(
-    log: Log, activation: Activation, traces: Callable[[], tuple[FeedStatus, ...]], monitor: Monitor
+    log: Log,
+    activation: Activation,
+    traces: Callable[[], tuple[FeedStatus, ...]],
+    monitor: Monitor,
+    content: Callable[[], str],
 ) -> list[Route]:
-    """The route. Traces that cannot be delivered and witnesses that fail are told and are no reason to refuse requests by
-    themselves: the log has the former, and ``log.state`` says when a required quorum is missing.
+    """The route. Traces that cannot be delivered, content that cannot be kept and witnesses that fail are told and are no reason to
+    refuse requests by themselves: the log has the first, and ``log.state`` says when a required quorum is missing.
     """
 
     async def health(request: Request) -> Response:
@@ -37,6 +41,7 @@ def routes(
             "witnesses": [
                 {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
             ],
+            "content": content(),
             "policy": current.rulebook.point.digest,
             "policy_since": activation.since,
             "reload_failing": None if activation.failing is None else asdict(activation.failing),

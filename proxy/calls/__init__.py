@@ -149,13 +149,12 @@ class Calls:
     async def _collected(self, trial: Trial) -> tuple[bytes, Completion]:
         response = await self._transport.open(trial.call, trial.request())
         trial.observed = response.observed
-        parts, size = [], 0
+        parts = []
         try:
             async for chunk in response.chunks():
-                trial.hash.update(chunk)
+                trial.note(chunk)
                 parts.append(chunk)
-                trial.received = size = size + len(chunk)
-                if size > MAX_ANSWER_BYTES:
+                if trial.received > MAX_ANSWER_BYTES:
                     raise UpstreamServerError(f"expected an answer of at most {MAX_ANSWER_BYTES} bytes, got more")
         finally:
             await response.aclose()

@@ -12,6 +12,7 @@ from proxy.core.budget import Budget
 from proxy.core.catalogue import Deployment
 from proxy.core.hedging import Hedging
 from proxy.core.hops import Hops
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Attempt, Commitments
 from proxy.core.replies import Reply
 from proxy.core.request import InferenceRequest
@@ -32,7 +33,8 @@ _SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED)
 @dataclass(slots=True, kw_only=True)
 class Flight:
     """One request under way. ``residency``: what a reported region says about a deployment; ``withhold``: an answer
-    from elsewhere than declared is not used. ``origin_us``, ``deadline_us`` on the monotonic clock, microseconds."""
+    from elsewhere than declared is not used. ``origin_us``, ``deadline_us`` on the monotonic clock, microseconds.
+    ``contents``: where content is collected that the tenant keeps."""
 
     decided: Appended
     request: InferenceRequest
@@ -46,6 +48,7 @@ class Flight:
     limits: Limits
     hedging: Hedging
     withhold: bool = False
+    contents: Contents | None = field(default=None, repr=False)
     attempts: list[Attempt] = field(default_factory=list)
     passed_over: list[PassedOver] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)

@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from audit import openings
 from audit.vocabulary import LegStatus, Role
 from policies.residency import Residency
 from proxy.calls.flight import CUT_HEDGE, DEFECT, Flight
@@ -63,10 +64,10 @@ class Trial:
         self.observed: JsonObject = {}
         self.received = 0
         self.events = EventStream(keep_usage=flight.request.include_usage)
-        label = f"{call.leg}:{number}"
-        self.hash = flight.commitments.stream(f"response:{label}")
+        self._response_label = openings.response_label(call.leg, number)
+        self._hash = flight.commitments.stream(self._response_label)
         self._ask = ask
-        self._request_label = f"request:{label}"
+        self._request_label = openings.request_label(call.leg, number)
         self._request_commitment = ""
         self._grant = grant
         self._permit = permit
@@ -89,10 +90,16 @@ class Trial:
         self._request_commitment = self.flight.commitments.of(self._request_label, orjson.dumps(self._body))
         return UpstreamRequest(body=self._body, stream=self._stream, timeout_s=self.call.deployment.timeout_ms / 1000)
 
+    def note(self, chunk: bytes) -> None:
+        """Count what came back."""
+        self._hash.update(chunk)
+        self.received += len(chunk)
+        if self.flight.contents is not None:
+            self.flight.contents.note(self._response_label, chunk)
+
     def feed(self, chunk: bytes) -> bytes:
         """Bytes to forward of a stream's chunk. Raises an ``UpstreamError``."""
-        self.hash.update(chunk)
-        self.received += len(chunk)
+        self.note(chunk)
         try:
             content = self.events.feed(chunk)
         except ValueError as cause:
@@ -154,7 +161,7 @@ class Trial:
             deployment=self.call.deployment,
             status=status,
             request_commitment=self._request_commitment,
-            response_commitment=self.hash.hexdigest() if self.received else "",
+            response_commitment=self._hash.hexdigest() if self.received else "",
             usage=usage,
             started_us=max(0, self._started_us - self.flight.origin_us),
             duration_us=max(0, self.flight.clock_us() - self._started_us),

@@ -25,7 +25,7 @@ from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
-from proxy.core.request import InferenceRequest, OnOutage, OnRefusal, OnRestricted, TaskClass
+from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import router
 from proxy.errors import ClientError, Forbidden
 
@@ -38,7 +38,8 @@ NO_ROUTER = "none"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, with what the operator laid down for this tenant. ``trusted``: sources of signals that count."""
+    """Who asks, with what the operator laid down for this tenant. ``trusted``: sources of signals that count;
+    ``principal``: name of the key or token that called."""
 
     tenant: str
     signals: tuple[Signal, ...]
@@ -58,6 +59,8 @@ class Caller:
     audience: str
     models: tuple[str, ...]
     max_cost_micro_usd: int | None
+    keeping: Keeping = Keeping.NONE
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

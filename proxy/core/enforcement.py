@@ -27,8 +27,9 @@ _SEAL = object()
 
 SINGLE_MODEL = "single-model"
 HUMAN_OVERSIGHT = "human-oversight"
+NO_CONTENT_STORAGE = "no-content-storage"
 DISCHARGED = frozenset(
-    {"disclose-ai", "disclose-composite", "no-content-storage", SINGLE_MODEL, HUMAN_OVERSIGHT, "retain-until"}
+    {"disclose-ai", "disclose-composite", NO_CONTENT_STORAGE, SINGLE_MODEL, HUMAN_OVERSIGHT, "retain-until"}
 )
 """Obligations that the pipeline fulfils: disclosure in headers and body, no content is stored, records are kept."""
 

@@ -104,7 +104,8 @@ def full(
     passed: Sequence[PassedOver] = (),
 ) -> dict[str, Any]:
     """The whole receipt. ``passed``: what was passed over after the decision. ``record_key``, hexadecimal, opens the record's
-    commitments and is kept nowhere else.
+    commitments; ``sd_disclosures`` are the members behind its ``_sd``. Neither is kept elsewhere, but in the key store of a tenant
+    whose content is kept.
     """
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
@@ -114,6 +115,7 @@ def full(
         "record": case.request_id,
         "decision": decided,
         "record_key": key.hex(),
+        "sd_disclosures": provenance.disclosed(case, key),
         "outcome": verdict.outcome.value,
         "jurisdictions": case.jurisdictions,
         "data_classes": tuple(sorted(case.data_classes)),
