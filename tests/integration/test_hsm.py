@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import founding, keys
+from audit import founding, keys, rotation
 from audit.cli import verify_main
 from audit.errors import HistoryError, MalformedError, SignerUnavailable
 from audit.log import Log
@@ -49,6 +49,21 @@ def test_a_log_with_both_keys_in_the_token_verifies(root: Path, places: KeyPlace
     log.close()
     assert list(root.rglob("*.key.pem")) == []
     assert verify_main(["--data", str(root), "log"]) == 0
+
+
+def test_a_log_in_the_token_ends_and_another_begins_under_another_key(
+    root: Path, places: KeyPlaces, token: SoftToken
+) -> None:
+    log = Log.open(root, places=places, publish_interval_s=0.02)
+    log.append_now(decision("r-1"))
+    log.close()
+    with pytest.raises(HistoryError, match="--log-key"):
+        rotation.rotate(root, origin="log.example/hsm-2", places=places)
+    done = rotation.rotate(root, origin="log.example/hsm-2", places=places, log_key=token.uri("log-2"))
+    rotation.begin(root, done, places)
+    assert verify_main(["--data", str(root), "log"]) == 0
+    with pytest.raises(HistoryError, match="another one"):
+        Log.open(root, places=places)  # the old key, which the configuration still names
 
 
 def test_signatures_are_in_our_forms(token: SoftToken, tmp_path: Path) -> None:
