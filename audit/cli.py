@@ -10,31 +10,25 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, datadir, layout
+from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout
 from audit.bundle import Making, Page
-from audit.chain_check import Ends
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory, write_files
+from audit.datadir import DATABASE, directory_files, open_directory, write_files
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (
     Files,
     Finding,
-    Indexed,
     Outcome,
     Report,
-    chained,
     is_of,
     verify_bundle,
     verify_log,
-    verify_record,
 )
-from audit.vocabulary import RecordKind
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
 CANNOT_TELL = 3
@@ -123,7 +117,7 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
 
 def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
-    trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), asked)
+    trust = None if arguments.trust is None else directory_check.trust_of(directory_files(Path(arguments.trust)), asked)
     earlier = _earlier(arguments)
     progress = _Progress()
     target = Path(arguments.target)
@@ -137,13 +131,13 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if (target / DATABASE).is_file() else _data_directory(arguments.data)
     with closing(open_directory(data)) as source:
-        own = trust or _trust(source.files.below(layout.KEYS), asked)
+        own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
-            return _verify_data_logs(source, trust, asked, earlier, progress), own
+            return directory_check.logs(source, trust, asked, earlier, progress), own
     with closing(open_directory(datadir.place_of(data, arguments.target))) as source:
-        own = trust or _trust(source.files.below(layout.KEYS), asked)
+        own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         kept = earlier if is_of(earlier, source.files.below(layout.LOG)) or not datadir.ended(data) else None
-        return _verify_data_record(source, arguments.target, own, kept), own
+        return directory_check.record(source, arguments.target, own, kept), own
 
 
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
@@ -171,71 +165,15 @@ def _page() -> Page | None:
     return render.html
 
 
-def _trust(folder: Files, asked: Witnessing) -> Trust:
-    try:
-        return layout.trust_of(folder, asked)
-    except FileNotFoundError as cause:
-        raise UnreadableError(f"expected `{cause.args[0]}` among the trusted keys, got none") from cause
-
-
 def _verify_public_log(
     place: Path, trust: Trust | None, asked: Witnessing, earlier: bytes | None, progress: "_Progress"
 ) -> tuple[Report, Trust]:
     """A log's folder by itself; its keys are beside it when it is in a data directory."""
     beside = directory_files(place.resolve().parent / "keys")
-    own = trust or _trust(beside, asked)
+    own = trust or directory_check.trust_of(beside, asked)
     certificates = layout.certificates_of(beside)
     report = verify_log(directory_files(place), own, certificates=certificates, earlier=earlier, progress=progress)
     return report, own
-
-
-def _verify_data_logs(
-    source: DataDirectory, trust: Trust | None, asked: Witnessing, earlier: bytes | None, progress: "_Progress"
-) -> Report:
-    """The log of a data directory, and each that ended before it."""
-    links: list[Ends] = []
-    reports = []
-    held = earlier
-    for place in datadir.ended(source.root):
-        with closing(open_directory(place)) as older:
-            of_it = earlier if is_of(earlier, older.files.below(layout.LOG)) else None
-            held = None if of_it is not None else held
-            own = trust or _trust(older.files.below(layout.KEYS), asked)
-            found = _verify_data_log(older, own, of_it, progress, links)
-            reports.append(replace(found, subject=f"{datadir.ENDED}/{place.name}"))
-    own = trust or _trust(source.files.below(layout.KEYS), asked)
-    reports.append(_verify_data_log(source, own, held, progress, links))
-    return chained("log", tuple(reports), links)
-
-
-def _verify_data_log(
-    source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress", links: list[Ends]
-) -> Report:
-    return verify_log(
-        source.files.below(layout.LOG),
-        trust,
-        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        records=source.record,
-        earlier=earlier,
-        progress=progress,
-        ends=links.append,
-    )
-
-
-def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust, earlier: bytes | None) -> Report:
-    stored = source.of_request(request_id)
-    if not stored:
-        raise UnreadableError(f"expected a record `{request_id[:128]}` in `{source.root}`, got none")
-    events = [Indexed(envelope=each.envelope, index=each.index) for each in source.of_kind(RecordKind.KEY_EVENT)]
-    return verify_record(
-        request_id,
-        [Indexed(envelope=each.envelope, index=each.index) for each in stored],
-        trust,
-        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        log=source.files.below(layout.LOG),
-        earlier=earlier,
-        key_events=events,
-    )
 
 
 class _Progress:
