@@ -13,12 +13,14 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout
+from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, directory_files, open_directory, write_files
+from audit.datadir import directory_files, is_data_directory, open_directory, write_files
+from audit.directory_check import How
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (
     Files,
@@ -79,7 +81,7 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust",
         metavar="DIR",
-        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own), "
+        help="folder with root.pem, log.vkey, witness*.vkey and tsa*.pem that you got another way (default: the evidence's own), "
         "and `checkpoint`, if you kept one: see --earlier",
     )
     parser.add_argument(
@@ -94,9 +96,22 @@ def _verify_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many witnesses must have cosigned (default: all that --witness names, else none)",
     )
+    parser.add_argument(
+        "--scope",
+        type=_scope,
+        metavar="NAME",
+        help="the log of this scope, for example acme-eu-2026 (default: the main log, or the one that a bundle names)",
+    )
     parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
+
+
+def _scope(text: str) -> str:
+    try:
+        return scope.checked(text)
+    except AuditError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _quorum(text: str) -> int:
@@ -119,25 +134,37 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
     trust = None if arguments.trust is None else directory_check.trust_of(directory_files(Path(arguments.trust)), asked)
     earlier = _earlier(arguments)
-    progress = _Progress()
+    how = How(trust=trust, asked=asked, earlier=earlier, progress=_Progress(), check_token=_token_check())
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
-        report = verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress, page=_page())
+        report = verify_bundle(
+            bundled,
+            trust,
+            asked=asked,
+            earlier=earlier,
+            check_token=how.check_token,
+            progress=how.progress,
+            page=_page(),
+            scope=arguments.scope,
+        )
         return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
-        return _verify_public_log(target, trust, asked, earlier, progress)
-    if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
+        return _verify_public_log(target, how, arguments.scope)
+    if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
-    data = target if (target / DATABASE).is_file() else _data_directory(arguments.data)
+    data = target if is_data_directory(target) else _data_directory(arguments.data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
-            return directory_check.logs(source, trust, asked, earlier, progress), own
+            if arguments.scope is None:
+                return directory_check.logs(source, how), own
+            return directory_check.scope_log(source.of_scope(arguments.scope), how), own
     with closing(open_directory(datadir.place_of(data, arguments.target))) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
-        kept = earlier if is_of(earlier, source.files.below(layout.LOG)) or not datadir.ended(data) else None
-        return directory_check.record(source, arguments.target, own, kept), own
+        chosen = source if arguments.scope is None else source.of_scope(arguments.scope)
+        kept = earlier if is_of(earlier, chosen.files.below(layout.LOG)) or not datadir.ended(data) else None
+        return directory_check.record(chosen, arguments.target, own, kept), own
 
 
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
@@ -165,15 +192,34 @@ def _page() -> Page | None:
     return render.html
 
 
-def _verify_public_log(
-    place: Path, trust: Trust | None, asked: Witnessing, earlier: bytes | None, progress: "_Progress"
-) -> tuple[Report, Trust]:
-    """A log's folder by itself; its keys are beside it when it is in a data directory."""
-    beside = directory_files(place.resolve().parent / "keys")
-    own = trust or directory_check.trust_of(beside, asked)
+def _verify_public_log(place: Path, how: How, named: str | None) -> tuple[Report, Trust]:
+    """A log's folder by itself; its keys are beside it when it is in a data directory, and beside ``scopes/``."""
+    above = place.resolve().parent
+    inside = f"{above.name}/" == layout.SCOPES
+    beside = directory_files((above.parent if inside else above) / "keys")
+    own = how.trust or directory_check.trust_of(beside, how.asked)
     certificates = layout.certificates_of(beside)
-    report = verify_log(directory_files(place), own, certificates=certificates, earlier=earlier, progress=progress)
+    log = directory_files(place)
+    scope_name = named or (place.resolve().name if inside else None)
+    report = verify_log(
+        log,
+        own,
+        certificates=certificates,
+        earlier=how.earlier,
+        stamps=how.stamps(log, newest=scope_name is None),
+        progress=how.progress,
+        scope=scope_name,
+    )
     return report, own
+
+
+def _token_check() -> CheckToken | None:
+    """The check of timestamps; None where its library, an extra, is not installed."""
+    try:
+        from audit.timestamping import check
+    except ImportError:
+        return None
+    return check
 
 
 class _Progress:
@@ -276,7 +322,10 @@ def bundle_main(argv: Sequence[str]) -> int:
 
 
 def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Making) -> int:
-    """Write the bundle of chosen requests of one log, of a period, or of the whole log with those before it."""
+    """Write the bundle of chosen requests of one log, of a period, or of the whole log with those before it.
+
+    Of a scope, its log alone: one that belongs to a log that ended is in that one's directory (``--data``).
+    """
     select, ended = _selected(arguments), datadir.ended(data)
     place = data
     if arguments.record:
@@ -287,7 +336,10 @@ def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Makin
     with ExitStack() as stack:
         whole = select is bundle_selection.whole
         before = [stack.enter_context(datadir.opened(each)) for each in ended] if whole else []
-        return write_files(out, bundle.parts(stack.enter_context(datadir.opened(place)), select, making, before))
+        opened = stack.enter_context(datadir.opened(place))
+        if arguments.scope is not None:
+            return write_files(out, bundle.parts(opened.of_scope(arguments.scope), select, making))
+        return write_files(out, bundle.parts(opened, select, making, before))
 
 
 def _bundle_parser() -> argparse.ArgumentParser:
@@ -305,6 +357,9 @@ def _bundle_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--previous", metavar="CHECKPOINT", help="a checkpoint that the auditor kept, to prove that the log extends it"
+    )
+    parser.add_argument(
+        "--scope", type=_scope, metavar="NAME", help="of the log of this scope (default: of the main log)"
     )
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     return parser

@@ -19,6 +19,7 @@ from typing import Any
 from audit.errors import AuditError, MalformedError, UnreadableError
 
 SOCKET = "control.sock"
+"""Of the one process that holds a directory; where several share one, each has its own: ``socket_of``."""
 MAX_LINE = 65_536
 TIMEOUT_S = 30.0
 _LONGEST_PATH = 100
@@ -30,18 +31,23 @@ Acts = Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]]
 """What may be asked for, by name. Each takes and gives a JSON object; raises ``AuditError``."""
 
 
+def socket_of(instance: str | None) -> str:
+    """Name of the socket of a process: of the replica called ``instance``, where several share a data directory."""
+    return SOCKET if instance is None else f"control-{instance}.sock"
+
+
 class Control:
     """Answers acts until it is closed, one at a time, on its own thread."""
 
-    def __init__(self, root: Path, acts: Acts) -> None:
-        """Raises ``OSError``. For the process that holds the data directory only: a socket that is there is a dead one's."""
+    def __init__(self, root: Path, acts: Acts, name: str = SOCKET) -> None:
+        """Raises ``OSError``. For the process whose name it is only: a socket that is there is a dead one's."""
         self._acts = acts
-        self._place = root / SOCKET
+        self._place = root / name
         self._place.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            with _address(root) as address:
+            with _address(self._place) as address:
                 self._listener.bind(address)
         finally:
             os.umask(before)
@@ -87,20 +93,22 @@ class Control:
         connection.sendall(json.dumps(answer).encode() + b"\n")
 
 
-def ask(root: Path, act: str, **more: object) -> Mapping[str, Any]:
-    """Have the server that holds a data directory do something.
+def ask(place: Path, act: str, **more: object) -> Mapping[str, Any]:
+    """Have the server whose socket is at ``place`` do something.
 
     Raises ``UnreadableError`` (``no-server``) if none answers, ``MalformedError`` with the code that it gave.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(TIMEOUT_S)
         try:
-            with _address(root) as address:
+            with _address(place) as address:
                 connection.connect(address)
             connection.sendall(json.dumps({"act": act, **more}).encode() + b"\n")
             answer = _read(connection)
         except OSError as cause:
-            raise UnreadableError(f"expected a server that holds `{root}`, none answers", code="no-server") from cause
+            raise UnreadableError(
+                f"expected a server that answers at `{place}`, none does", code="no-server"
+            ) from cause
     if "error" in answer:
         raise MalformedError(str(answer["error"].get("message")), code=str(answer["error"].get("code")))
     found: Mapping[str, Any] = answer["ok"]
@@ -108,14 +116,13 @@ def ask(root: Path, act: str, **more: object) -> Mapping[str, Any]:
 
 
 @contextlib.contextmanager
-def _address(root: Path) -> Iterator[str]:
-    place = str(root / SOCKET)
+def _address(place: Path) -> Iterator[str]:
     if len(os.fsencode(place)) <= _LONGEST_PATH:
-        yield place
+        yield str(place)
         return
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    folder = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        yield f"/proc/self/fd/{folder}/{SOCKET}"
+        yield f"/proc/self/fd/{folder}/{place.name}"
     finally:
         os.close(folder)
 

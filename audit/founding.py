@@ -12,12 +12,17 @@ from audit.errors import HistoryError
 from audit.keys import LogSigner, RecordSigner
 from audit.log import Clock, Log, utc_now
 from audit.signers.opening import KeyPlaces
-from audit.storage import tables
+from audit.storage import opening
+from audit.storage.address import StoreAddress
 from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Store
+from audit.storage.opening import Shared
 from audit.tiles import TreeEdge
 
 ROOT_LIFE = timedelta(days=3650)
+
+
+FOUNDER = "init"
+"""Name of the instance that writes the first records of a shared store."""
 
 
 def init(
@@ -28,13 +33,15 @@ def init(
     clock: Clock = utc_now,
     places: KeyPlaces | None = None,
     above: tuple[bytes, bytes] | None = None,
+    address: StoreAddress | None = None,
 ) -> None:
     """Create keys and an empty log at ``root``, with its first record. Raises ``HistoryError`` if one is there.
 
     Keys in files are made, those elsewhere are used as they are. ``above``: PEM of an organisation's root and of the certificates
-    between it and the issuing key; without it the issuing key is its own root.
+    between it and the issuing key; without it the issuing key is its own root. ``address``: where the records are to be, if not in
+    the directory.
     """
-    if (root / datadir.DATABASE).exists() or (root / layout.KEYS / layout.LOG_VKEY).exists():
+    if datadir.is_data_directory(root) or (root / layout.KEYS / layout.LOG_VKEY).exists():
         raise HistoryError(f"expected no log at `{root}`, got one; it is never overwritten", code="log-exists")
     named = places or KeyPlaces()
     folder = root / layout.KEYS
@@ -42,8 +49,9 @@ def init(
     issuing = keyring.made_or_opened_issuing(named.issuing, folder)
     _certify(folder, issuing, organisation, clock(), above)
     signer = keyring.made_or_opened_log(named.log, origin, folder)
-    begin(root, signer)
-    Log.open(root, clock=clock, places=named).close()
+    begin(root, signer, address)
+    shared = Shared(address=address, instance=FOUNDER) if address else None
+    Log.open(root, clock=clock, places=named, shared=shared).close()
 
 
 def _certify(
@@ -59,11 +67,11 @@ def _certify(
     keyring.authority_of(issuing, folder, now)
 
 
-def begin(root: Path, signer: LogSigner) -> None:
+def begin(root: Path, signer: LogSigner, address: StoreAddress | None = None) -> None:
     """An empty tree, signed, and a store for its records; its first record comes when the log is opened."""
     vkey = checkpoint.format_vkey(checkpoint.vkey_of(signer))
     (root / layout.KEYS).mkdir(parents=True, exist_ok=True, mode=0o700)
     (root / layout.KEYS / layout.LOG_VKEY).write_text(f"{vkey}\n")
     empty = checkpoint.sign(Checkpoint(origin=signer.name, size=0, root=TreeEdge().root()), signer)
     TileDirectory(root / layout.LOG).replace_checkpoint(empty)
-    Store.create(root / datadir.DATABASE, tables.ddl(), checkpoint=empty)
+    opening.create(root, address, empty)

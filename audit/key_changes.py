@@ -32,8 +32,9 @@ def rotate_record(log: Log, root: Path, now: datetime) -> Mapping[str, Any]:
 def revoke(log: Log, root: Path, now: datetime, *, key: str, from_index: int, reason: str) -> Mapping[str, Any]:
     """Put on record that entries by a key are no evidence from one on; if it is in use, it is replaced first.
 
-    ``key``: its id, or at least 16 digits of its beginning. Raises ``MalformedError`` (``key-unknown``, ``revocation``) or
-    ``EvidenceUnavailable``.
+    ``key``: its id, or at least 16 digits of its beginning. Where several processes write to the log, each revokes its own keys: it
+    stops signing with one before that is on record. Raises ``MalformedError`` (``key-unknown``, ``key-of-another``,
+    ``revocation``) or ``EvidenceUnavailable``.
     """
     keyid = _known(root, key)
     try:
@@ -43,6 +44,11 @@ def revoke(log: Log, root: Path, now: datetime, *, key: str, from_index: int, re
     if not 0 <= from_index <= log.published_size:
         raise MalformedError(f"expected an entry from 0 to {log.published_size}", code="revocation")
     event = _pending(root, keyid, KeyEventKind.REVOKED, now, from_index, why.value)
+    if log.shared and _instance(root, keyid) != log.instance:
+        raise MalformedError(
+            "expected a key of the replica that is asked: the one whose it is may be signing with it, so it has to stop first",
+            code="key-of-another",
+        )
     if keyid == log.keyid:
         log.replace_record_key(event)
     else:
@@ -58,10 +64,18 @@ def _known(root: Path, key: str) -> Sha256Hex:
     return Sha256Hex(found[0])
 
 
+def _certificate(root: Path, keyid: Sha256Hex) -> bytes:
+    return keys.certificate_der((root / layout.KEYS / layout.CERTIFICATES / f"{keyid}.pem").read_bytes())
+
+
+def _instance(root: Path, keyid: Sha256Hex) -> str:
+    return keys.read_certificate(_certificate(root, keyid)).instance
+
+
 def _pending(
     root: Path, keyid: Sha256Hex, kind: KeyEventKind, now: datetime, from_index: int | None = None, reason: str = ""
 ) -> Pending:
-    der = keys.certificate_der((root / layout.KEYS / layout.CERTIFICATES / f"{keyid}.pem").read_bytes())
+    der = _certificate(root, keyid)
     said = keys.read_certificate(der)
     event = KeyEvent(
         event=kind,

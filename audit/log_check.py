@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from audit import chain_check, checkpoint, entry, examine, keys, kinds, members, merkle, revocation
+from audit import stamps as timestamps
 from audit.administration import KeyEvent
 from audit.chain_check import Ends
 from audit.checkpoint import Checkpoint, SignedNote
@@ -30,6 +31,7 @@ from audit.obligations import (
     PAIRS,
     RECORDS,
     REVOKED,
+    SCOPE,
     SEQUENCE,
     TILES,
     WITNESSES,
@@ -39,6 +41,8 @@ from audit.obligations import (
 from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
 from audit.revocation import Revocation
+from audit.scope_check import Membership, Rising
+from audit.stamps import Stamps
 from audit.statement import DecisionRecord, ResultRecord
 from audit.succession import LogEnd, LogStart
 from audit.tiles import CHECKPOINT_PATH, TileReader
@@ -47,7 +51,9 @@ Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
 
 _OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED, COUNTS, ENDS)
-_AT_THE_END = (SEQUENCE, REVOKED)
+_AT_THE_END = (SEQUENCE, REVOKED, SCOPE)
+_OF_THE_MAIN_LOG = (ANCHORS, COUNTS, REVOKED, ENDS)
+"""What a scope's log, which has records of requests only, does not show by itself."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -61,22 +67,29 @@ def verify_log(
     records: Records | None = None,
     held: range | None = None,
     earlier: bytes | None = None,
+    stamps: Stamps | None = None,
     progress: Progress | None = None,
     ends: Callable[[Ends], None] | None = None,
+    scope: str | None = None,
+    scopes: Mapping[str, Files] | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
-    entry is outside ``held`` (None: of all entries). ``ends`` is told what the log says of its two ends.
+    entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
+    main log, which must be made of its records. ``ends`` is told what the log says of its two ends.
     """
-    sheet = Sheet("log", OF_A_LOG)
-    tree = signed_tree(log, trust, sheet)
+    sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
+    known = trust if scope is None else examine.of_scope(trust, scope)
+    trees = None if scopes is None else _scope_trees(scopes, trust, sheet)  # first: what they have, the main log has
+    tree = signed_tree(log, known, sheet)
     if tree is None:
         return sheet.report()
-    check_extends(log, tree, earlier, trust, sheet)
+    check_extends(log, tree, earlier, known, sheet)
     roots = _Roots(tree.origin, TileReader(log.read, tree.size))
-    walk = _Walk(log, trust, certificates, records, sheet, range(tree.size) if held is None else held, roots)
+    evidence = range(tree.size) if held is None else held
+    walk = _Walk(log, known, certificates, records, sheet, evidence, roots, Membership(scope, trees, sheet))
     walk.ends = Ends(tree=tree, start=None, end=None)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
@@ -88,7 +101,17 @@ def verify_log(
     walk.finish(complete=again.complete)
     if ends is not None:
         ends(walk.ends)
-    return sheet.report({"entries": tree.size, **walk.counts()})
+    stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
+    return sheet.report({"entries": tree.size, **walk.counts(), **stamped})
+
+
+def _scope_trees(logs: Mapping[str, Files], trust: Trust, sheet: Sheet) -> Mapping[str, Checkpoint]:
+    """The signed checkpoint of each scope's log; what does not hold fails ``scope``."""
+    found = {}
+    for name, log in logs.items():
+        with sheet.checking(SCOPE, name):
+            found[name] = checkpoint.verify(read_checkpoint(log.read), examine.of_scope(trust, name).log_keys)
+    return found
 
 
 def signed_tree(log: Files, trust: Trust, sheet: Sheet) -> Checkpoint | None:
@@ -185,14 +208,16 @@ class _Walk:
         sheet: Sheet,
         held: range,
         roots: _Roots,
+        membership: Membership,
     ) -> None:
+        self._membership = membership
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
         self._held = held
         self._roots = roots
-        self._sequences = Sequences(from_start=held.start == 0)
+        self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
         self._log = log
@@ -234,7 +259,7 @@ class _Walk:
             self._sheet.fail(RECORDS, f"{where}: {error}")
             self._unread(where)
             return
-        self._record(index, where, record)
+        self._record(index, where, record, content)
 
     def _unread(self, where: str) -> None:
         """What a record that could not be read would have shown is not decided by the others."""
@@ -250,31 +275,36 @@ class _Walk:
         der, *above = keys.certificate_ders(pem)
         keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before, tuple(above))
 
-    def _record(self, index: int, where: str, record: SignedRecord) -> None:
+    def _record(self, index: int, where: str, record: SignedRecord, content: bytes) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
         if index in self._held:
             with self._sheet.checking(SEQUENCE, where):
                 self._sequences.add(record.position)
-        with self._sheet.checking(ANCHORS, where):
-            self._roots.check(record, index)
+        if self._membership.own is None:
+            with self._sheet.checking(ANCHORS, where):
+                self._roots.check(record, index)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
+        scopes: tuple[str, ...] = ()
         with self._sheet.checking(RECORDS, where):
             value, outcome = kinds.read(record.statement)
-            if index in self._held:
+            if index in self._held and self._membership.own is None:
                 manifest = value if isinstance(value, Manifest) else None
                 with self._sheet.checking(COUNTS, where):
                     self._manifests.add(record.position, kind, outcome, record.digest, manifest)
-            self._take(index, where, record, value)
+            scopes = self._take(index, where, record, value)
+        self._membership.entry(where, kind, content, scopes)
 
-    def _take(self, index: int, where: str, record: SignedRecord, value: object) -> None:
-        """What a record means for those after it, by its kind."""
+    def _take(self, index: int, where: str, record: SignedRecord, value: object) -> tuple[str, ...]:
+        """What a record means for those after it, by its kind; gives the scopes of its request."""
         match value:
             case DecisionRecord():
-                self._open[record.digest] = examine.admission(value, index)
+                self._membership.decision(where, value)
+                admission = self._open[record.digest] = examine.admission(value, index)
+                return admission.scopes
             case ResultRecord():
-                self._result(where, value)
+                return self._result(where, value)
             case LogStart():
                 with self._sheet.checking(ENDS):
                     chain_check.check_start(value, index, self.ends, self._trust.log_keys)
@@ -287,22 +317,28 @@ class _Walk:
                 found = revocation.revocation_of(record.statement, index)
                 if found is not None:
                     self._revoked.append(found)
+        return ()
 
-    def _result(self, where: str, result: ResultRecord) -> None:
+    def _result(self, where: str, result: ResultRecord) -> tuple[str, ...]:
+        """Check a result; gives the scopes of its decision."""
         decided = self._open.pop(result.decision, None)
         if decided is None or decided.request_id != result.request_id:
             self._sheet.fail(PAIRS, f"{where}: expected a result of an earlier decision that has none yet")
-            return
+            return ()
         with self._sheet.checking(ADMITTED, where):
             examine.check_admitted(decided, result)
         with self._sheet.checking(EXCLUDED, where):
             examine.check_excluded(decided, result)
+        return decided.scopes
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
         if self._records is None:
             for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
+        elif self._membership.own is not None:
+            for obligation in _OF_THE_MAIN_LOG:
+                self._sheet.not_checked(obligation, "the main log shows it, not that of a scope")
         if not complete:
             return
         self._sheet.ok(ENTRIES)
@@ -310,6 +346,7 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
+        self._membership.finish()
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)
         self._no_evidence = revocation.check_log(self._log, self.ends.tree.size, self._revoked, self._sheet)

@@ -51,9 +51,13 @@ COUNTS = Obligation(id="counts", name="every manifest counts what its writer put
 REVOKED = Obligation(id="revoked", name="no record is by a key that was revoked from its place on")
 ENDS = Obligation(id="ends", name="the log begins under its own key, and nothing follows its end")
 CHAIN = Obligation(id="chain", name="each log begins with the final checkpoint of the one before it")
+SCOPE = Obligation(id="scope", name="every record belongs to the logs that it is in, and says so itself")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
+TIMESTAMPS = Obligation(
+    id="timestamps", name="every timestamp is a trusted authority's, over a checkpoint that the log extends"
+)
 POLICIES = Obligation(id="policies", name="every policy set that a decision names is here, each text under its digest")
 LISTED = Obligation(id="listed", name="every record here is listed as what it is, and there is no other file")
 CONSISTENCY = Obligation(id="consistency", name="the log extends the earlier checkpoint that came with it")
@@ -89,11 +93,13 @@ OF_A_LOG = (
     SEQUENCE,
     ANCHORS,
     PAIRS,
+    SCOPE,
     ADMITTED,
     EXCLUDED,
     COUNTS,
     REVOKED,
     ENDS,
+    TIMESTAMPS,
 )
 OF_A_CHAIN = (CHAIN,)
 OF_A_BUNDLE = (

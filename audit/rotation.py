@@ -1,13 +1,14 @@
 """One log ends and another begins, under a new origin and a new key; whatever interrupts that is finished later.
 
 1. The plan is on disk (``rotation.json``). From here on no one else opens the log.
-2. The old log gets its last record, a ``log-end``, and is published with it.
+2. The old log gets its last record, a ``log-end``, and is published with it, and so are the logs of its scopes.
 3. The new log's empty tree, store and key are made beside it (``next/``).
 4. Each part of the old log goes to ``ended/<n>``, and the new one's takes its place. An old key in a file is gone with that.
 5. The plan is removed. The first opening of the new log writes its ``log-start``, which quotes the old one's final checkpoint.
 
 Every step can be done again, and finds what an earlier try did. No request may be under way: a decision and its result belong in
-one log, so the server is stopped for it.
+one log, so the server is stopped for it. The logs of scopes are the main log, filtered: they end with it, and begin anew beside the
+new one. A store that several processes share is not rotated.
 """
 
 import json
@@ -18,17 +19,21 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from audit import canonical, checkpoint, datadir, durable, founding, keyring, keys, layout, merkle, succession
+from audit import canonical, checkpoint, datadir, durable, founding, keyring, keys, layout, merkle, scope, succession
 from audit.checkpoint import Checkpoint
 from audit.errors import EvidenceUnavailable, HistoryError, VerificationError
 from audit.keys import LogSigner
-from audit.log import INSTANCE, LOCK, Clock, Log, utc_now
+from audit.log import INSTANCE, Clock, Log, utc_now
+from audit.log_check import read_checkpoint
 from audit.recording import Pending, rfc3339
 from audit.records import Anchor, Position
 from audit.rotated import Rotated
 from audit.signers import opening
 from audit.signers.opening import KeyPlaces
+from audit.stamper import Stamper
+from audit.storage import address as addresses
 from audit.storage import directory as storage
+from audit.storage.directory import LOCK
 from audit.storage.sqlite import Store
 from audit.succession import LogEnd
 from audit.tiles import CHECKPOINT_PATH, TileReader
@@ -38,7 +43,7 @@ from audit.witnessing import Witnesses
 NEXT = "next"
 END_ID = "log-end"
 PUBLISHED_S = 30.0
-_PARTS = ("log", datadir.DATABASE, f"{layout.KEYS}{layout.LOG_VKEY}", "traces/cursor")
+_PARTS = ("log", layout.SCOPES.rstrip("/"), datadir.DATABASE, f"{layout.KEYS}{layout.LOG_VKEY}", "traces/cursor")
 """What belongs to one log; everything else of a data directory goes on."""
 
 
@@ -63,6 +68,7 @@ def rotate(
     trusted: bytes | None = None,
     clock: Clock = utc_now,
     witnesses: Witnesses | None = None,
+    stamper: Stamper | None = None,
 ) -> Rotated:
     """End a log and begin ``origin``. ``log_key``: URI of the new key; only a file's may be the old one's, which it replaces.
 
@@ -76,12 +82,17 @@ def rotate(
             durable.replace(root / datadir.ROTATION, json.dumps(asdict(plan)).encode())
         finally:
             os.close(handle)
-    return finish(root, places, clock=clock, witnesses=witnesses)
+    return finish(root, places, clock=clock, witnesses=witnesses, stamper=stamper)
 
 
 def _planned(
     root: Path, origin: str, places: KeyPlaces, log_key: str | None, reason: EndReason, trusted: bytes | None
 ) -> Plan:
+    if addresses.of_directory(root) is not None:
+        raise HistoryError(
+            "expected records in this directory: the log of a store that several processes share is not rotated",
+            code="rotation",
+        )
     old = checkpoint.parse_vkey((root / layout.KEYS / layout.LOG_VKEY).read_text().splitlines()[0])
     ended = datadir.ended(root)
     names = {old.name, *(_origin(each) for each in ended)}
@@ -89,6 +100,10 @@ def _planned(
     if origin in names:
         raise HistoryError(
             f"expected an origin that no log of this directory had, got `{origin[:80]}`", code="rotation"
+        )
+    if any(scope.of_origin(name, origin) or scope.of_origin(origin, name) for name in names):
+        raise HistoryError(
+            f"expected an origin that does not read as that of a scope's log, got `{origin[:80]}`", code="rotation"
         )
     new = log_key or places.log
     if opening.file_of(new, root) is None and new == places.log:
@@ -116,12 +131,19 @@ def _check_prefix(root: Path, tree: Checkpoint) -> None:
     merkle.verify_consistency(tree.size, now.size, tree.root, now.root, proof)
 
 
-def finish(root: Path, places: KeyPlaces, *, clock: Clock = utc_now, witnesses: Witnesses | None = None) -> Rotated:
+def finish(
+    root: Path,
+    places: KeyPlaces,
+    *,
+    clock: Clock = utc_now,
+    witnesses: Witnesses | None = None,
+    stamper: Stamper | None = None,
+) -> Rotated:
     """Do what is left of a rotation; raises as ``rotate``."""
     plan = _plan(root)
     target = root / datadir.ENDED / str(plan.number)
     if not (target / layout.LOG).exists():  # the first part that moves
-        _end(root, plan, places, clock, witnesses)
+        _end(root, plan, places, clock, witnesses, stamper)
     handle = storage.lock(root / LOCK)
     try:
         signer = _stage(root, plan, places)
@@ -155,9 +177,19 @@ def _plan(root: Path) -> Plan:
 # --- the old log ------------------------------------------------------------------------------------------------------
 
 
-def _end(root: Path, plan: Plan, places: KeyPlaces, clock: Clock, witnesses: Witnesses | None) -> None:
+def _end(
+    root: Path, plan: Plan, places: KeyPlaces, clock: Clock, witnesses: Witnesses | None, stamper: Stamper | None
+) -> None:
     """Step 2. What a dead server left open is ended by the opening, as ever."""
-    log = Log.open(root, places=places, clock=clock, publish_interval_s=0.05, witnesses=witnesses, rotating=True)
+    log = Log.open(
+        root,
+        places=places,
+        clock=clock,
+        publish_interval_s=0.05,
+        witnesses=witnesses,
+        stamper=stamper,
+        rotating=True,
+    )
     try:
         if not _ended(root):
             log.append_now()  # a record key, so that nothing but the end comes after the next checkpoint
@@ -165,7 +197,7 @@ def _end(root: Path, plan: Plan, places: KeyPlaces, clock: Clock, witnesses: Wit
             log.append_now(_log_end(log, plan, root, rfc3339(clock())))
     finally:
         log.close()
-    if log.published_size != _size(root):
+    if log.published_size != _size(root) or not _scopes_published(root):
         raise EvidenceUnavailable(
             "the end of the log is on record and not published yet; do this again", code=log.state
         )
@@ -179,6 +211,18 @@ def _ended(root: Path) -> bool:
 def _size(root: Path) -> int:
     with datadir.opened(root) as source:
         return source.size()
+
+
+def _scopes_published(root: Path) -> bool:
+    """Whether every record has its place in the logs of its scopes, and these are on disk."""
+    with datadir.opened(root) as source:
+        if any(True for _ in source.rows("SELECT 1 FROM member WHERE idx IS NULL LIMIT 1")):
+            return False
+        published = {
+            name: read_checkpoint(source.of_scope(name).files.below(layout.LOG).read) for name in source.scopes()
+        }
+        sizes = {row[0]: row[1] for row in source.rows("SELECT log, size FROM head")}
+    return all(checkpoint.parse_text(note.text).size == sizes[name] for name, note in published.items())
 
 
 def _wait(root: Path, log: Log) -> None:
@@ -305,7 +349,13 @@ def _one_file(database: Path) -> None:
         raise HistoryError("expected nobody to read the record store now; do this again", code="rotation")
 
 
-def begin(root: Path, done: Rotated, places: KeyPlaces, witnesses: Witnesses | None = None) -> None:
+def begin(
+    root: Path,
+    done: Rotated,
+    places: KeyPlaces,
+    witnesses: Witnesses | None = None,
+    stamper: Stamper | None = None,
+) -> None:
     """Step 5's other half: the new log's first record. Raises ``EvidenceUnavailable`` where its witnesses do not know it yet."""
     now_at = KeyPlaces(issuing=places.issuing, log=done.log_key)
-    Log.open(root, places=now_at, publish_interval_s=0.05, witnesses=witnesses).close()
+    Log.open(root, places=now_at, publish_interval_s=0.05, witnesses=witnesses, stamper=stamper).close()

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from audit import bundle_check, checkpoint, layout, openings
+from audit import bundle_check, checkpoint, examine, layout, openings
+from audit import stamps as timestamps
 from audit.bundle_check import Opened
 from audit.chain_check import Ends, verify_chain
 from audit.checkpoint import Checkpoint
@@ -34,6 +35,7 @@ from audit.obligations import (
     POLICIES,
     PROOFS,
     SIGSTORE,
+    TIMESTAMPS,
     Finding,
     Obligation,
     Outcome,
@@ -43,6 +45,8 @@ from audit.obligations import (
 )
 from audit.report.cover import Cover
 from audit.request_check import Indexed, Proven, verify_record
+from audit.scope_check import of_origin
+from audit.stamps import CheckToken, Stamps
 from audit.statement import Statement
 from audit.tables import Tables
 from audit.vocabulary import RecordKind
@@ -74,14 +78,21 @@ Page = Callable[[Cover, Tables], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _How:
-    """What a bundle is verified with; see ``verify_bundle``. ``ends``: told of the two ends of a log."""
+    """What a bundle is verified with; see ``verify_bundle``. ``ends``: told of the two ends of a log.
+
+    ``newest``: of a log that no other follows here. The one after another quotes its final checkpoint, so timestamps that are
+    required of the newest cover all of them.
+    """
 
     trust: Trust | None
     asked: Witnessing
     earlier: bytes | None
     progress: Progress | None
     page: Page | None
+    check_token: CheckToken | None
+    scope: str | None
     ends: Callable[[Ends], None]
+    newest: bool = True
 
 
 def verify_bundle(
@@ -90,23 +101,36 @@ def verify_bundle(
     *,
     asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
+    check_token: CheckToken | None = None,
     progress: Progress | None = None,
     page: Page | None = None,
+    scope: str | None = None,
 ) -> Report:
     """Verify an evidence bundle, and those of the logs that ended before its own.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
     with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
-    page is not checked.
+    page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
+    that one's log; None: of whichever log its checkpoint names.
     """
     links: list[Ends] = []
-    how = _How(trust=trust, asked=asked, earlier=earlier, progress=progress, page=page, ends=links.append)
+    how = _How(
+        trust=trust,
+        asked=asked,
+        earlier=earlier,
+        progress=progress,
+        page=page,
+        check_token=check_token,
+        scope=scope,
+        ends=links.append,
+    )
     older = [(number, files.below(f"{layout.ENDED}{number}/")) for number in _ended(files)]
     reports = []
     for number, each in older:
         kept = earlier if is_of(earlier, each.below(layout.LOG)) else None
-        reports.append(replace(_verify_one(each, replace(how, earlier=kept)), subject=f"{layout.ENDED}{number}"))
+        found = _verify_one(each, replace(how, earlier=kept, newest=False))
+        reports.append(replace(found, subject=f"{layout.ENDED}{number}"))
     of_older = any(is_of(earlier, each.below(layout.LOG)) for _, each in older)
     newest = _verify_one(files, replace(how, earlier=None) if of_older else how)
     return chained(newest.subject, (*reports, newest), links)
@@ -150,25 +174,32 @@ def _verify_one(listed: Files, how: _How) -> Report:
     _check_derived(bundle, sheet, page)
     if known is None:
         return sheet.report()
+    named = how.scope or of_origin(bundle.tree.origin, known)
     _check_opened(bundle, sheet)
-    before = _check_earlier(bundle, known, sheet)
+    before = _check_earlier(bundle, known if named is None else examine.of_scope(known, named), sheet)
+    required = how.newest and trust is not None and bool(trust.tsa_roots) and named is None
+    stamps = Stamps(files=files.below(timestamps.FOLDER), check=how.check_token, required=required)
     if bundle.contents.entries is None:
-        found = _check_requests(bundle, known, sheet, earlier, before, progress)
+        found = _check_requests(bundle, known, sheet, earlier, before, progress, named)
+        found = _with_stamps(found, bundle, known, stamps)
     else:
-        found = _check_entries(bundle, known, sheet, how)
-    return Report(subject=_subject(bundle), findings=sheet.report().findings + found.findings, counts=found.counts)
+        found = _check_entries(bundle, known, sheet, how, stamps, named)
+    return Report(
+        subject=_subject(bundle, named), findings=sheet.report().findings + found.findings, counts=found.counts
+    )
 
 
-def _subject(bundle: Opened) -> str:
+def _subject(bundle: Opened, scope: str | None) -> str:
     """What the bundle is of, by its own account, so that a narrower one than was asked for is seen."""
     entries = bundle.contents.entries
+    of_scope = "" if scope is None else f" of scope {scope}"
     if entries is None:
-        return "bundle of chosen requests"
+        return f"bundle of chosen requests{of_scope}"
     whole = entries == range(bundle.tree.size)
     size = bundle.tree.size
     return (
         "bundle of the whole log" if whole else f"bundle of the entries {entries.start} to {entries.stop - 1} of {size}"
-    )
+    ) + of_scope
 
 
 def _own_trust(files: Files, asked: Witnessing, sheet: Sheet) -> Trust | None:
@@ -236,7 +267,7 @@ def _check_earlier(bundle: Opened, trust: Trust, sheet: Sheet) -> Checkpoint | N
 # --- a part of the log, or all of it --------------------------------------------------------------------------------------
 
 
-def _check_entries(bundle: Opened, trust: Trust, sheet: Sheet, how: _How) -> Report:
+def _check_entries(bundle: Opened, trust: Trust, sheet: Sheet, how: _How, stamps: Stamps, scope: str | None) -> Report:
     log = bundle.files.below(layout.LOG)
     found = verify_log(
         log,
@@ -245,7 +276,9 @@ def _check_entries(bundle: Opened, trust: Trust, sheet: Sheet, how: _How) -> Rep
         records=_records(bundle),
         held=bundle.contents.entries,
         earlier=how.earlier,
+        stamps=stamps,
         progress=how.progress,
+        scope=scope,
         ends=how.ends,
     )
     with sheet.checking(PROOFS):
@@ -273,27 +306,41 @@ def _check_requests(
     earlier: bytes | None,
     before: Checkpoint | None,
     progress: Progress | None,
+    scope: str | None,
 ) -> Report:
     reports = []
-    key_events = _key_events(bundle, sheet)
+    key_events = _key_events(bundle, sheet, scope)
     for request_id, exhibits in _requests(bundle, sheet):
         reports.append(
-            verify_record(request_id, exhibits, trust, certificates=bundle.certificates, key_events=key_events)
+            verify_record(
+                request_id, exhibits, trust, certificates=bundle.certificates, scope=scope, key_events=key_events
+            )
         )
         if progress is not None:
             progress(len(reports), len(bundle.index))
     if not reports:
         sheet.fail(LISTED, "expected at least one record in the bundle, got none")
     found = merge("bundle", tuple(reports))
-    extends = _extends(bundle, trust, before, earlier)
+    known = trust if scope is None else examine.of_scope(trust, scope)
+    extends = _extends(bundle, known, before, earlier)
     return replace(found, findings=found.findings + extends.findings)
 
 
-def _key_events(bundle: Opened, sheet: Sheet) -> tuple[Proven, ...]:
-    """Key events that came with the records: those that revoke a key of them."""
+def _key_events(bundle: Opened, sheet: Sheet, scope: str | None) -> tuple[Proven, ...] | None:
+    """Key events that came with the records: those that revoke a key of them. None: a scope's log has no key events."""
+    if scope is not None:
+        return None
     with sheet.checking(PROOFS):
         return tuple(_proven(bundle, each) for each in bundle.index if each.kind is RecordKind.KEY_EVENT)
     return ()
+
+
+def _with_stamps(found: Report, bundle: Opened, trust: Trust, stamps: Stamps) -> Report:
+    """The same with the timestamps of a bundle without the log's files: proofs lead from them to its checkpoint."""
+    sheet = Sheet("bundle", (TIMESTAMPS,))
+    extends = timestamps.extended_by_proofs(stamps.files, trust, bundle.note.raw.encode())
+    counts = timestamps.settle(stamps, trust, extends, sheet)
+    return replace(found, findings=found.findings + sheet.report().findings, counts={**found.counts, **counts})
 
 
 def _requests(bundle: Opened, sheet: Sheet) -> Iterator[tuple[str, tuple[Proven, ...]]]:

@@ -197,6 +197,7 @@ def load(der: bytes) -> x509.Certificate:
         raise MalformedError("expected an X.509 certificate in DER", code="certificate") from cause
 
 
+@lru_cache(maxsize=256)
 def read_certificate(der: bytes) -> Certified:
     """What a record key's certificate says, unverified.
 

@@ -74,6 +74,23 @@ class Ed25519Signer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A log's key as that of another log: key ids and checkpoints bind the name."""
+
+    name: str
+    held: LogSigner
+
+    @property
+    def public(self) -> bytes:
+        """32 bytes."""
+        return self.held.public
+
+    def sign(self, message: bytes) -> bytes:
+        """As the key that is held."""
+        return self.held.sign(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MLDSA44Signer:
     """A witness's ML-DSA-44 key. ``name`` is the witness's; ``public``: 1,312 bytes."""
 

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from audit import checkpoint, datadir, dsse, layout, sigstore, statement
 from audit.bundle import StoredRecord
-from audit.errors import AuditError
+from audit.errors import AuditError, MalformedError
 from audit.log import Log
 from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
@@ -30,49 +30,48 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
     """The routes over one log."""
 
     async def found(request: Request) -> tuple[Path, tuple[StoredRecord, ...]]:
-        principal = snapshot().authenticator.principal(
-            request.headers.get("authorization"), None, request.client.host if request.client else None
-        )
+        """The records asked for, and the data directory that has them."""
+        tenant = tenant_of(request, snapshot())
         identifier = request.path_params["id"]
-        place, records = await asyncio.to_thread(_find, data_dir, identifier[: MAX_ID + 1])
-        if not records or _tenant(records) != principal.tenant_id:
+        known = len(identifier) <= MAX_ID
+        place, records = await asyncio.to_thread(_find, data_dir, identifier) if known else (data_dir, ())
+        if not records or _tenant(records) != tenant:
             raise NotFound("expected the id of a record of this tenant", code="record-not-found")
         return place, records
 
+    async def size(place: Path) -> int:
+        """Entries below the published checkpoint of this log, or of one that ended."""
+        return log.published_size if place == data_dir else await asyncio.to_thread(_size, place / layout.LOG)
+
     async def record(request: Request) -> Response:
         place, records = await found(request)
-        size = await asyncio.to_thread(_size, log, data_dir, place)
+        published = await size(place)
         listed = [
             {
                 "kind": each.kind.value,
                 "index": each.index,
-                "published": each.index is not None and each.index < size,
+                "published": each.index is not None and each.index < published,
                 "envelope": orjson.loads(each.envelope),
             }
             for each in records
         ]
         return JSONResponse({"id": records[0].request_id, "records": listed})
 
-    async def published(request: Request) -> tuple[Path, StoredRecord, int]:
-        """The record of the kind asked for, its data directory and its index."""
-        place, records = await found(request)
-        kind = request.query_params.get("kind", RecordKind.DECISION.value)
-        chosen = next((each for each in records if each.kind.value == kind), None)
-        if chosen is None:
-            raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
-        if chosen.index is None or chosen.index >= await asyncio.to_thread(_size, log, data_dir, place):
-            raise NotFound(
-                "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
-            )
-        return place, chosen, chosen.index
-
     async def proof(request: Request) -> Response:
-        place, _, index = await published(request)
-        return PlainTextResponse(await asyncio.to_thread(_proof, place, index))
+        place, records = await found(request)
+        scope = request.query_params.get("scope")
+        if scope is None:
+            _, index = _chosen(request, records, await size(place))
+            return PlainTextResponse(await asyncio.to_thread(_proof, place / layout.LOG, index))
+        records = await asyncio.to_thread(_in_scope, place, scope, records[0].request_id)
+        folder = place / layout.SCOPES / scope
+        _, index = _chosen(request, records, await asyncio.to_thread(_size, folder))
+        return PlainTextResponse(await asyncio.to_thread(_proof, folder, index))
 
     async def self_contained(request: Request) -> Response:
-        place, chosen, index = await published(request)
-        content = await asyncio.to_thread(_sigstore, place, chosen, index)
+        place, records = await found(request)
+        record, index = _chosen(request, records, await size(place))
+        content = await asyncio.to_thread(_sigstore, place, record, index)
         return Response(content, media_type=sigstore.BUNDLE_TYPE)
 
     return [
@@ -80,6 +79,25 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         Route("/v1/records/{id}/proof", answered(proof), methods=["GET"]),
         Route("/v1/records/{id}/sigstore", answered(self_contained), methods=["GET"]),
     ]
+
+
+def tenant_of(request: Request, current: Snapshot) -> str:
+    """The tenant whose key or token came with a request. Raises ``Unauthenticated``."""
+    host = request.client.host if request.client else None
+    return current.authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
+
+
+def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
+    """The record of the kind asked for, and its index in a log of some entries."""
+    kind = request.query_params.get("kind", RecordKind.DECISION.value)
+    one = next((each for each in records if each.kind.value == kind), None)
+    if one is None:
+        raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
+    if one.index is None or one.index >= size:
+        raise NotFound(
+            "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
+        )
+    return one, one.index
 
 
 def _find(data_dir: Path, identifier: str) -> tuple[Path, tuple[StoredRecord, ...]]:
@@ -92,14 +110,6 @@ def _find(data_dir: Path, identifier: str) -> tuple[Path, tuple[StoredRecord, ..
         raise EvidenceDown("the record store cannot be read now", code=error.code) from error
 
 
-def _size(log: Log, data_dir: Path, place: Path) -> int:
-    """Entries below the published checkpoint of a log."""
-    if place == data_dir:
-        return log.published_size
-    note = read_checkpoint(datadir.directory_files(place / layout.LOG).read)
-    return checkpoint.parse_text(note.text).size
-
-
 def _tenant(records: tuple[StoredRecord, ...]) -> str:
     """Tenant of a request's decision; "" where there is none (records of the log itself)."""
     for each in records:
@@ -108,8 +118,27 @@ def _tenant(records: tuple[StoredRecord, ...]) -> str:
     return ""
 
 
-def _proof(data_dir: Path, index: int) -> bytes:
-    files = datadir.directory_files(data_dir / layout.LOG)
+def _in_scope(data_dir: Path, scope: str, request_id: str) -> tuple[StoredRecord, ...]:
+    """The records of a request that are in a scope's log, with their indexes there."""
+    try:
+        with datadir.opened(data_dir) as source:
+            records = source.of_scope(scope).of_request(request_id)
+    except MalformedError:
+        records = ()
+    except AuditError as error:
+        raise EvidenceDown("the record store cannot be read now", code=error.code) from error
+    if not records:
+        raise NotFound("`scope`: expected one that this request belongs to", code="scope-not-found")
+    return records
+
+
+def _size(place: Path) -> int:
+    """Entries of a log that are published."""
+    return checkpoint.parse_text(read_checkpoint(datadir.directory_files(place).read).text).size
+
+
+def _proof(place: Path, index: int) -> bytes:
+    files = datadir.directory_files(place)
     return proof_of(files, read_checkpoint(files.read), index)
 
 
@@ -117,4 +146,4 @@ def _sigstore(data_dir: Path, record: StoredRecord, index: int) -> bytes:
     folder = datadir.directory_files(data_dir / layout.KEYS)
     certificate = folder.read(f"{layout.CERTIFICATES}{dsse.parse(record.envelope).keyid}.pem")
     vkeys = layout.vkeys_of(folder.read(layout.LOG_VKEY))
-    return sigstore.of_record(record.envelope, certificate, _proof(data_dir, index), vkeys)
+    return sigstore.of_record(record.envelope, certificate, _proof(data_dir / layout.LOG, index), vkeys)

@@ -16,12 +16,18 @@ from audit.errors import EvidenceUnavailable, UnreadableError
 from audit.log import Log
 from audit.rotated import Rotated
 from audit.vocabulary import EndReason
+from proxy import shared_store, timestamps
 from proxy.errors import ConfigurationError
 from proxy.settings import Settings
 from proxy.witness import configured as witnesses
 
 ROTATE_RECORD, REVOKE = "rotate-record", "revoke"
 NO_SERVER = "no-server"
+
+
+def socket(loaded: Settings) -> Path:
+    """Where a server of this configuration is asked."""
+    return loaded.data_dir / control.socket_of(loaded.storage.instance if loaded.storage.url else None)
 
 
 def acts(log: Log, root: Path) -> Acts:
@@ -51,13 +57,21 @@ def revoke(loaded: Settings, *, key: str, from_index: int, reason: str) -> Mappi
     """Revoke a record key; raises as ``key_changes.revoke`` and ``Log.open``."""
     asked = {"key": key, "fromIndex": from_index, "reason": reason}
     try:
-        return control.ask(loaded.data_dir, REVOKE, **asked)
+        return control.ask(socket(loaded), REVOKE, **asked)
     except UnreadableError as error:
         if error.code != NO_SERVER:
             raise
     with (
         closing(witnesses.build(loaded.log)) as peers,
-        closing(Log.open(loaded.data_dir, places=loaded.keys.places, witnesses=peers)) as log,
+        closing(
+            Log.open(
+                loaded.data_dir,
+                places=loaded.keys.places,
+                witnesses=peers,
+                stamper=timestamps.build(loaded.data_dir, loaded.log),
+                shared=shared_store.shared(loaded.storage),
+            )
+        ) as log,
     ):
         return _revoked(log, loaded.data_dir, asked)
 
@@ -81,10 +95,11 @@ def rotate_log(
             reason=reason,
             trusted=trusted,
             witnesses=peers,
+            stamper=timestamps.build(loaded.data_dir, loaded.log),
         )
     with closing(witnesses.build(loaded.log)) as peers:
         try:
-            rotation.begin(loaded.data_dir, done, places, peers)
+            rotation.begin(loaded.data_dir, done, places, peers, timestamps.build(loaded.data_dir, loaded.log))
         except EvidenceUnavailable as error:
             return done, f"{error.code}: {error}"
     return done, ""
@@ -95,4 +110,9 @@ def finish(loaded: Settings) -> None:
     from audit import rotation  # loads the schema library
 
     with closing(witnesses.build(loaded.log)) as peers:
-        rotation.finish(loaded.data_dir, loaded.keys.places, witnesses=peers)
+        rotation.finish(
+            loaded.data_dir,
+            loaded.keys.places,
+            witnesses=peers,
+            stamper=timestamps.build(loaded.data_dir, loaded.log),
+        )

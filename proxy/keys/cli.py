@@ -91,7 +91,7 @@ def _certify(arguments: argparse.Namespace, loaded: Settings) -> None:
 
 
 def _rotate_record(_: argparse.Namespace, loaded: Settings) -> None:
-    done = control.ask(loaded.data_dir, changing.ROTATE_RECORD)
+    done = control.ask(changing.socket(loaded), changing.ROTATE_RECORD)
     print(f"retired {done['retired']}\nadded   {done['added']}")
 
 

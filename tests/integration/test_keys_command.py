@@ -12,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def upstream() -> Iterator[str]:
 
 @pytest.fixture
 def config(tmp_path: Path, upstream: str) -> Path:
-    return Server.prepare(tmp_path, {"tenants": TENANTS}, catalogue({"n/one": deployment(upstream, model="one")}))
+    settings = {"tenants": TENANTS, "scopes": {"groups": ["EU"]}}
+    return Server.prepare(tmp_path, settings, catalogue({"n/one": deployment(upstream, model="one")}))
 
 
 def apostille(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -130,9 +132,22 @@ def test_a_server_goes_on_under_a_new_log_and_still_has_the_old_records(config: 
         assert checkpoint.parse_text(old.text).origin == "log.example/test"
         size = checkpoint.parse_text(old.text).size
         assert len(fetched(server, f"/ended/0/log/tile/0/000.p/{size}")) == 32 * size
+        check_scopes(server, first, second)
     finally:
         assert server.stop() == 0, server.log_text
     assert apostille("verify", "--data", str(config.parent / "data")).returncode == 0
+
+
+def check_scopes(server: Server, first: str, second: str) -> None:
+    """The logs of the scope that a request before the rotation and one after it are in."""
+    name = f"de-eu-{datetime.now(UTC).year}"
+    for record, origin in ((first, "log.example/test"), (second, "log.example/new")):
+        proof = proofs.parse(fetched(server, f"/v1/records/{record}/proof?scope={name}"))
+        assert (proof.index, checkpoint.parse_text(proof.note.text).origin) == (0, f"{origin}/{name}")
+    listed = json.loads(fetched(server, "/v1/scopes"))["data"]
+    assert listed == [{"id": name, "log": f"{path}/log/{name}/"} for path in ("", "/ended/0")]
+    for path, origin in (("", "log.example/new"), ("/ended/0", "log.example/test")):
+        assert fetched(server, f"{path}/log/{name}/checkpoint").startswith(f"{origin}/{name}\n".encode())
 
 
 def fetched(server: Server, path: str) -> bytes:
@@ -145,7 +160,7 @@ def fetched(server: Server, path: str) -> bytes:
                 return found
         except urllib.error.HTTPError as error:
             with error:
-                if json.loads(error.read())["error"]["code"] != "not-published-yet":
+                if json.loads(error.read())["error"]["code"] not in ("not-published-yet", "scope-not-found"):
                     raise
             time.sleep(0.05)
     raise AssertionError(path)
@@ -205,21 +220,21 @@ def test_a_socket_in_a_deep_folder_answers_its_own_user_alone(tmp_path: Path) ->
     served = Control(deep, {"echo": lambda asked: {"got": asked["text"]}})
     try:
         assert (deep / control.SOCKET).stat().st_mode & 0o777 == 0o600
-        assert control.ask(deep, "echo", text="x") == {"got": "x"}
+        assert control.ask(deep / control.SOCKET, "echo", text="x") == {"got": "x"}
         with pytest.raises(AuditError) as caught:
-            control.ask(deep, "format-disk")
+            control.ask(deep / control.SOCKET, "format-disk")
         assert caught.value.code == "act-unknown"
         with pytest.raises(AuditError) as caught:
-            control.ask(deep, "echo")  # the act fails with a defect, and the next is answered
+            control.ask(deep / control.SOCKET, "echo")  # the act fails with a defect, and the next is answered
         assert caught.value.code == "internal-error"
-        assert control.ask(deep, "echo", text="y") == {"got": "y"}
+        assert control.ask(deep / control.SOCKET, "echo", text="y") == {"got": "y"}
         with pytest.raises(AuditError) as caught:
-            control.ask(deep, "echo", text="z" * control.MAX_LINE)
+            control.ask(deep / control.SOCKET, "echo", text="z" * control.MAX_LINE)
         assert caught.value.code in ("act-malformed", "no-server")
     finally:
         served.close()
     with pytest.raises(AuditError) as caught:
-        control.ask(deep, "echo", text="x")
+        control.ask(deep / control.SOCKET, "echo", text="x")
     assert caught.value.code == "no-server"
 
 

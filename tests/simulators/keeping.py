@@ -79,7 +79,7 @@ class Left:
     def copy(self, folder: Path) -> "Left":
         """The same somewhere else."""
         shutil.copytree(
-            self.config.parent, folder, ignore=shutil.ignore_patterns("control.sock")
+            self.config.parent, folder, ignore=shutil.ignore_patterns("control*.sock")
         )  # a socket is no file
         return Left(folder / self.config.name, self.records)
 
@@ -110,7 +110,9 @@ def receipt(
 def traffic(folder: Path) -> Iterator[tuple[Server, Left]]:
     """A server that keeps content of one tenant, keys of another and nothing of a third, after some traffic of the first."""
     with far_side() as url:
-        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three")}
+        deployments = {
+            f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three", "act-cut", "act-stall-midway")
+        }
         config = {
             "content": {"store": True, "backup_days": 3},
             "tenants": {

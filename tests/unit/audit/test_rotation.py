@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from audit import datadir, founding, rotation
 from audit.cli import bundle_main, verify_main
 from audit.errors import AuditError, HistoryError, VerificationError
 from audit.log import Log
+from audit.records import ScopeRecord
 from audit.rotated import Rotated
 from audit.signers.opening import KeyPlaces
 from audit.vocabulary import EndReason, RecordKind
@@ -24,13 +26,13 @@ PLACES = KeyPlaces()
 def root(tmp_path: Path) -> Path:
     founding.init(tmp_path / "data", origin=OLD)
     appending.keep_policies(tmp_path / "data")
-    use(tmp_path / "data", "r-1")
+    use(tmp_path / "data", "r-1", appending.in_a_scope())
     return tmp_path / "data"
 
 
-def use(root: Path, request_id: str) -> None:
+def use(root: Path, request_id: str, *scopes: ScopeRecord) -> None:
     log = Log.open(root, publish_interval_s=0.02)
-    appending.request(log, request_id)
+    appending.request(log, request_id, *scopes)
     log.close()
 
 
@@ -63,6 +65,57 @@ def test_reading_bundles_and_verification_go_over_the_chain(
     assert bundle_main(["--data", str(root), "--out", str(tmp_path / "whole")]) == 0
     assert verify_main([str(tmp_path / "whole")]) == 0
     assert verify_main([str(root / "ended/0")]) == 0, "expected the old log to be evidence by itself"
+
+
+def test_the_logs_of_scopes_end_with_the_main_log_and_begin_anew_beside_the_next(root: Path, tmp_path: Path) -> None:
+    scoped = appending.in_a_scope()
+    name = scoped.log
+    rotate(root)
+    use(root, "r-2", scoped)
+    for place, request, origin in ((root / "ended/0", "r-1", OLD), (root, "r-2", NEW)):
+        assert (place / "scopes" / name / "checkpoint").read_text().startswith(f"{origin}/{name}\n2\n")
+        with datadir.opened(place) as source:
+            assert {each.request_id for each in source.of_scope(name).sequenced(9)} == {request}
+        assert verify_main([str(place), "--scope", name]) == 0
+        assert verify_main([str(place / "scopes" / name)]) == 0
+        assert bundle_main(["--data", str(place), "--scope", name, "--out", str(tmp_path / request)]) == 0
+        assert verify_main([str(tmp_path / request), "--scope", name]) == 0
+    assert verified(root, "r-1", "--scope", name) == verified(root, "r-2", "--scope", name) == 0
+    assert verified(root) == 0
+    with sqlite3.connect(root / "ended/0/apostille.db") as database:
+        database.execute("DELETE FROM member")
+    database.close()
+    assert verify_main([str(root / "ended/0"), "--scope", name]) == 1
+    (root / "ended/0/scopes" / name / "checkpoint").write_bytes((root / "scopes" / name / "checkpoint").read_bytes())
+    assert verified(root) == 1, "expected another log's checkpoint not to pass for that of the scope that ended"
+
+
+def test_a_scope_that_cannot_be_published_keeps_the_log_from_ending(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "PUBLISHED_S", 0.3)
+    log = Log.open(root, publish_interval_s=0.02)
+    (root / "scopes").rename(root / "scopes.aside")
+    (root / "scopes").write_text("no folder")
+    appending.request(log, "r-2", replace(appending.in_a_scope(), log="other-2026"))
+    log.close()
+    with pytest.raises((AuditError, OSError)):
+        rotate(root)
+    (root / "scopes").unlink()
+    (root / "scopes.aside").rename(root / "scopes")
+    with datadir.opened(root) as source:
+        assert list(source.of_kind(RecordKind.LOG_END)) == []
+    assert rotation.finish(root, PLACES).origin == NEW
+    with datadir.opened(root / "ended/0") as source:
+        assert len(list(source.of_scope("other-2026").sequenced(9))) == 2
+
+
+@pytest.mark.parametrize(("old", "new"), [(OLD, f"{OLD}/acme-eu-2026"), (f"{NEW}/acme-eu-2026", NEW)])
+def test_an_origin_that_reads_as_a_scopes_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    founding.init(tmp_path, origin=old)
+    with pytest.raises(HistoryError, match="scope's log"):
+        rotation.rotate(tmp_path, origin=new, places=PLACES)
+    assert not (tmp_path / datadir.ROTATION).exists()
 
 
 def test_an_auditor_needs_both_keys(root: Path, tmp_path: Path) -> None:
@@ -175,7 +228,7 @@ CUTS = {
     "before the new log is made": _dying_at("begin", founding),
     "before anything is moved": _dying_at("_move"),
     "before the store is whole": _dying_at("_one_file"),
-    **{f"at rename {n}": _dying_renames(n) for n in range(7)},
+    **{f"at rename {n}": _dying_renames(n) for n in range(8)},
     "before the key takes its place": _dying_at_key,
     "before the plan is removed": _dying_at("unlink", Path),
 }

@@ -2,7 +2,8 @@
 
 import base64
 import json
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -14,21 +15,12 @@ from hypothesis import strategies as st
 from audit import statement
 from audit.errors import MalformedError
 from audit.statement import DecisionRecord, Position, ResultRecord
+from audit.vocabulary import Sha256Hex
 from tests.simulators import ledger
 
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 STARTS = {DecisionRecord: statement.render_decision, ResultRecord: statement.render_result}
-DIGESTS = {
-    "root",
-    "policy",
-    "facts",
-    "catalogue",
-    "parameters_digest",
-    "prompt_commitment",
-    "decision",
-    "answer_commitment",
-}
 COMMITMENTS = {"request_commitment", "response_commitment"}
 SD = st.binary(min_size=32, max_size=32).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
@@ -36,25 +28,33 @@ NAMED = {
     "at": st.just("2026-11-23T12:00:00.000000Z"),
     "sd": st.lists(SD, max_size=3).map(tuple),
     "request_id": st.uuids().map(str),
+    "id": st.uuids().map(str),
+}
+
+
+SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    int: st.integers(0, 2**40),
+    tuple[int, int]: st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
 }
 
 
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
-    """A value of each field's declared type; digests where a field holds a digest."""
+    """A value of each field's declared type; digests where a field is one."""
     if name in NAMED:
         return NAMED[name]
-    if name in DIGESTS | COMMITMENTS and not is_dataclass(kind):
+    if kind is Sha256Hex or name in COMMITMENTS:
         return HEX
     if kind in (str,) or getattr(kind, "__supertype__", None) is str:
         return TEXT.map(lambda t: t or "x")
-    if kind is bool:
-        return st.booleans()
-    if kind is int:
-        return st.integers(0, 2**40)
+    if kind in SCALARS:
+        return SCALARS[kind]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     if get_origin(kind) in (Union, UnionType):
         return st.one_of([st.none() if a is type(None) else values(a, name) for a in get_args(kind)])
+    if get_origin(kind) is Mapping:
+        return st.dictionaries(TEXT, values(get_args(kind)[1]), max_size=2)
     if get_origin(kind) is tuple:
         return st.lists(values(get_args(kind)[0]), max_size=2).map(tuple)
     hints = get_type_hints(kind)
