@@ -7,7 +7,7 @@ import pytest
 
 from audit import founding, keys, rotation
 from audit.cli import verify_main
-from audit.errors import HistoryError, MalformedError, SignerUnavailable
+from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, SignerUnavailable
 from audit.log import Log
 from audit.signers import hsm, opening, uri
 from audit.signers.opening import KeyPlaces
@@ -98,8 +98,9 @@ def test_without_the_token_a_log_fails_closed_and_goes_on_when_it_is_back(
             lost._session.close()
             log.append_now(decision("r-1"))  # durable, and for a while not published
             _until(lambda: log.state == "signer-unavailable")
-            with pytest.raises(Exception, match="cannot be published"):
+            with pytest.raises(EvidenceUnavailable) as caught:
                 log.append_now(decision("r-2"))
+            assert caught.value.code == "signer-unavailable"
     finally:
         away.rename(token.pin_file)
     _until(lambda: log.state == "ok")

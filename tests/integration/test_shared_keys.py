@@ -58,7 +58,7 @@ def holds(root: Path, obligation: str) -> str:
     return str(found["outcome"])
 
 
-def test_each_replica_counts_its_own_records(root: Path, address: StoreAddress, cluster: Cluster) -> None:
+def test_each_replica_counts_its_own_records(root: Path, address: StoreAddress) -> None:
     logs = {name: opened(root, address, name) for name in ("one", "two")}
     for number in range(6):
         appending.request(logs["one" if number % 3 else "two"], f"r-{number}")
