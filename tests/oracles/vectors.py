@@ -11,6 +11,7 @@ from audit import checkpoint, datadir, keys, layout
 from audit.checkpoint import Checkpoint
 from audit.log import Log
 from audit.storage import tables
+from audit.storage.base import Row
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
 from audit.tiles import TreeEdge
@@ -68,7 +69,9 @@ class Written:
     def grow(self, size: int) -> None:
         """Let the log take entries up to a size, and publish."""
         store = Store(self.root / datadir.DATABASE)
-        store.insert([(f"v-{i}", RecordKind.MANIFEST.value, "e", i, b"{}", entry(i)) for i in range(self.size, size)])
+        store.insert(
+            [Row(f"v-{i}", RecordKind.MANIFEST.value, "e", i, b"{}", entry(i)) for i in range(self.size, size)]
+        )
         store.close()
         self.size = size
         Log.open(self.root).close()
@@ -79,9 +82,9 @@ class Written:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder by path."""
+    """Every published file below a folder by path; hidden ones are the writer's own."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
