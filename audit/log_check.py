@@ -5,25 +5,32 @@ for their result, and a number for each epoch.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
-from audit import checkpoint, entry, examine, keys, members, merkle, statement
+from audit import chain_check, checkpoint, entry, examine, keys, kinds, members, merkle, revocation
 from audit import stamps as timestamps
+from audit.administration import KeyEvent
+from audit.chain_check import Ends
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
 from audit.examine import Admission, Sequences, SignedRecord, Trust
 from audit.files import Files, Read
+from audit.manifests import Held, Manifest
 from audit.obligations import (
     ADMITTED,
     ANCHORS,
     CERTIFICATE,
     CHECKPOINT,
+    COUNTS,
+    ENDS,
     ENTRIES,
     EXCLUDED,
     EXTENDS,
     OF_A_LOG,
     PAIRS,
     RECORDS,
+    REVOKED,
     SCOPE,
     SEQUENCE,
     TILES,
@@ -33,15 +40,20 @@ from audit.obligations import (
 )
 from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
+from audit.revocation import Revocation
 from audit.scope_check import Membership, Rising
 from audit.stamps import Stamps
+from audit.statement import DecisionRecord, ResultRecord
+from audit.succession import LogEnd, LogStart
 from audit.tiles import CHECKPOINT_PATH, TileReader
-from audit.vocabulary import RecordKind
 
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
 
-_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED)
+_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED, COUNTS, ENDS)
+_AT_THE_END = (SEQUENCE, REVOKED, SCOPE)
+_OF_THE_MAIN_LOG = (ANCHORS, COUNTS, REVOKED, ENDS)
+"""What a scope's log, which has records of requests only, does not show by itself."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -57,6 +69,7 @@ def verify_log(
     earlier: bytes | None = None,
     stamps: Stamps | None = None,
     progress: Progress | None = None,
+    ends: Callable[[Ends], None] | None = None,
     scope: str | None = None,
     scopes: Mapping[str, Files] | None = None,
 ) -> Report:
@@ -65,7 +78,7 @@ def verify_log(
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
     entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
-    main log, which must be made of its records.
+    main log, which must be made of its records. ``ends`` is told what the log says of its two ends.
     """
     sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
     known = trust if scope is None else examine.of_scope(trust, scope)
@@ -76,7 +89,8 @@ def verify_log(
     check_extends(log, tree, earlier, known, sheet)
     roots = _Roots(tree.origin, TileReader(log.read, tree.size))
     evidence = range(tree.size) if held is None else held
-    walk = _Walk(known, certificates, records, sheet, evidence, roots, Membership(scope, trees, sheet))
+    walk = _Walk(log, known, certificates, records, sheet, evidence, roots, Membership(scope, trees, sheet))
+    walk.ends = Ends(tree=tree, start=None, end=None)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -85,6 +99,8 @@ def verify_log(
             progress(first + len(entries), tree.size)
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete)
+    if ends is not None:
+        ends(walk.ends)
     stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
     return sheet.report({"entries": tree.size, **walk.counts(), **stamped})
 
@@ -185,6 +201,7 @@ class _Walk:
 
     def __init__(
         self,
+        log: Files,
         trust: Trust,
         certificates: Mapping[str, bytes],
         records: Records | None,
@@ -203,12 +220,18 @@ class _Walk:
         self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
+        self._log = log
+        self._manifests = Held(from_start=held.start == 0)
+        self._revoked: list[Revocation] = []
+        self._no_evidence = 0
+        self.ends: Ends
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
         if self._records is None:
             return {}
-        return {**self._kinds, "decisions without a result": len(self._open)}
+        no_evidence = {"entries that are no evidence": self._no_evidence} if self._no_evidence else {}
+        return {**self._kinds, "decisions without a result": len(self._open), **no_evidence}
 
     def entry(self, index: int, content: bytes) -> None:
         """Take one more entry and its record."""
@@ -241,7 +264,7 @@ class _Walk:
     def _unread(self, where: str) -> None:
         """What a record that could not be read would have shown is not decided by the others."""
         if self._records is not None:
-            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
+            for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
 
     def _check_key(self, found: Entry) -> None:
@@ -249,8 +272,8 @@ class _Walk:
         pem = self._certificates.get(keys.keyid(found.public_der))
         if pem is None:
             raise VerificationError("expected an entry by a key that has a certificate", code="certificate")
-        der = keys.certificate_der(pem)
-        keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
+        der, *above = keys.certificate_ders(pem)
+        keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before, tuple(above))
 
     def _record(self, index: int, where: str, record: SignedRecord, content: bytes) -> None:
         with self._sheet.checking(CERTIFICATE, where):
@@ -265,18 +288,39 @@ class _Walk:
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         scopes: tuple[str, ...] = ()
         with self._sheet.checking(RECORDS, where):
-            if kind is RecordKind.DECISION:
-                decision = statement.decision_of(record.statement)
-                self._membership.decision(where, decision)
-                admission = self._open[record.digest] = examine.admission(decision, index)
-                scopes = admission.scopes
-            elif kind is RecordKind.RESULT:
-                scopes = self._result(where, record)
+            value, outcome = kinds.read(record.statement)
+            if index in self._held and self._membership.own is None:
+                manifest = value if isinstance(value, Manifest) else None
+                with self._sheet.checking(COUNTS, where):
+                    self._manifests.add(record.position, kind, outcome, record.digest, manifest)
+            scopes = self._take(index, where, record, value)
         self._membership.entry(where, kind, content, scopes)
 
-    def _result(self, where: str, record: SignedRecord) -> tuple[str, ...]:
+    def _take(self, index: int, where: str, record: SignedRecord, value: object) -> tuple[str, ...]:
+        """What a record means for those after it, by its kind; gives the scopes of its request."""
+        match value:
+            case DecisionRecord():
+                self._membership.decision(where, value)
+                admission = self._open[record.digest] = examine.admission(value, index)
+                return admission.scopes
+            case ResultRecord():
+                return self._result(where, value)
+            case LogStart():
+                with self._sheet.checking(ENDS):
+                    chain_check.check_start(value, index, self.ends, self._trust.log_keys)
+                self.ends = replace(self.ends, start=value)
+            case LogEnd():
+                with self._sheet.checking(ENDS):
+                    chain_check.check_end(self._log, value, index, self.ends.tree)
+                self.ends = replace(self.ends, end=value)
+            case KeyEvent():
+                found = revocation.revocation_of(record.statement, index)
+                if found is not None:
+                    self._revoked.append(found)
+        return ()
+
+    def _result(self, where: str, result: ResultRecord) -> tuple[str, ...]:
         """Check a result; gives the scopes of its decision."""
-        result = statement.result_of(record.statement)
         decided = self._open.pop(result.decision, None)
         if decided is None or decided.request_id != result.request_id:
             self._sheet.fail(PAIRS, f"{where}: expected a result of an earlier decision that has none yet")
@@ -290,10 +334,11 @@ class _Walk:
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
         if self._records is None:
-            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
+            for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         elif self._membership.own is not None:
-            self._sheet.not_checked(ANCHORS, "records quote the main log's trees")
+            for obligation in _OF_THE_MAIN_LOG:
+                self._sheet.not_checked(obligation, "the main log shows it, not that of a scope")
         if not complete:
             return
         self._sheet.ok(ENTRIES)
@@ -304,3 +349,6 @@ class _Walk:
         self._membership.finish()
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)
+        self._no_evidence = revocation.check_log(self._log, self.ends.tree.size, self._revoked, self._sheet)
+        if self.ends.end is not None:
+            chain_check.check_trusted(self._log, self.ends.end, self.ends.tree, self._trust.quorum, self._sheet)

@@ -93,6 +93,11 @@ def anchor_object(anchor: Anchor | None) -> dict[str, Any] | None:
     return {"origin": anchor.origin, "size": anchor.size, "root": anchor.root}
 
 
+def common_object(at: str, position: Position, anchor: Anchor | None) -> dict[str, Any]:
+    """Members that statements of every kind have."""
+    return {"at": at, "instance": position_object(position), "anchor": anchor_object(anchor)}
+
+
 def _exclusion_object(each: Exclusion) -> dict[str, Any]:
     return {
         "deployment": each.deployment,

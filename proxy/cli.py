@@ -13,6 +13,7 @@ COMMANDS = {
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
     "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
+    "keys": ("proxy.keys.cli", "keys_main", "list, certify, rotate and revoke the keys of a log"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
@@ -28,7 +29,7 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "migrate", "key", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset({"init", "migrate", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -107,7 +107,8 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(pending(case, RecordKind.DECISION, build))
+        waiting = pending(case, RecordKind.DECISION, build, case.outcome.value)
+        decided, left = await self._durable(waiting)
         options, limits = case.request.options, current.settings.fusion
         admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
         hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()

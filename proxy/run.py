@@ -328,7 +328,7 @@ class Run:
             )
             return statement.render_result(record)
 
-        self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build))
+        self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build, ending.outcome.value))
 
     def _locally(self) -> bool:
         """Whether the shared store lacks a record of this request."""
@@ -381,9 +381,9 @@ class _Sent:
             await self._exchange.send(content)
 
 
-def pending(case: Case, kind: RecordKind, build: Build) -> Pending:
-    """A record of a request, for the logs of all its scopes."""
-    return Pending(request_id=case.request_id, kind=kind, build=build, scopes=scope.logs(case.scopes))
+def pending(case: Case, kind: RecordKind, build: Build, outcome: str) -> Pending:
+    """A record of a request, for the logs of all its scopes. ``outcome``: the one that it states."""
+    return Pending(request_id=case.request_id, kind=kind, build=build, outcome=outcome, scopes=scope.logs(case.scopes))
 
 
 async def durable(log: Log, waiting: Pending) -> Appended:

@@ -14,6 +14,9 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from audit.errors import MalformedError
+from audit.signers import opening, uri
+from audit.signers.opening import KeyPlaces
 from audit.storage import address as addresses
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.request import Keeping, OnOutage, OnRefusal, OnRestricted
@@ -148,6 +151,21 @@ class ScopeLogs(_Strict):
         max_length=64,
         description="ISO 3166 codes or groups that have a log for each tenant and year; records whose jurisdictions lie in it",
     )
+
+
+class KeySettings(_Strict):
+    """The keys that outlive a start, as URIs: `file:`, `pkcs11:` (RFC 7512) or `awskms:`."""
+
+    issuing: str = Field(
+        opening.ISSUING, description="the key that certifies record keys (P-256); a relative file is below `keys/`"
+    )
+    log: str = Field(opening.LOG, description="the key that signs the log's checkpoints (Ed25519)")
+    certificate_hours: int = Field(168, ge=1, le=720, description="life of a record key's certificate")
+
+    @property
+    def places(self) -> KeyPlaces:
+        """Where the keys are."""
+        return KeyPlaces(issuing=self.issuing, log=self.log)
 
 
 class Key(_Strict):
@@ -385,6 +403,7 @@ class Settings(_Strict):
     data_dir: Path = Field(Path("var"), description="directory of the log, keys, traces; relative to this file")
     server: Server = Field(Server(), description="listening and limits")
     log: LogSettings = Field(LogSettings(), description="the transparency log")
+    keys: KeySettings = Field(KeySettings(), description="where the log's and the issuing key are")
     storage: Storage = Field(Storage(), description="where records are kept")
     scopes: ScopeLogs = Field(ScopeLogs(), description="further logs by tenant, jurisdiction and year")
     catalogue: tuple[str, ...] = Field(
@@ -439,7 +458,17 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError(f"`{path}`: {_explain(error)}") from None
+    _check_keys(settings.keys, path)
     return _anchored(_overridden(settings, environ), path.resolve().parent)
+
+
+def _check_keys(found: KeySettings, path: Path) -> None:
+    """Refuse a key's URI that is none; its values are not quoted, for somebody may have written a PIN there."""
+    for name in ("issuing", "log"):
+        try:
+            uri.parse(getattr(found, name))
+        except MalformedError as error:
+            raise ConfigurationError(f"`{path}`: `keys.{name}`: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:

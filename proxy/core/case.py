@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit.records import Bounds, Preference, ScopeRecord
-from audit.vocabulary import RequestId
+from audit.vocabulary import DecisionOutcome, RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
@@ -115,6 +115,11 @@ class Case:
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
     scopes: tuple[ScopeRecord, ...] = ()
+
+    @property
+    def outcome(self) -> DecisionOutcome:
+        """What policy made of it."""
+        return self.verdict.outcome if isinstance(self.verdict, AdmittedPlan) else DecisionOutcome.REFUSED
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:

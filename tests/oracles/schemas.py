@@ -2,7 +2,7 @@
 
     python -m tests.oracles.schemas        writes the files anew
 
-The one source is the type of each field in ``audit.records`` and ``audit.administration``; a table here says what the wire calls it.
+The one source is the type of each field of the record classes; a table here says what the wire calls it.
 Published schemas leave predicates open, because readers ignore members that they do not know (in-toto Attestation v1, "Parsing
 rules"); everything around the predicate is closed. ``closed`` ones, for what we ourselves write, know no other member anywhere.
 """
@@ -22,13 +22,15 @@ from typing import Any
 
 import jsonschema
 
-from audit import acts, administration, canonical, disclosures, dsse, statement
+from audit import acts, administration, canonical, disclosures, dsse, manifests, statement, succession
 from audit.acts import Access, Erasure
-from audit.administration import KeyEvent, LogStart, PolicyActivation
+from audit.administration import KeyEvent, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
+from audit.manifests import Manifest
 from audit.records import Aggregation, Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
-from audit.vocabulary import RecordKind, RequestId, Sha256Hex
+from audit.succession import LogEnd, LogStart
+from audit.vocabulary import KeyEventKind, RecordKind, RequestId, Sha256Hex
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "spec" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -48,7 +50,12 @@ RENAMED: Mapping[tuple[type, str], str] = {
 }
 """Fields that are called something else than their own name in camel case."""
 
-NULLABLE = {(Contribution, "residency"), (Contribution, "trigger")}
+NULLABLE = {
+    (Contribution, "residency"),
+    (Contribution, "trigger"),
+    (KeyEvent, "reason"),
+    (Aggregation, "confidence_method"),
+}
 """Fields without a None whose members may be null or absent."""
 
 ABSENT = {
@@ -67,6 +74,16 @@ ABSENT = {
 MOST = 1_000
 """Statements of one data directory that are checked; each takes about half a millisecond."""
 
+FORMED: Mapping[tuple[type, str], dict[str, Any]] = {(KeyEvent, "from_index"): INTEGER | {"minimum": 0}}
+"""Fields whose form is narrower than their type."""
+
+REVOKED_AND_NO_OTHER = {
+    "if": {"required": ["event"], "properties": {"event": {"const": KeyEventKind.REVOKED.value}}},
+    "then": {"required": ["fromIndex"], "properties": {"fromIndex": {"type": "integer"}}},
+    "else": {"properties": {"fromIndex": {"type": "null"}}},
+}
+"""Of a key event: from which entry on is said of a key that is revoked, and of no other."""
+
 NAMED: Mapping[str, dict[str, Any]] = {
     "requestId": REQUEST_ID,
     "_sd": {"type": "array", "items": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"}},
@@ -81,7 +98,7 @@ class Form:
     """A kind of statement: the class of its predicate, the field that is a subject, its subject's name.
 
     ``further``: name of a second subject, which may be missing. ``common``: ``at``, ``instance`` and ``anchor`` stand beside the
-    class's own fields.
+    class's own fields. ``rule``: what holds of members together.
     """
 
     record: type
@@ -89,6 +106,7 @@ class Form:
     subject: str
     further: str = ""
     common: bool = True
+    rule: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 FORMS: Mapping[RecordKind, Form] = {
@@ -98,8 +116,12 @@ FORMS: Mapping[RecordKind, Form] = {
     RecordKind.RESULT: Form(
         record=ResultRecord, subject_field="answer_commitment", subject=statement.ANSWER, common=False
     ),
-    RecordKind.LOG_START: Form(record=LogStart, subject_field="log_key", subject=administration.LOG_KEY),
-    RecordKind.KEY_EVENT: Form(record=KeyEvent, subject_field="keyid", subject=administration.RECORD_KEY),
+    RecordKind.LOG_START: Form(record=LogStart, subject_field="log_key", subject=succession.LOG_KEY),
+    RecordKind.LOG_END: Form(record=LogEnd, subject_field="log_key", subject=succession.LOG_KEY),
+    RecordKind.MANIFEST: Form(record=Manifest, subject_field="records", subject=manifests.RECORDS),
+    RecordKind.KEY_EVENT: Form(
+        record=KeyEvent, subject_field="keyid", subject=administration.RECORD_KEY, rule=REVOKED_AND_NO_OTHER
+    ),
     RecordKind.POLICY_ACTIVATION: Form(
         record=PolicyActivation, subject_field="policy", subject=administration.POLICY_SET
     ),
@@ -133,7 +155,7 @@ class _Maker:
                 continue
             name = wire_name(record, each.name)
             known, nullable = self._value(hints[each.name], record, each.name)
-            known = NAMED.get(name, known)
+            known = FORMED.get((record, each.name), NAMED.get(name, known))
             nullable = nullable or (record, each.name) in NULLABLE
             found[name] = {"anyOf": [known, {"type": "null"}]} if nullable else known
             required += [] if nullable or (record, each.name) in ABSENT else [name]
@@ -157,6 +179,13 @@ class _Maker:
         if typing.get_origin(kind) in (types.UnionType, typing.Union):
             (inner,) = [each for each in typing.get_args(kind) if each is not type(None)]
             return self._value(inner, owner, name)[0], True
+        if typing.get_origin(kind) is Mapping:
+            return {
+                "type": "object",
+                "additionalProperties": self._value(typing.get_args(kind)[1], owner, name)[0],
+            }, False
+        if kind == tuple[int, int]:
+            return self.object({"from": INTEGER, "to": INTEGER}, ["from", "to"]), False
         if typing.get_origin(kind) is tuple:
             inner, dots = typing.get_args(kind)
             assert dots is ...
@@ -190,7 +219,7 @@ def schema(kind: RecordKind, *, closed: bool = False) -> Schema:
             "anchor": {"anyOf": [maker.ref(Anchor), {"type": "null"}]},
         }
         required += ["at", "instance"]
-    predicate = maker.object(members, required)
+    predicate = {**maker.object(members, required), **form.rule}
     if "_sd" in members:
         members["_sd_alg"] = {"const": disclosures.ALGORITHM}
         predicate["dependentRequired"] = {"_sd": ["_sd_alg"]}

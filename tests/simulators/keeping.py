@@ -78,7 +78,9 @@ class Left:
 
     def copy(self, folder: Path) -> "Left":
         """The same somewhere else."""
-        shutil.copytree(self.config.parent, folder)
+        shutil.copytree(
+            self.config.parent, folder, ignore=shutil.ignore_patterns("control*.sock")
+        )  # a socket is no file
         return Left(folder / self.config.name, self.records)
 
 
