@@ -32,6 +32,7 @@ from audit.records import (
     DecisionRecord,
     Exclusion,
     Inputs,
+    Part,
     Position,
     Preference,
     Refusal,
@@ -150,7 +151,12 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             threshold=integer_or_none(chosen, "threshold"),
         ),
         preference=optional(value, "preference", _preference_from) or Preference(),
+        parts=() if value.get("parts") is None else every(value, "parts", _part_from),
     )
+
+
+def _part_from(value: Mapping[str, Any]) -> Part:
+    return Part(task=text(value, "task"), comparable=flag(value, "comparable"))
 
 
 def _preference_from(value: Mapping[str, Any]) -> Preference:

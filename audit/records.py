@@ -123,6 +123,14 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a prompt that was taken apart: its task class, and whether its answers can be compared."""
+
+    task: str
+    comparable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What a decision was made from, besides the members beside it: enough to decide again on other rules, and no content.
 
@@ -147,6 +155,7 @@ class Inputs:
     bounds: Bounds = Bounds()
     composition: Composition = Composition()
     preference: Preference = Preference()
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ However a request ends (answer, refusal, failure, a client that left, a stopping
 import asyncio
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
@@ -19,7 +19,7 @@ from audit.records import Anchor, Position
 from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import aggregation, provenance, receipt
+from proxy.core import aggregation, provenance, receipt, splitting
 from proxy.core.aggregation import steps
 from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
 from proxy.core.case import Case
@@ -27,8 +27,8 @@ from proxy.core.enforcement import AdmittedPlan
 from proxy.core.planning import reliability
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
-from proxy.core.request import ReceiptDetail
-from proxy.core.seats import Slot
+from proxy.core.request import JsonObject, ReceiptDetail, TaskClass
+from proxy.core.seats import Plan, Slot
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
@@ -187,7 +187,7 @@ class Run:
                 quorum=min(2, len(step.asks)),
                 straggler_s=self.straggler_s,
             )
-        found = next((r for r in replies if r.leg == step.leg), None)
+        found = _final_reply(composition, step, replies)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
             return
@@ -332,9 +332,35 @@ def _failure(code: str) -> ProxyError:
     )
 
 
+def _final_reply(composition: Composition, step: Final, replies: Sequence[Reply]) -> Reply | None:
+    """The reply that is the answer; for a prompt that was taken apart, those of its parts joined."""
+    by_leg = {reply.leg: reply for reply in replies}
+    if not step.joined:
+        return by_leg.get(step.leg or "")
+    found = [by_leg[leg] for leg in step.joined]
+    text = splitting.join([part.label for part in composition.parts], [reply.text for reply in found])
+    cut = next((reply.finish_reason for reply in found if reply.finish_reason != "stop"), "stop")
+    return replace(found[0], text=text, message={"role": "assistant", "content": text}, finish_reason=cut)
+
+
 def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
-    plan = admitted.plan
+    plan, messages = admitted.plan, case.request.messages
+    whole = _composed(case, plan, messages)
+    if case.taken is None or not plan.parts:
+        return whole
+    tasks = [TaskClass(part.task) for part in case.question.parts]
+    asked = zip(plan.parts, case.taken.prompts(), case.taken.labels, tasks, strict=True)
+    parts = tuple(
+        replace(_composed(case, part, (*messages[:-1], {**messages[-1], "content": prompt}), task), label=label)
+        for part, prompt, label, task in asked
+    )
+    return replace(whole, parts=parts)
+
+
+def _composed(case: Case, plan: Plan, messages: tuple[JsonObject, ...], task: TaskClass | None = None) -> Composition:
+    """A plan's seats with what is asked of them. ``task``: of the part, where it is one."""
     randomness = os.urandom(16)
+    asked = task or case.task
 
     def seat(slot: Slot) -> Seat:
         primary = slot.primary
@@ -343,13 +369,13 @@ def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
             role=slot.role,
             model=primary.model,
             make=primary.developer,
-            reliability=reliability(primary, case.task),
+            reliability=reliability(primary, asked),
         )
 
     return Composition(
         aggregator=plan.aggregator,
-        task=case.task,
-        messages=case.request.messages,
+        task=asked,
+        messages=messages,
         first=tuple(map(seat, plan.first)),
         rest=tuple(map(seat, plan.rest)),
         further=tuple(tuple(map(seat, stage)) for stage in plan.further),

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from audit.records import Bounds, Preference
+from audit.records import Bounds, Part, Preference
 from audit.vocabulary import RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
@@ -27,6 +27,7 @@ from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing.model import Model
 from proxy.core.routing.router import Routed, classify
+from proxy.core.splitting import Split, split
 from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
@@ -104,6 +105,7 @@ class Case:
     budget: Budget
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
+    taken: Split | None = None
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -137,7 +139,8 @@ def decide(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
     routed = _routed(request, wanted, rulebook, embedding)
-    question = _question(request, caller, rulebook, wanted, routed)
+    taken = _taken_apart(request, wanted)
+    question = _question(request, caller, rulebook, wanted, routed, taken)
     suspended: frozenset[str] = frozenset()
     verdict: AdmittedPlan | Refused
     shadow: AdmittedPlan | Refused | None = None
@@ -161,6 +164,7 @@ def decide(
         task=routed.task,
         task_confidence=routed.confidence,
         router=routed.router,
+        taken=taken,
         verdict=verdict,
         sentence=sentence,
         suspended=suspended,
@@ -203,7 +207,12 @@ def _routed(request: InferenceRequest, wanted: Intent, rulebook: Rulebook, embed
 
 
 def _question(
-    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, routed: Routed
+    request: InferenceRequest,
+    caller: Caller,
+    rulebook: Rulebook,
+    wanted: Intent,
+    routed: Routed,
+    taken: Split | None,
 ) -> Question:
     return Question(
         intent=wanted,
@@ -218,7 +227,23 @@ def _question(
         on_refusal=caller.on_provider_refusal,
         bounds=caller.bounds,
         preference=_preference(caller, rulebook, wanted, routed),
+        parts=() if taken is None else tuple(_part(prompt, rulebook) for prompt in taken.prompts()),
     )
+
+
+def _part(prompt: str, rulebook: Rulebook) -> Part:
+    task = classify(rulebook.router, prompt).task
+    return Part(task=task.value, comparable=expected(prompt) is not None)
+
+
+def _taken_apart(request: InferenceRequest, wanted: Intent) -> Split | None:
+    """The parts of a prompt that asks for several things, where somebody wants them answered apart."""
+    if not wanted.decompose or not request.messages or request.needs.tools or request.needs.json_mode:
+        return None
+    last = request.messages[-1]
+    if last.get("role") != "user" or last.get("content") != request.prompt:
+        return None
+    return split(request.prompt)
 
 
 def _preference(caller: Caller, rulebook: Rulebook, wanted: Intent, routed: Routed) -> Preference:

@@ -5,9 +5,9 @@ happen); ``enforcement`` compares the two, so that exclusions name what would ha
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from audit.records import Bounds, Preference
+from audit.records import Bounds, Part, Preference
 from audit.vocabulary import MILLIONTHS, Role
 from proxy.core import seats
 from proxy.core.aggregation.steps import AggregatorName
@@ -62,6 +62,7 @@ class Question:
     on_refusal: OnRefusal = OnRefusal.REFUSE
     bounds: Bounds = NO_BOUNDS
     preference: Preference = QUALITY_FIRST
+    parts: tuple[Part, ...] = ()
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
@@ -75,6 +76,8 @@ class Question:
 
 def plan(question: Question, allowed: Allowed) -> Plan | None:
     """The best plan over the allowed deployments; None if nobody may answer."""
+    if question.parts:
+        return _apart(question, allowed)
     match question.intent.kind:
         case IntentKind.NAMED:
             return _named(question, allowed)
@@ -87,6 +90,16 @@ def plan(question: Question, allowed: Allowed) -> Plan | None:
             return _single(question, [pool[i] for i in order])
         case IntentKind.COMPOSITE:
             return _composite(question, allowed)
+
+
+def _apart(question: Question, allowed: Allowed) -> Plan | None:
+    """A plan for each part, as if it had come alone."""
+    plans = [
+        plan(replace(question, task=TaskClass(part.task), comparable=part.comparable, parts=()), allowed)
+        for part in question.parts
+    ]
+    found = [each for each in plans if each is not None]
+    return seats.together(found) if len(found) == len(plans) else None
 
 
 def reliability(deployment: Deployment, task: TaskClass) -> int:

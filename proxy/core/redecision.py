@@ -67,6 +67,7 @@ def inputs(case: Case) -> Inputs:
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
         preference=question.preference,
+        parts=question.parts,
         composition=Composition(
             mode=options.mode,
             panel=options.panel or (),
@@ -178,6 +179,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         on_refusal=OnRefusal(found.on_provider_refusal),
         bounds=found.bounds,
         preference=found.preference,
+        parts=found.parts,
     )
 
 

@@ -5,7 +5,7 @@ mixture as well: so each is decided, counted and admitted like any other. An agg
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.vocabulary import Role
 from proxy.core.aggregation.steps import AggregatorName
@@ -45,7 +45,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage."""
+    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage.
+
+    ``parts``: a plan for each part of a prompt that was taken apart; their seats are then this plan's ``first``.
+    """
 
     aggregator: AggregatorName
     first: tuple[Slot, ...]
@@ -54,6 +57,7 @@ class Plan:
     judge: Slot | None = None
     author: Slot | None = None
     threshold: int = 0
+    parts: tuple["Plan", ...] = ()
 
     def slots(self) -> tuple[Slot, ...]:
         """All seats."""
@@ -82,6 +86,28 @@ def composed(
         judge=readers.judge if aggregator in _JUDGED else None,
         author=readers.author if aggregator in _WRITTEN else None,
         threshold=threshold,
+    )
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    """One plan of the plans of parts, in order; their legs are told apart by the part's number."""
+    parts = tuple(_numbered(plan, f"part-{i}.") for i, plan in enumerate(plans, start=1))
+    return Plan(
+        aggregator=AggregatorName.PARTS, first=tuple(slot for part in parts for slot in part.slots()), parts=parts
+    )
+
+
+def _numbered(plan: Plan, prefix: str) -> Plan:
+    def of(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+        return tuple(replace(slot, leg=prefix + slot.leg) for slot in slots)
+
+    return replace(
+        plan,
+        first=of(plan.first),
+        rest=of(plan.rest),
+        further=tuple(of(stage) for stage in plan.further),
+        judge=next(iter(of(s for s in (plan.judge,) if s is not None)), None),
+        author=next(iter(of(s for s in (plan.author,) if s is not None)), None),
     )
 
 
