@@ -1,29 +1,35 @@
 """An evidence bundle: plain files in public formats that somebody without access to the system can verify.
 
-Pure: a ``Source`` gives records and files, the bundle comes out as paths with chunks of bytes, the manifest last. A bundle
-of the whole log carries every tile and record; one of chosen requests carries their records and proofs and nothing of
-anybody else's: no tiles, no traces. Refuses a request that is unknown or not in the published log yet.
+Pure. A ``Source`` gives records and files, the bundle comes out as paths with chunks of bytes, the manifest last. A bundle of
+entries (the whole log, or a period of it) carries the log's tiles and every record of those entries; one of chosen requests
+carries their records and proofs and nothing of anybody else's. Refuses a request that is unknown or not in the published
+log yet, a period without records, and an earlier checkpoint that the log does not extend.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit import checkpoint, dsse, keys, layout, tiles
+from audit import checkpoint, dsse, keys, layout, merkle, sigstore, tiles, witness
 from audit.bundle_readme import readme
-from audit.checkpoint import SignedNote
-from audit.errors import MalformedError
+from audit.checkpoint import Checkpoint, SignedNote, VerifierKey
+from audit.derived import VERSION, Derivation
 from audit.files import Files
-from audit.layout import IndexedRecord
+from audit.layout import Contents, IndexedRecord
 from audit.log_check import read_checkpoint
+from audit.report import document
+from audit.report.cover import Cover
 from audit.request_check import proof_of
+from audit.tables import Tables
+from audit.tiles import TileReader
 from audit.vocabulary import RecordKind, Sha256Hex
 
 Part = tuple[str, Iterable[bytes]]
-"""A file of the bundle: its path, and its content in chunks."""
+"""A file of the bundle: its path, and its content in chunks. A part is to be read to its end before the next is asked for."""
 
-CHUNK = 1 << 20
+Page = Callable[[Cover, Tables], bytes]
+"""Renders a report as HTML."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +41,19 @@ class StoredRecord:
     kind: RecordKind
     envelope: bytes
 
+    @property
+    def place(self) -> int:
+        """The index of a record that is in the log."""
+        assert self.index is not None
+        return self.index
+
 
 class Source(Protocol):
     """Where a bundle's content comes from: a data directory, or the like."""
 
     @property
     def files(self) -> Files:
-        """``log/``, ``keys/``, ``policies/`` and ``traces/``, as ``audit.layout`` names them."""
+        """``log/``, ``keys/`` and ``policies/``, as ``audit.layout`` names them."""
         ...
 
     def of_request(self, request_id: str) -> tuple[StoredRecord, ...]:
@@ -52,48 +64,82 @@ class Source(Protocol):
         """All records whose entries are below ``size``, in the order of the log."""
         ...
 
-    def chunks(self, path: str) -> Iterable[bytes]:
-        """Content of one of ``files`` in bounded memory."""
-        ...
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which records a bundle is of, in the order of the log each time ``records`` is called; ``entries``: see ``Contents``."""
+
+    entries: range | None
+    records: Callable[[], Iterator[StoredRecord]]
 
 
-def whole(source: Source) -> Iterator[Part]:
-    """Bundle of the whole log as its checkpoint has it now."""
+Select = Callable[[Source, int], Selection]
+"""Chooses from a source below a size of the log; see ``audit.bundle_selection``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Making:
+    """How a bundle is made. ``made``: the time, as ``2026-11-25 12:00 UTC``. ``previous``: an earlier checkpoint's note;
+    ``opened``: what is opened of the records (paths of ``audit.openings``).
+
+    ``page``: renders the report; None: without a page. ``progress``: told of records done and the log's size.
+    """
+
+    made: str
+    previous: bytes | None = None
+    opened: Sequence[Part] = ()
+    page: Page | None = None
+    progress: Callable[[int, int], None] = lambda _done, _of: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Now:
+    """The log at the moment when the making began: it may grow meanwhile."""
+
+    log: Files
+    note: SignedNote
+    tree: Checkpoint
+    vkeys: tuple[VerifierKey, ...]
+
+
+def parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
+    """Files of a bundle; raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``, ``period-empty``)."""
+    yield from _manifested(_parts(source, select, making))
+
+
+def _parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
     log = source.files.below(layout.LOG)
     note = read_checkpoint(log.read)
-    size = checkpoint.parse_text(note.text).size
-    yield from _manifested(_whole_parts(source, log, note, size))
-
-
-def of_requests(source: Source, request_ids: Iterable[str]) -> Iterator[Part]:
-    """Bundle of chosen requests; raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``)."""
-    log = source.files.below(layout.LOG)
-    note = read_checkpoint(log.read)
-    size = checkpoint.parse_text(note.text).size
-    records = [each for request_id in dict.fromkeys(request_ids) for each in _published(source, request_id, size)]
-    yield from _manifested(_chosen_parts(source, log, note, records))
-
-
-def _published(source: Source, request_id: str, size: int) -> tuple[StoredRecord, ...]:
-    found = source.of_request(request_id)
-    if not found:
-        raise MalformedError(f"expected a known request, got `{request_id[:128]}`", code="record-unknown")
-    if any(each.index is None or each.index >= size for each in found):
-        raise MalformedError(f"expected `{request_id[:128]}` in the published log already", code="record-unpublished")
-    return found
-
-
-def _whole_parts(source: Source, log: Files, note: SignedNote, size: int) -> Iterator[Part]:
-    yield "log/checkpoint", (note.raw.encode(),)
-    for tile in tiles.tiles_of(size):
-        path = tiles.file_path(tile)
-        yield layout.LOG + path, (_tile(log, tile),)
-    yield from _records(source, log, note, source.sequenced(size))
-    yield from _keys(source.files, None)
+    tree = checkpoint.parse_text(note.text)
+    vkeys = layout.vkeys_of(source.files.read(layout.KEYS + layout.LOG_VKEY))
+    now = _Now(log=log, note=note, tree=tree, vkeys=vkeys)
+    previous = () if making.previous is None else tuple(_previous(making.previous, now))
+    chosen = select(source, tree.size)
+    contents = Contents(made=making.made, derivation=VERSION, entries=chosen.entries)
+    yield layout.CONTENTS, (layout.format_contents(contents),)
+    yield layout.LOG_CHECKPOINT, (note.raw.encode(),)
+    if chosen.entries is not None:
+        for tile in tiles.tiles_of(tree.size):
+            yield layout.LOG + tiles.file_path(tile), (_tile(log, tile),)
+    yield from previous
+    yield from _records(source, chosen, now, making)
+    yield from _keys(source.files, None if chosen.entries is not None else _keyids(chosen))
+    yield layout.KEYS + layout.LOG_PUBLIC, (keys.ed25519_pem(sigstore.log_key_of(vkeys, tree.origin).public),)
+    yield layout.TRUSTED_ROOT, (sigstore.trusted_root(_root(source.files), vkeys),)
     yield from _policies(source.files)
-    if "traces/otlp.jsonl" in source.files.listing():
-        yield "traces/otlp.jsonl", source.chunks("traces/otlp.jsonl")
-    yield layout.README, (readme(requests=False),)
+    yield from making.opened
+    yield from _derived(chosen, tree, making)
+    yield layout.README, (readme(requests=chosen.entries is None),)
+
+
+def _previous(content: bytes, now: _Now) -> Iterator[Part]:
+    """An earlier checkpoint, and the proof that leads from it to the one of now, as a witness would be sent it."""
+    before = checkpoint.verify(checkpoint.parse_bytes(content), now.vkeys)
+    hashes = TileReader(now.log.read, now.tree.size).consistency_proof(before.size)
+    merkle.verify_consistency(before.size, now.tree.size, before.root, now.tree.root, hashes)
+    sent = witness.AddCheckpoint(old=before.size, proof=hashes, note=now.note)
+    yield layout.PREVIOUS, (content,)
+    yield layout.consistency_path(before.size, now.tree.size), (witness.format_request(sent),)
 
 
 def _tile(log: Files, tile: tiles.Tile) -> bytes:
@@ -107,26 +153,30 @@ def _tile(log: Files, tile: tiles.Tile) -> bytes:
     return full[: tile.width * 32]
 
 
-def _chosen_parts(source: Source, log: Files, note: SignedNote, records: list[StoredRecord]) -> Iterator[Part]:
-    yield from _records(source, log, note, iter(records))
-    yield from _keys(source.files, {dsse.parse(each.envelope).keyid for each in records})
-    yield from _policies(source.files)
-    yield layout.README, (readme(requests=True),)
-
-
-def _records(source: Source, log: Files, note: SignedNote, records: Iterator[StoredRecord]) -> Iterator[Part]:
+def _records(source: Source, chosen: Selection, now: _Now, making: Making) -> Iterator[Part]:
+    certificates = layout.certificates_of(source.files.below(layout.KEYS))
     listed: list[IndexedRecord] = []
     taken: set[str] = set()
-    for each in records:
-        assert each.index is not None
-        path = f"{layout.RECORDS}{each.request_id}.{each.kind.value}.dsse.json"
-        if path in taken:  # several key events, say, may share an id
-            path = f"{layout.RECORDS}{each.request_id}.{each.index}.{each.kind.value}.dsse.json"
+    for each in chosen.records():
+        path = layout.record_path(each.request_id, each.kind, each.place, taken)
         taken.add(path)
-        listed.append(IndexedRecord(index=each.index, kind=each.kind, request_id=each.request_id, path=path))
+        listed.append(IndexedRecord(index=each.place, kind=each.kind, request_id=each.request_id, path=path))
+        proof = proof_of(now.log, now.note, each.place)
+        pem = certificates.get(dsse.parse(each.envelope).keyid)
         yield path, (each.envelope,)
-        yield f"{layout.PROOFS}{each.index}.tlog-proof", (proof_of(log, note, each.index),)
+        yield layout.proof_path(each.place), (proof,)
+        if pem is not None:
+            yield layout.sigstore_path(each.place), (sigstore.of_record(each.envelope, pem, proof, now.vkeys),)
+        making.progress(each.place + 1, now.tree.size)
     yield layout.RECORD_INDEX, (layout.format_index(listed),)
+
+
+def _keyids(chosen: Selection) -> set[str]:
+    return {dsse.parse(each.envelope).keyid for each in chosen.records()}
+
+
+def _root(files: Files) -> bytes:
+    return keys.certificate_der(files.read(layout.KEYS + layout.ROOT_CERTIFICATE))
 
 
 def _keys(files: Files, wanted: set[str] | None) -> Iterator[Part]:
@@ -150,10 +200,20 @@ def _policies(files: Files) -> Iterator[Part]:
             yield path, (files.read(path),)
 
 
-def _manifested(parts: Iterator[Part]) -> Iterator[Part]:
+def _derived(chosen: Selection, tree: Checkpoint, making: Making) -> Iterator[Part]:
+    """Traces and report of these records and no others."""
+    derivation = Derivation()
+    yield layout.TRACE_FILE, derivation.traces((each.place, each.envelope) for each in chosen.records())
+    cover, tables = derivation.report(tree, making.made)
+    yield layout.REPORT_JSON, (document.as_json(cover, tables),)
+    if making.page is not None:
+        yield layout.REPORT_PAGE, (making.page(cover, tables),)
+
+
+def _manifested(made: Iterator[Part]) -> Iterator[Part]:
     """The parts, hashed as they pass, and the manifest after them."""
     digests: dict[str, Sha256Hex] = {}
-    for path, content in parts:
+    for path, content in made:
         state = hashlib.sha256()
         yield layout.safe_path(path), _hashed(content, state)
         digests[path] = Sha256Hex(state.hexdigest())

@@ -9,26 +9,34 @@ fingerprints) from the operator by another way, and compare them with keys/ befo
 
 What is here
 ------------
+bundle.txt                 what this bundle holds: a part of the log, or chosen requests
 MANIFEST.sha256            digests of all files (transport integrity only, not evidence)
 keys/root.pem              certificate of the organisation that certifies record keys
 keys/instances/<id>.pem    certificates of the record keys; <id> is SHA-256 of the public key (SPKI DER)
-keys/log.vkey              verifier key of the log (C2SP signed-note)
+keys/log.vkey              verifier key of the log (C2SP signed-note); log.pub.pem is the same for openssl
+log/checkpoint             the log's signed size and root (C2SP tlog-checkpoint); keep it until the next audit
 records/<request>.<kind>.dsse.json   signed records: DSSE envelopes of in-toto statements
 records/index.txt          index in the log, kind, request, file
 proofs/<index>.tlog-proof  inclusion proofs with the log's signed checkpoint (C2SP tlog-proof)
-policies/<sha256>.cedar    policy texts that were in force, named by digest
+sigstore/<index>.sigstore.json  the same record with key hint, entry and proof in one file (Sigstore bundle v0.3)
+sigstore/trusted_root.json log key and root certificate, as Sigstore's tools read them
+policies/<sha256>.cedar    policy texts that were in force, and the lists that name them, each under its digest
+previous/checkpoint        if asked for: an earlier checkpoint. Compare it with the one that YOU kept
+proofs/consistency-<old>-<new>.txt  proof that the log extends it, in the form in which a witness is asked
+traces/otlp.jsonl          OpenTelemetry spans (derived from the records, not evidence)
+report.json, report.html   figures (derived from the records, not evidence)
+openings/<request>/<label> what a commitment covers, if it was opened: 32 bytes of salt, then the content
+disclosures/<request>/<member>   members of records that are given out (RFC 9901), if any
 """
 
 _LOG = """\
-log/checkpoint             the log's signed size and root (C2SP tlog-checkpoint)
 log/tile/...               the whole log: entries and hashes (C2SP tlog-tiles)
-traces/otlp.jsonl          OpenTelemetry spans computed from the records, if exported (derived, not evidence)
 """
 
 _HOW = """
 With apostille (needs Python and `cryptography` only)
 -----------------------------------------------------
-  apostille verify --trust FOLDER_WITH_YOUR_ROOT_AND_VKEY .
+  apostille verify --trust FOLDER_WITH_YOUR_ROOT_VKEY_AND_LAST_CHECKPOINT .
 
 With sha256sum, jq and openssl
 ------------------------------
@@ -46,12 +54,16 @@ A result names its decision by the SHA-256 of the decision's pae:
   sha256sum pae        # of the decision; equals .predicate.decision of the result
   jq .predicate statement.json
 
+An opening is what the record committed to, and a disclosure is an item of the decision's _sd, if these are in the record:
+  sha256sum openings/<request>/prompt
+  openssl dgst -sha256 -binary disclosures/<request>/subject | basenc --base64url | tr -d =
+
 The record's entry in the log holds the base64 of that same SHA-256, the signature and the public key; its hash is the
 leaf that the proof leads to the root in the checkpoint (RFC 9162, 2.1.3). Any tool that reads C2SP tlog-tiles or tlog-proof
-can check it.
+can check it, and any that reads Sigstore bundles the files in sigstore/ (hashedrekord 0.0.2, without timestamps).
 """
 
 
 def readme(*, requests: bool) -> bytes:
-    """Text for a bundle of chosen requests, or else of the whole log."""
+    """Text for a bundle of chosen requests, or else of a part of the log."""
     return (_HEAD + ("" if requests else _LOG) + _HOW).encode()

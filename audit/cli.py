@@ -10,13 +10,16 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, canonical, layout
+from audit import bundle, bundle_selection, canonical, layout
+from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory
+from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory, write_files
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.tiles import CHECKPOINT_PATH
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
@@ -68,7 +71,8 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust",
         metavar="DIR",
-        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own)",
+        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own), "
+        "and `checkpoint`, if you kept one: see --earlier",
     )
     parser.add_argument(
         "--witness",
@@ -106,12 +110,13 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
 def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
     trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), asked)
-    earlier = None if arguments.earlier is None else Path(arguments.earlier).read_bytes()
+    earlier = _earlier(arguments)
     progress = _Progress()
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
-        return verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress), trust
+        report = verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress, page=_page())
+        return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
         return _verify_public_log(target, trust, asked, earlier, progress)
     if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
@@ -121,7 +126,32 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         own = trust or _trust(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
             return _verify_data_log(source, own, earlier, progress), own
-        return _verify_data_record(source, arguments.target, own), own
+        return _verify_data_record(source, arguments.target, own, earlier), own
+
+
+def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
+    """The keys that came with a bundle, to compare; None if they cannot be read, which its report says."""
+    try:
+        return layout.trust_of(bundled.below(layout.KEYS), asked)
+    except (FileNotFoundError, AuditError):
+        return None
+
+
+def _earlier(arguments: argparse.Namespace) -> bytes | None:
+    """The checkpoint that was kept: the one named, else ``checkpoint`` in the folder of trusted keys."""
+    if arguments.earlier is not None:
+        return Path(arguments.earlier).read_bytes()
+    kept = None if arguments.trust is None else Path(arguments.trust) / CHECKPOINT_PATH
+    return kept.read_bytes() if kept is not None and kept.is_file() else None
+
+
+def _page() -> Page | None:
+    """What renders the page of a report, where its template engine is installed."""
+    try:
+        from audit.report import render
+    except ImportError:
+        return None
+    return render.html
 
 
 def _trust(folder: Files, asked: Witnessing) -> Trust:
@@ -153,7 +183,7 @@ def _verify_data_log(source: DataDirectory, trust: Trust, earlier: bytes | None,
     )
 
 
-def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust) -> Report:
+def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust, earlier: bytes | None) -> Report:
     stored = source.of_request(request_id)
     if not stored:
         raise UnreadableError(f"expected a record `{request_id[:128]}` in `{source.root}`, got none")
@@ -163,6 +193,7 @@ def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust) ->
         trust,
         certificates=layout.certificates_of(source.files.below(layout.KEYS)),
         log=source.files.below(layout.LOG),
+        earlier=earlier,
     )
 
 
@@ -242,15 +273,23 @@ def _as_json(report: Report, trust: Trust | None) -> Mapping[str, object]:
 
 def bundle_main(argv: Sequence[str]) -> int:
     """Write an evidence bundle; gives the exit code."""
-    arguments = _bundle_parser().parse_args(argv)
+    parser = _bundle_parser()
+    arguments = parser.parse_args(argv)
     out = Path(arguments.out)
-    if out.exists() and any(out.iterdir()):
+    if arguments.record and (arguments.begin or arguments.end):
+        parser.error("expected `--record`, or a period, got both")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         print(f"expected a new or empty folder, got `{out}`", file=sys.stderr)
         return 2
     try:
+        making = Making(
+            made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            previous=None if arguments.previous is None else Path(arguments.previous).read_bytes(),
+            page=_page(),
+            progress=_Progress(),
+        )
         with closing(open_directory(_data_directory(arguments.data))) as source:
-            parts = bundle.of_requests(source, arguments.record) if arguments.record else bundle.whole(source)
-            count = _write(out, parts)
+            count = write_files(out, bundle.parts(source, _selected(arguments), making))
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {error}", file=sys.stderr)
         return CANNOT_TELL
@@ -267,18 +306,35 @@ def _bundle_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", action="append", metavar="ID", help="only this request, may be repeated (default: the whole log)"
     )
+    parser.add_argument("--from", dest="begin", type=_begin, metavar="T", help="only from this day (UTC) or time on")
+    parser.add_argument(
+        "--to", dest="end", type=_end, metavar="T", help="only up to this day (UTC, included) or before this time"
+    )
+    parser.add_argument(
+        "--previous", metavar="CHECKPOINT", help="a checkpoint that the auditor kept, to prove that the log extends it"
+    )
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     return parser
 
 
-def _write(out: Path, parts: Iterable[bundle.Part]) -> int:
-    """Write files one by one; the manifest comes last, so that a bundle cut short has none."""
-    count = 0
-    for path, chunks in parts:
-        place = out / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("wb") as file:
-            for chunk in chunks:
-                file.write(chunk)
-        count += 1
-    return count
+def _begin(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day, or a time with its zone, got `{text[:40]}`") from None
+    if found.tzinfo is None and len(text) > len("2026-11-25"):
+        raise argparse.ArgumentTypeError(f"expected a time with its zone, got `{text[:40]}`")
+    return found.replace(tzinfo=found.tzinfo or UTC)
+
+
+def _end(text: str) -> datetime:
+    """The moment at which the period ends: a day is in it whole."""
+    return _begin(text) + timedelta(days=1 if len(text) == len("2026-11-25") else 0)
+
+
+def _selected(arguments: argparse.Namespace) -> bundle.Select:
+    if arguments.record:
+        return bundle_selection.of_requests(arguments.record)
+    if arguments.begin or arguments.end:
+        return bundle_selection.of_period(arguments.begin, arguments.end)
+    return bundle_selection.whole

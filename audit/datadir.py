@@ -1,18 +1,19 @@
 """The data directory, read only: the record store by ``sqlite3`` in read-only mode, everything else as plain files.
 
-Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write,
-and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
+Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write
+to it, and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
 """
 
 import hashlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from audit import layout
-from audit.bundle import CHUNK, StoredRecord
+from audit.bundle import Part, StoredRecord
 from audit.errors import UnreadableError
 from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -37,9 +38,10 @@ def directory_files(root: Path) -> Files:
             return Sha256Hex(hashlib.file_digest(file, "sha256").hexdigest())
 
     def listing() -> Iterator[str]:
-        for folder, _, names in os.walk(root):
-            for name in names:
-                yield (Path(folder) / name).relative_to(root).as_posix()
+        top = os.fspath(root)
+        for folder, _, names in os.walk(top):
+            inside = folder[len(top) :].replace(os.sep, "/").strip("/")
+            yield from (f"{inside}/{name}" if inside else name for name in names)
 
     return Files(read=read, listing=listing, digest_of=digest)
 
@@ -83,15 +85,6 @@ class DataDirectory:
                 raise UnreadableError("expected an index and an envelope in the record store")
             yield index, envelope
 
-    def chunks(self, path: str) -> Iterable[bytes]:
-        """Content of a file in bounded memory, as far as it reached when this was called."""
-        place = self.root / layout.safe_path(path)
-        left = place.stat().st_size
-        with place.open("rb") as file:
-            while left > 0 and (chunk := file.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
-
     def _rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         try:
             yield from self.database.execute(query, arguments)
@@ -113,6 +106,28 @@ def _stored(row: tuple[object, ...]) -> StoredRecord:
         kind=RecordKind(str(kind)),
         envelope=envelope,
     )
+
+
+def write_files(out: Path, parts: Iterable[Part]) -> int:
+    """Write files one by one beside ``out`` and give the whole its name at the end: what is cut short leaves nothing there."""
+    place = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    place.mkdir()
+    try:
+        count = sum(_written(place / path, chunks) for path, chunks in parts)
+        place.rename(out)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)
+        raise
+    return count
+
+
+def _written(place: Path, chunks: Iterable[bytes]) -> int:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+    return 1
 
 
 def open_directory(root: Path) -> DataDirectory:

@@ -176,14 +176,19 @@ class _Run:
 
 
 class Sequences:
-    """Watches positions for gaps and repetitions; remembers one number an epoch as long as records come in order."""
+    """Watches positions for gaps and repetitions; remembers one number an epoch as long as records come in order.
 
-    def __init__(self) -> None:
+    ``from_start`` false: of a part of a log, in which an epoch may begin with any number.
+    """
+
+    def __init__(self, *, from_start: bool = True) -> None:
+        self._from_start = from_start
         self._runs: dict[tuple[str, str], _Run] = {}
 
     def add(self, position: Position) -> None:
         """Take one more record's position; raises ``VerificationError`` if it was seen before."""
-        run = self._runs.setdefault((position.instance, position.epoch), _Run())
+        first = FIRST_SEQ if self._from_start else position.seq
+        run = self._runs.setdefault((position.instance, position.epoch), _Run(complete=first))
         if position.seq < run.complete or position.seq in run.ahead:
             raise VerificationError(
                 f"sequence number {position.seq} of epoch `{position.epoch}` comes twice", code="sequence-repeated"

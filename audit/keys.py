@@ -32,6 +32,17 @@ _SHA256 = ec.ECDSA(hashes.SHA256())
 _PREHASHED = ec.ECDSA(utils.Prehashed(hashes.SHA256()))
 
 
+_UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What reading a certificate may raise; several of these are no ``ValueError``."""
+
+
 class RecordSigner(Protocol):
     """Signs records with P-256 and SHA-256."""
 
@@ -167,13 +178,16 @@ def verify_p256_digest(public_der: bytes, digest: bytes, signature: bytes) -> No
 def verify_ed25519(public: bytes, message: bytes, signature: bytes) -> None:
     """Check a 64-byte signature with a 32-byte public key; raises as ``verify_p256``."""
     try:
-        key = ed25519.Ed25519PublicKey.from_public_bytes(public)
-    except ValueError as cause:
-        raise MalformedError(f"expected an Ed25519 key of 32 bytes, got {len(public)}", code="public-key") from cause
-    try:
-        key.verify(signature, message)
+        _ed25519(public).verify(signature, message)
     except InvalidSignature as cause:
         raise VerificationError("the Ed25519 signature does not hold", code="signature") from cause
+
+
+def _ed25519(public: bytes) -> ed25519.Ed25519PublicKey:
+    try:
+        return ed25519.Ed25519PublicKey.from_public_bytes(public)
+    except ValueError as cause:
+        raise MalformedError(f"expected an Ed25519 key of 32 bytes, got {len(public)}", code="public-key") from cause
 
 
 def verify_mldsa44(public: bytes, message: bytes, signature: bytes) -> None:
@@ -251,7 +265,7 @@ def _load_certificate(der: bytes) -> x509.Certificate:
         raise MalformedError(f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes", code="certificate")
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError as cause:
+    except _UNREADABLE as cause:
         raise MalformedError("expected an X.509 certificate in DER", code="certificate") from cause
 
 
@@ -266,7 +280,7 @@ def read_certificate(der: bytes) -> Certified:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         uris = names.get_values_for_type(x509.UniformResourceIdentifier)
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    except (ValueError, UnsupportedAlgorithm, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except _UNREADABLE as cause:
         raise MalformedError("expected a certificate that names its instance", code="certificate") from cause
     if not isinstance(public, ec.EllipticCurvePublicKey):
         raise MalformedError("expected a certificate of a P-256 key", code="certificate")
@@ -307,7 +321,7 @@ def _certified(der: bytes, roots: tuple[bytes, ...]) -> tuple[Certified, datetim
         leaf_constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints).value
         leaf_usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value
         validity = (root.not_valid_before_utc, root.not_valid_after_utc)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension) as cause:
+    except _UNREADABLE as cause:
         raise VerificationError("expected constraints and key usage in both", code="certificate") from cause
     if not (constraints.ca and root_usage.key_cert_sign):  # 2
         raise VerificationError("expected a root that may certify keys", code="certificate")
@@ -320,10 +334,22 @@ def _issuer(leaf: x509.Certificate, roots: tuple[x509.Certificate, ...]) -> x509
     for root in roots:
         try:
             leaf.verify_directly_issued_by(root)
-        except (ValueError, TypeError, InvalidSignature):
+        except (*_UNREADABLE, TypeError, InvalidSignature):
             continue
         return root
     raise VerificationError("expected a certificate signed by a trusted root", code="certificate")
+
+
+def validity(der: bytes) -> tuple[datetime, datetime]:
+    """From when to when a certificate is valid (UTC), unverified; raises ``MalformedError``."""
+    found = _load_certificate(der)
+    return found.not_valid_before_utc, found.not_valid_after_utc
+
+
+def common_name(der: bytes) -> str:
+    """Common name of a certificate's subject, unverified; "" if it has none. Raises ``MalformedError``."""
+    found = _load_certificate(der).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return str(found[0].value) if found else ""
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -341,7 +367,7 @@ def certificate_der(pem: bytes) -> bytes:
         raise MalformedError(f"expected a certificate of at most {MAX_CERTIFICATE_BYTES} bytes", code="certificate")
     try:
         found = x509.load_pem_x509_certificates(pem)
-    except ValueError as cause:
+    except _UNREADABLE as cause:
         raise MalformedError("expected a certificate in PEM", code="certificate") from cause
     if len(found) != 1:
         raise MalformedError(f"expected one certificate in the PEM text, got {len(found)}", code="certificate")
@@ -351,6 +377,16 @@ def certificate_der(pem: bytes) -> bytes:
 def public_pem(public_der: bytes) -> bytes:
     """PEM form of a P-256 public key, as ``openssl pkeyutl`` wants it."""
     return _p256(public_der).public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def ed25519_der(public: bytes) -> bytes:
+    """SPKI of a 32-byte Ed25519 public key; raises ``MalformedError``."""
+    return _ed25519(public).public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def ed25519_pem(public: bytes) -> bytes:
+    """PEM form of a 32-byte Ed25519 public key; raises ``MalformedError``."""
+    return _ed25519(public).public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | mldsa.MLDSA44PrivateKey) -> bytes:

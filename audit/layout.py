@@ -1,11 +1,11 @@
 """Names of files in a data directory and in an evidence bundle, and the readers of those that hold keys or lists.
 
-Pure. Both layouts share ``keys/`` and ``log/``; a bundle adds ``MANIFEST.sha256``, ``records/``, ``proofs/``. A path that is
+Pure. Both layouts share ``keys/`` and ``log/``; a bundle adds what ``audit.bundle`` lists. A path that is
 not relative, or that climbs, is refused before anything is read.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from audit import canonical, checkpoint, keys
@@ -17,6 +17,7 @@ from audit.vocabulary import RecordKind, Sha256Hex
 
 ROOT_CERTIFICATE = "root.pem"
 LOG_VKEY = "log.vkey"
+LOG_PUBLIC = "log.pub.pem"
 CERTIFICATES = "instances/"
 
 KEYS = "keys/"
@@ -24,10 +25,20 @@ LOG = "log/"
 POLICIES = "policies/"
 RECORDS = "records/"
 PROOFS = "proofs/"
+OPENINGS = "openings/"
+DISCLOSURES = "disclosures/"
 TRACES = "traces/"
 MANIFEST = "MANIFEST.sha256"
 RECORD_INDEX = "records/index.txt"
 README = "README.txt"
+CONTENTS = "bundle.txt"
+LOG_CHECKPOINT = "log/checkpoint"
+PREVIOUS = "previous/checkpoint"
+SIGSTORE = "sigstore/"
+TRUSTED_ROOT = "sigstore/trusted_root.json"
+TRACE_FILE = "traces/otlp.jsonl"
+REPORT_JSON = "report.json"
+REPORT_PAGE = "report.html"
 
 MAX_VKEYS_BYTES = 1 << 20
 """A file of verifier keys: several hundred with ML-DSA-44, which take 1.8 kB each."""
@@ -37,6 +48,33 @@ _CERTIFICATE = re.compile(r"instances/([0-9a-f]{64})\.pem", re.ASCII)
 _SAFE_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", re.ASCII)
 _MANIFEST_LINE = re.compile(r"([0-9a-f]{64})  (.{1,400})")
 _INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1,128}) (records/[A-Za-z0-9._-]{1,200})")
+
+
+_BUNDLED = re.compile(
+    r"keys/(?:root\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
+    r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
+    r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt",
+    re.ASCII,
+)
+_BUNDLED_BY_NAME = frozenset(
+    {
+        MANIFEST,
+        README,
+        CONTENTS,
+        RECORD_INDEX,
+        LOG_CHECKPOINT,
+        PREVIOUS,
+        TRUSTED_ROOT,
+        TRACE_FILE,
+        REPORT_JSON,
+        REPORT_PAGE,
+    }
+)
+
+
+def is_bundled(path: str) -> bool:
+    """Whether a file of that path belongs in a bundle whichever records it is of."""
+    return path in _BUNDLED_BY_NAME or _BUNDLED.fullmatch(path) is not None
 
 
 def safe_path(path: str) -> str:
@@ -121,6 +159,45 @@ def certificates_of(folder: Files) -> Mapping[str, bytes]:
     return found
 
 
+# --- what a bundle says of itself ---------------------------------------------------------------------------------------
+
+_CONTENTS = re.compile(
+    r"apostille-bundle/1\nmade (\d{4}-\d\d-\d\d \d\d:\d\d UTC)\nderivation ([0-9.]{1,20})\n"
+    r"(?:requests|entries (0|[1-9][0-9]{0,18}) (0|[1-9][0-9]{0,18}))\n",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a bundle says it holds. ``entries``: the part of the log of which every record is here; None: of chosen requests.
+
+    ``derivation``: version of what traces and report were derived by. ``made``: when, for people.
+    """
+
+    made: str
+    derivation: str
+    entries: range | None
+
+
+def format_contents(contents: Contents) -> bytes:
+    """The file ``bundle.txt``."""
+    entries = contents.entries
+    held = "requests" if entries is None else f"entries {entries.start} {entries.stop}"
+    return f"apostille-bundle/1\nmade {contents.made}\nderivation {contents.derivation}\n{held}\n".encode()
+
+
+def parse_contents(content: bytes) -> Contents:
+    """What ``bundle.txt`` says; raises ``MalformedError``. It is a claim: what it leaves out is said, not hidden."""
+    found = _CONTENTS.fullmatch(content[:400].decode("ascii", "replace"))
+    if found is None or len(content) > 400:
+        raise MalformedError(
+            "expected `apostille-bundle/1`, `made`, `derivation`, `entries` or `requests`", code="contents"
+        )
+    made, derivation, first, end = found.groups()
+    return Contents(made=made, derivation=derivation, entries=None if first is None else range(int(first), int(end)))
+
+
 # --- lists of a bundle ------------------------------------------------------------------------------------------------
 
 
@@ -178,6 +255,27 @@ def _lines(content: bytes) -> list[str]:
     if text and not text.endswith("\n"):
         raise MalformedError("expected a text that ends its last line", code="list")
     return text.split("\n")[:-1]
+
+
+def record_path(request_id: str, kind: RecordKind, index: int, taken: Container[str] = ()) -> str:
+    """Path of a record; with its index where that name is taken (several key events, say, may share an id)."""
+    path = f"{RECORDS}{request_id}.{kind.value}.dsse.json"
+    return path if path not in taken else f"{RECORDS}{request_id}.{index}.{kind.value}.dsse.json"
+
+
+def proof_path(index: int) -> str:
+    """Path of an entry's inclusion proof."""
+    return f"{PROOFS}{index}.tlog-proof"
+
+
+def consistency_path(old: int, new: int) -> str:
+    """Path of the proof that a tree extends an earlier one."""
+    return f"{PROOFS}consistency-{old}-{new}.txt"
+
+
+def sigstore_path(index: int) -> str:
+    """Path of the Sigstore bundle of the record with that entry."""
+    return f"{SIGSTORE}{index}.sigstore.json"
 
 
 def policy_path(text: bytes) -> str:

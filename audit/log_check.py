@@ -6,7 +6,7 @@ for their result, and a number for each epoch.
 
 from collections.abc import Callable, Mapping
 
-from audit import checkpoint, entry, examine, keys, merkle, statement
+from audit import checkpoint, entry, examine, keys, members, merkle, statement
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
@@ -14,6 +14,7 @@ from audit.examine import Admission, Sequences, SignedRecord, Trust
 from audit.files import Files, Read
 from audit.obligations import (
     ADMITTED,
+    ANCHORS,
     CERTIFICATE,
     CHECKPOINT,
     ENTRIES,
@@ -28,12 +29,15 @@ from audit.obligations import (
     Report,
     Sheet,
 )
+from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
 
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
+
+_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED)
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -45,20 +49,23 @@ def verify_log(
     *,
     certificates: Mapping[str, bytes],
     records: Records | None = None,
+    held: range | None = None,
     earlier: bytes | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
-    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``.
+    ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
+    entry is outside ``held`` (None: of all entries).
     """
     sheet = Sheet("log", OF_A_LOG)
     tree = signed_tree(log, trust, sheet)
     if tree is None:
         return sheet.report()
-    _check_extends(log, tree, earlier, trust, sheet)
-    walk = _Walk(trust, certificates, records, sheet)
+    check_extends(log, tree, earlier, trust, sheet)
+    roots = _Roots(tree.origin, TileReader(log.read, tree.size))
+    walk = _Walk(trust, certificates, records, sheet, range(tree.size) if held is None else held, roots)
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -109,7 +116,7 @@ def check_root(again: Recomputation, tree: Checkpoint, sheet: Sheet) -> None:
     sheet.ok(TILES)
 
 
-def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
+def check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: Trust, sheet: Sheet) -> None:
     """Obligation ``extends``: this log signed the earlier checkpoint, and the tree of now begins with its tree."""
     if earlier is None:
         sheet.not_checked(EXTENDS, "no earlier checkpoint was given")
@@ -124,15 +131,53 @@ def _check_extends(log: Files, tree: Checkpoint, earlier: bytes | None, trust: T
         merkle.verify_consistency(before.size, tree.size, before.root, tree.root, proof)
 
 
+class _Roots:
+    """Roots that a log had at earlier sizes, of which records in order quote each several times in a row."""
+
+    def __init__(self, origin: str, reader: TileReader) -> None:
+        self._origin = origin
+        self._reader = reader
+        self._last = (0, merkle.EMPTY_ROOT)
+
+    def check(self, record: SignedRecord, index: int) -> None:
+        """Check that the tree which a record quotes is this log's, and older than the record.
+
+        The writer quotes the newest checkpoint that it has seen, so an entry that is changed contradicts every record after
+        that. Raises ``VerificationError``.
+        """
+        quoted = members.optional(record.statement.predicate, "anchor", anchor_from)
+        if quoted is None:
+            return
+        if quoted.origin != self._origin or not 0 <= quoted.size <= index:
+            raise VerificationError(
+                f"expected a tree of `{self._origin}` before entry {index}, got one of {quoted.size} entries",
+                code="anchor",
+            )
+        if quoted.size != self._last[0]:
+            self._last = (quoted.size, self._reader.root_at(quoted.size))
+        if quoted.root != self._last[1].hex():
+            raise VerificationError(f"quotes another tree of {quoted.size} entries than this log had", code="anchor")
+
+
 class _Walk:
     """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
 
-    def __init__(self, trust: Trust, certificates: Mapping[str, bytes], records: Records | None, sheet: Sheet) -> None:
+    def __init__(
+        self,
+        trust: Trust,
+        certificates: Mapping[str, bytes],
+        records: Records | None,
+        sheet: Sheet,
+        held: range,
+        roots: _Roots,
+    ) -> None:
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
-        self._sequences = Sequences()
+        self._held = held
+        self._roots = roots
+        self._sequences = Sequences(from_start=held.start == 0)
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
 
@@ -148,22 +193,33 @@ class _Walk:
         try:
             found = entry.parse(content)
             entry.verify(found)
-            self._check_key(found)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(ENTRIES, f"{where}: {error}")
+            self._unread(where)
             return
+        with self._sheet.checking(ENTRIES, where):
+            self._check_key(found)
         if self._records is None:
             return
         try:
             envelope = self._records(index)
+            if envelope is None and index not in self._held:
+                return
             if envelope is None:
                 raise VerificationError("expected its record, got none", code="record-missing")
             record = examine.take_apart(envelope)
             examine.check_entry(content, record, found.public_der)
         except (MalformedError, VerificationError) as error:
             self._sheet.fail(RECORDS, f"{where}: {error}")
+            self._unread(where)
             return
         self._record(index, where, record)
+
+    def _unread(self, where: str) -> None:
+        """What a record that could not be read would have shown is not decided by the others."""
+        if self._records is not None:
+            for obligation in (*_OF_RECORDS, SEQUENCE):
+                self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
 
     def _check_key(self, found: Entry) -> None:
         """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
@@ -176,8 +232,11 @@ class _Walk:
     def _record(self, index: int, where: str, record: SignedRecord) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
-        with self._sheet.checking(SEQUENCE, where):
-            self._sequences.add(record.position)
+        if index in self._held:
+            with self._sheet.checking(SEQUENCE, where):
+                self._sequences.add(record.position)
+        with self._sheet.checking(ANCHORS, where):
+            self._roots.check(record, index)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
         with self._sheet.checking(RECORDS, where):
@@ -199,9 +258,8 @@ class _Walk:
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
-        of_records = (RECORDS, CERTIFICATE, PAIRS, ADMITTED, EXCLUDED)
         if self._records is None:
-            for obligation in (*of_records, SEQUENCE):
+            for obligation in (*_OF_RECORDS, SEQUENCE):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         if not complete:
             return
@@ -210,5 +268,5 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
-        for obligation in of_records:
+        for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)

@@ -45,11 +45,21 @@ EXTENDS = Obligation(id="extends", name="the log extends the checkpoint that was
 ENTRIES = Obligation(id="entries", name="every entry is a signature that holds, by a certified key")
 RECORDS = Obligation(id="records", name="every entry has its record, a signed statement")
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
+ANCHORS = Obligation(id="anchors", name="every tree that a record quotes is one that this log had before that record")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
-KEYS = Obligation(id="keys", name="the trusted keys can be read")
+KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
-POLICIES = Obligation(id="policies", name="every policy text has the digest that names it")
+POLICIES = Obligation(id="policies", name="every policy set that a decision names is here, each text under its digest")
+LISTED = Obligation(id="listed", name="every record here is listed as what it is, and there is no other file")
+CONSISTENCY = Obligation(id="consistency", name="the log extends the earlier checkpoint that came with it")
+SIGSTORE = Obligation(
+    id="sigstore", name="every Sigstore bundle is the one of its record, and the trusted root of these keys"
+)
+DERIVED = Obligation(id="derived", name="traces and figures are what the records give")
+PAGE = Obligation(id="page", name="the page of the report is what its figures give")
+OPENINGS = Obligation(id="openings", name="every opening is what a record committed to")
+DISCLOSURES = Obligation(id="disclosures", name="every disclosed member is one whose digest is in its record")
 
 OF_A_REQUEST = (
     ENVELOPE,
@@ -72,11 +82,24 @@ OF_A_LOG = (
     RECORDS,
     CERTIFICATE,
     SEQUENCE,
+    ANCHORS,
     PAIRS,
     ADMITTED,
     EXCLUDED,
 )
-OF_A_BUNDLE = (MANIFEST, KEYS, POLICIES, PROOFS)
+OF_A_BUNDLE = (
+    MANIFEST,
+    LISTED,
+    KEYS,
+    POLICIES,
+    PROOFS,
+    CONSISTENCY,
+    SIGSTORE,
+    DERIVED,
+    PAGE,
+    OPENINGS,
+    DISCLOSURES,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,10 @@ One line is one ``TracesData`` with the spans of one request. As the specificati
 64-bit integers as strings, enumerations as numbers, member names in lowerCamelCase.
 """
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
-
-import orjson
 
 from audit import semconv
 from audit.semconv import Attributes, Place, Value
@@ -26,7 +25,7 @@ def line(spans: tuple[Span, ...]) -> bytes:
     scope = {"name": SCOPE_NAME, "version": SCOPE_VERSION}
     scope_spans = [{"scope": scope, "spans": [_span(each) for each in spans]}]
     whole = {"resourceSpans": [{"resource": resource, "scopeSpans": scope_spans}]}
-    return orjson.dumps(whole, option=orjson.OPT_APPEND_NEWLINE)
+    return json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
 def _span(span: Span) -> dict[str, Any]:

@@ -7,11 +7,10 @@ PAE digest it carries (``docs/spec/predicates.md``), never merely to one with th
 
 import base64
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
-
-import orjson
 
 from audit import administration, dsse, statement
 from audit.administration import Activated
@@ -51,15 +50,15 @@ def read(index: int, content: bytes) -> Read | None:
     if len(content) > dsse.MAX_ENVELOPE_BYTES:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
     try:
-        outer = orjson.loads(content)
+        outer = json.loads(content.decode())
         payload = base64.b64decode(outer["payload"], validate=True)
         payload_type, keyid = str(outer["payloadType"]), str(outer["signatures"][0]["keyid"])
-        inner = orjson.loads(payload)
+        inner = json.loads(payload.decode())
         kind = _KINDS.get(inner["predicateType"])
         if kind is None:
             return None
         found = _statement(kind, inner)
-    except (ValueError, TypeError, KeyError, IndexError) as cause:
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
         raise MalformedError("expected a signed statement", code="envelope") from cause
     digest = Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest())
     if kind is RecordKind.DECISION:

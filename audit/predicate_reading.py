@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from audit import disclosures
 from audit.errors import MalformedError
 from audit.members import (
     digest,
@@ -33,6 +34,7 @@ from audit.records import (
     Exclusion,
     Inputs,
     Part,
+    PassedOver,
     Position,
     Preference,
     Refusal,
@@ -81,6 +83,8 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         refusal=optional(value, "refusal", _refusal_from),
         inputs=optional(value, "inputs", inputs_from),
         shadow=optional(value, "shadow", _shadow_from),
+        passed_over=_passed_over(value),
+        sd=_sd_from(value),
     )
 
 
@@ -98,7 +102,19 @@ def result_from(value: Mapping[str, Any], answer_commitment: Sha256Hex) -> Resul
         answer_commitment=answer_commitment,
         answer_bytes=integer(value, "answerBytes"),
         error=text(value, "error"),
+        passed_over=_passed_over(value),
+        kept=texts(value, "kept") if "kept" in value else (),
     )
+
+
+def _sd_from(value: Mapping[str, Any]) -> tuple[str, ...]:
+    """Members ``_sd`` and ``_sd_alg``; neither is in older records."""
+    if "_sd" not in value:
+        return ()
+    found = texts(value, "_sd")
+    if text(value, "_sd_alg") != disclosures.ALGORITHM or not all(map(disclosures.is_digest, found)):
+        raise MalformedError("expected SHA-256 digests in base64url in `_sd`", code="predicate")
+    return found
 
 
 def request_id(value: Mapping[str, Any]) -> RequestId:
@@ -137,6 +153,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
         prompt_tokens=integer(value, "promptTokens"),
         max_output_tokens=integer_or_none(value, "maxOutputTokens"),
         comparable=flag(value, "comparable"),
+        examples="examples" in value and flag(value, "examples"),
         suspended=texts(value, "suspended"),
         bounds=Bounds(
             min_quality=integer_or_none(bounds, "minQuality"),
@@ -150,6 +167,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             min_panel=integer_or_none(chosen, "minPanel"),
             threshold=integer_or_none(chosen, "threshold"),
         ),
+        circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
         preference=optional(value, "preference", _preference_from) or Preference(),
         parts=() if value.get("parts") is None else every(value, "parts", _part_from),
     )
@@ -167,6 +185,15 @@ def _preference_from(value: Mapping[str, Any]) -> Preference:
         ease=integer_or_none(value, "ease"),
         usual_ease=integer_or_none(value, "usualEase"),
     )
+
+
+def _passed_over(value: Mapping[str, Any]) -> tuple[PassedOver, ...]:
+    """Member ``passedOver``; older records have none."""
+    return every(value, "passedOver", _passed_over_from) if "passedOver" in value else ()
+
+
+def _passed_over_from(value: Mapping[str, Any]) -> PassedOver:
+    return PassedOver(leg=text(value, "leg"), deployment=text(value, "deployment"), reason=text(value, "reason"))
 
 
 def _signal_from(value: Mapping[str, Any]) -> SignalRecord:
@@ -240,6 +267,7 @@ def _contribution_from(value: Mapping[str, Any]) -> Contribution:
         residency=text_or_none(value, "residency") or "",
         model_observed=text(value, "modelObserved"),
         upstream_id=text(value, "upstreamId"),
+        trigger=text_or_none(value, "trigger") or "",
     )
 
 

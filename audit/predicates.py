@@ -6,6 +6,7 @@ runs twice in every request, and a stranger can compare it with the specificatio
 
 from typing import Any
 
+from audit import disclosures
 from audit.records import (
     Aggregation,
     Anchor,
@@ -13,6 +14,7 @@ from audit.records import (
     DecisionRecord,
     Exclusion,
     Inputs,
+    PassedOver,
     Position,
     Refusal,
     ResultRecord,
@@ -54,6 +56,9 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "refusal": None if record.refusal is None else _refusal_object(record.refusal),
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
+        "passedOver": [_passed_over_object(each) for each in record.passed_over],
+        "_sd": record.sd,
+        "_sd_alg": disclosures.ALGORITHM,
     }
 
 
@@ -70,6 +75,8 @@ def result_object(record: ResultRecord) -> dict[str, Any]:
         "aggregation": None if record.aggregation is None else _aggregation_object(record.aggregation),
         "answerBytes": record.answer_bytes,
         "error": record.error,
+        "passedOver": [_passed_over_object(each) for each in record.passed_over],
+        "kept": record.kept,
     }
 
 
@@ -123,6 +130,7 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
         "promptTokens": inputs.prompt_tokens,
         "maxOutputTokens": inputs.max_output_tokens,
         "comparable": inputs.comparable,
+        "examples": inputs.examples,
         "suspended": inputs.suspended,
         "bounds": {
             "minQuality": bounds.min_quality,
@@ -144,7 +152,12 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "usualEase": preference.usual_ease,
         },
         "parts": [{"task": part.task, "comparable": part.comparable} for part in inputs.parts],
+        "circuitsOpen": inputs.circuits_open,
     }
+
+
+def _passed_over_object(each: PassedOver) -> dict[str, Any]:
+    return {"leg": each.leg, "deployment": each.deployment, "reason": each.reason}
 
 
 def _shadow_object(each: Shadow) -> dict[str, Any]:
@@ -186,6 +199,7 @@ def _contribution_object(each: Contribution) -> dict[str, Any]:
         "residency": each.residency,
         "modelObserved": each.model_observed,
         "upstreamId": each.upstream_id,
+        "trigger": each.trigger,
     }
 
 

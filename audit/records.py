@@ -65,6 +65,16 @@ class AdmittedLeg:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """A permitted deployment that a leg did not call in its turn. ``reason``: ``circuit-open``, ``no-capacity``,
+    ``budget-exceeded``. In a decision: others of the leg stand before it. In a result: that is how it was at the time."""
+
+    leg: str
+    deployment: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignalRecord:
     """A statement about where a request belongs, and whether it counted. ``used`` False: ignored, with ``why``."""
 
@@ -136,7 +146,8 @@ class Inputs:
 
     ``packs`` in force for the tenant. ``needs``: capabilities asked for, sorted. Sizes in tokens, estimated from the prompt.
     ``suspended``: rules that a break-glass act had switched off. ``user_us_person``: an attestation, None unknown.
-    ``comparable``: the answers of several models can be compared.
+    ``comparable``: the answers of several models can be compared. ``examples``: a program is asked for with examples that can be run.
+    ``circuits_open``: deployments that no call went through to.
     """
 
     packs: tuple[str, ...]
@@ -151,11 +162,13 @@ class Inputs:
     prompt_tokens: int
     max_output_tokens: int | None
     comparable: bool
+    examples: bool = False
     suspended: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
     composition: Composition = Composition()
     preference: Preference = Preference()
     parts: tuple[Part, ...] = ()
+    circuits_open: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +222,9 @@ class DecisionRecord:
     inputs: Inputs | None = None
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
+    passed_over: tuple[PassedOver, ...] = ()
+    sd: tuple[str, ...] = ()
+    """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +233,7 @@ class Contribution:
 
     ``used``: its text is in the answer, or its vote counted for it. ``weight``: millionths. Commitments are salted;
     empty where nothing was sent or received. ``region_observed``: what the provider reported, or "" (not evidenced);
+    ``trigger``: why it was made: ``asked``, ``fallback``, ``retry``, ``hedge``, ``speculation``, "" in older records.
     ``residency``: what that says about ``regions``: ``as-declared``, ``violated``, ``not-evidenced``, "" where nothing came back.
     """
 
@@ -243,6 +260,7 @@ class Contribution:
     residency: str = ""
     model_observed: str = ""
     upstream_id: str = ""
+    trigger: str = ""
 
     @property
     def in_declared_region(self) -> bool | None:
@@ -288,3 +306,6 @@ class ResultRecord:
     answer_commitment: Sha256Hex
     answer_bytes: int
     error: str = ""
+    passed_over: tuple[PassedOver, ...] = ()
+    kept: tuple[str, ...] = ()
+    """Labels of the commitments whose content the operator's store holds, encrypted, when this is written."""

@@ -12,13 +12,14 @@ from audit.checkpoint import Checkpoint, SignedNote
 from audit.errors import MalformedError, VerificationError
 from audit.examine import SignedRecord, Trust
 from audit.files import Files
-from audit.log_check import check_note, check_root, signed_tree
+from audit.log_check import check_extends, check_note, check_root, signed_tree
 from audit.obligations import (
     ADMITTED,
     CERTIFICATE,
     CHECKPOINT,
     ENVELOPE,
     EXCLUDED,
+    EXTENDS,
     INCLUSION,
     LINK,
     OF_A_REQUEST,
@@ -71,13 +72,15 @@ def verify_record(
     *,
     certificates: Mapping[str, bytes],
     log: Files | None = None,
+    earlier: bytes | None = None,
 ) -> Report:
     """Verify the records of one request.
 
-    ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records; without it ``tiles`` is not
-    checked. While there is no result, ``link`` and what follows from it are undecided.
+    ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records and to compare with ``earlier``, a
+    checkpoint that the verifier kept from before (a note); without them ``tiles`` is not checked. While there is no result,
+    ``link`` and what follows from it are undecided.
     """
-    sheet = Sheet(request_id, OF_A_REQUEST)
+    sheet = Sheet(request_id, OF_A_REQUEST if log is None else (*OF_A_REQUEST, EXTENDS))
     tree = None if log is None else signed_tree(log, trust, sheet)
     opened = []
     for exhibit in exhibits:
@@ -93,6 +96,7 @@ def verify_record(
         sheet.not_checked(TILES, "the log's files are not part of this evidence; the proofs stand on their own")
     elif tree is not None:
         _check_tiles(log, tree, opened, sheet)
+        check_extends(log, tree, earlier, trust, sheet)
     _check_together(opened, sheet)
     return sheet.report({"records": len(exhibits)})
 
@@ -166,9 +170,14 @@ def _check_tiles(log: Files, tree: Checkpoint, opened: Sequence[_Opened], sheet:
 
 
 def _check_together(opened: Sequence[_Opened], sheet: Sheet) -> None:
-    """Obligations of the records together: one decision and one result, linked, and enforcement as decided."""
+    """Obligations of the records together: one decision and one result, linked, and enforcement as decided; or neither."""
     decisions = [each for each in opened if each.record.statement.kind is RecordKind.DECISION]
     results = [each for each in opened if each.record.statement.kind is RecordKind.RESULT]
+    if opened and not decisions and not results:  # an erasure, say: a record by itself
+        sheet.ok(ENVELOPE)
+        for obligation in (LINK, ADMITTED, EXCLUDED):
+            sheet.not_checked(obligation, "these records are not of a request")
+        return
     if len(decisions) != 1 or len(results) > 1:
         sheet.fail(ENVELOPE, f"expected one decision and one result, got {len(decisions)} and {len(results)}")
         return

@@ -197,12 +197,18 @@ class TileReader:
         return entries
 
     def entry(self, index: int) -> bytes:
-        """One entry of the log."""
+        """One entry of the log; raises ``VerificationError`` for an index that it does not have."""
+        if not 0 <= index < self._size:
+            raise VerificationError(f"expected an entry of a log of {self._size}, got index {index}", code="tile-short")
         return self.entries(index // WIDTH)[index % WIDTH]
 
     def root(self) -> bytes:
         """Root that the tiles lead to."""
-        return merkle.fold([self.hash(level, index) for level, index in merkle.subtrees(0, self._size)])
+        return self.root_at(self._size)
+
+    def root_at(self, size: int) -> bytes:
+        """Root that the log had when it was no larger than now; raises ``VerificationError`` for a larger one."""
+        return merkle.fold([self.hash(level, index) for level, index in merkle.subtrees(0, size)])
 
     def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
         """Proof for one entry; see ``merkle.inclusion_proof``."""

@@ -6,20 +6,32 @@ What cannot be decided is said, never skipped.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 
-from audit import layout, proofs
+from audit import bundle_check, checkpoint, layout, openings
+from audit.bundle_check import Opened
+from audit.checkpoint import Checkpoint
+from audit.derived import VERSION
 from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
 from audit.layout import IndexedRecord
 from audit.log_check import Progress, verify_log
 from audit.obligations import (
+    CONSISTENCY,
+    DERIVED,
+    DISCLOSURES,
+    EXTENDS,
     KEYS,
+    LISTED,
     MANIFEST,
     OF_A_BUNDLE,
+    OPENINGS,
+    PAGE,
     POLICIES,
     PROOFS,
+    SIGSTORE,
     Finding,
     Obligation,
     Outcome,
@@ -27,8 +39,10 @@ from audit.obligations import (
     Sheet,
     merge,
 )
+from audit.report.cover import Cover
 from audit.request_check import Indexed, Proven, verify_record
-from audit.tiles import TileReader
+from audit.statement import Statement
+from audit.tables import Tables
 
 __all__ = [
     "Files",
@@ -47,55 +61,63 @@ __all__ = [
     "verify_record",
 ]
 
+Page = Callable[[Cover, Tables], bytes]
+"""Renders a report as HTML."""
+
 
 def verify_bundle(
-    bundle: Files,
+    files: Files,
     trust: Trust | None = None,
     *,
     asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
     progress: Progress | None = None,
+    page: Page | None = None,
 ) -> Report:
     """Verify an evidence bundle.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
-    are ``asked`` for. A bundle with ``log/`` is verified as a log with all its records; one without, request by request
-    with the proofs in it.
+    are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
+    with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
+    page is not checked.
     """
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
-        _check_manifest(bundle)
-    with sheet.checking(POLICIES):
-        _check_policies(bundle)
-    known = trust or _own_trust(bundle, asked, sheet)
+        bundle_check.manifest(files)
+    known = trust or _own_trust(files, asked, sheet)
     try:
-        index = layout.parse_index(_read(bundle, layout.RECORD_INDEX))
+        bundle = bundle_check.opened(files)
     except AuditError as error:
-        sheet.fail(MANIFEST, str(error))
+        sheet.fail(LISTED, str(error))
         return sheet.report()
+    _check_lists(bundle, sheet)
+    _check_derived(bundle, sheet, page)
     if known is None:
         return sheet.report()
-    sheet.ok(KEYS)
-    whole = any(path == "log/checkpoint" for path in bundle.listing())
-    check = _check_whole if whole else _check_requests
-    found = check(bundle, known, index, sheet, earlier, progress)
-    return _concatenated(sheet.report(), found)
+    _check_opened(bundle, sheet)
+    before = _check_earlier(bundle, known, sheet)
+    if bundle.contents.entries is None:
+        found = _check_requests(bundle, known, sheet, earlier, before, progress)
+    else:
+        found = _check_entries(bundle, known, sheet, earlier, progress)
+    return Report(subject=_subject(bundle), findings=sheet.report().findings + found.findings, counts=found.counts)
 
 
-def _concatenated(first: Report, second: Report) -> Report:
-    return Report(subject=first.subject, findings=first.findings + second.findings, counts=second.counts)
+def _subject(bundle: Opened) -> str:
+    """What the bundle is of, by its own account, so that a narrower one than was asked for is seen."""
+    entries = bundle.contents.entries
+    if entries is None:
+        return "bundle of chosen requests"
+    whole = entries == range(bundle.tree.size)
+    size = bundle.tree.size
+    return (
+        "bundle of the whole log" if whole else f"bundle of the entries {entries.start} to {entries.stop - 1} of {size}"
+    )
 
 
-def _read(bundle: Files, path: str) -> bytes:
+def _own_trust(files: Files, asked: Witnessing, sheet: Sheet) -> Trust | None:
     try:
-        return bundle.read(path)
-    except FileNotFoundError as cause:
-        raise VerificationError(f"expected the file `{path}`, got none", code="file-missing") from cause
-
-
-def _own_trust(bundle: Files, asked: Witnessing, sheet: Sheet) -> Trust | None:
-    try:
-        return layout.trust_of(bundle.below(layout.KEYS), asked)
+        return layout.trust_of(files.below(layout.KEYS), asked)
     except FileNotFoundError as error:
         sheet.fail(KEYS, f"expected the file `{error.args[0]}`, got none")
     except MalformedError as error:
@@ -103,104 +125,141 @@ def _own_trust(bundle: Files, asked: Witnessing, sheet: Sheet) -> Trust | None:
     return None
 
 
-def _check_manifest(bundle: Files) -> None:
-    """Every listed file is there with its digest, and no other file is. Transport integrity: it is not evidence."""
-    stated = layout.parse_manifest(_read(bundle, layout.MANIFEST))
-    for path in bundle.listing():
-        if path != layout.MANIFEST and path not in stated:
-            raise VerificationError(f"`{layout.safe_path(path)}` is not in the manifest", code="manifest")
-    for path, digest in stated.items():
-        try:
-            found = bundle.digest(path)
-        except FileNotFoundError as cause:
-            raise VerificationError(f"expected the file `{path}`, got none", code="manifest") from cause
-        if found != digest:
-            raise VerificationError(f"`{path}` has digest {found}, the manifest says {digest}", code="manifest")
+def _check_lists(bundle: Opened, sheet: Sheet) -> None:
+    with sheet.checking(LISTED):
+        bundle_check.listed(bundle)
+    with sheet.checking(KEYS):
+        bundle_check.public_keys(bundle)
+    with sheet.checking(POLICIES):
+        bundle_check.policies(bundle)
+    with sheet.checking(SIGSTORE):
+        bundle_check.sigstore_bundles(bundle)
 
 
-def _check_policies(bundle: Files) -> None:
-    for path in bundle.listing():
-        if path.startswith(layout.POLICIES) and f"{layout.POLICIES}{bundle.digest(path)}.cedar" != path:
-            raise VerificationError(f"`{path}` is not named after its digest", code="policy-digest")
+def _check_derived(bundle: Opened, sheet: Sheet, page: Page | None) -> None:
+    """Obligations ``derived`` and ``page``. Both are of one version of the derivation, and another cannot compare."""
+    if bundle.contents.derivation != VERSION:
+        for obligation in (DERIVED, PAGE):
+            sheet.undecided(obligation, f"derived by version {bundle.contents.derivation}, this is version {VERSION}")
+        return
+    with sheet.checking(DERIVED):
+        cover, tables = bundle_check.derived(bundle)
+        if layout.REPORT_PAGE not in bundle.files.listing():
+            sheet.not_checked(PAGE, "there is none")
+        elif page is None:
+            sheet.not_checked(
+                PAGE, f"`{layout.REPORT_PAGE}` needs the extra `server`; the figures are in `{layout.REPORT_JSON}`"
+            )
+        elif bundle.files.read(layout.REPORT_PAGE) != page(cover, tables):
+            sheet.fail(PAGE, f"`{layout.REPORT_PAGE}` is not what the figures give")
+        else:
+            sheet.ok(PAGE)
 
 
-def _check_whole(
-    bundle: Files,
-    trust: Trust,
-    index: tuple[IndexedRecord, ...],
-    sheet: Sheet,
-    earlier: bytes | None,
-    progress: Progress | None,
+def _check_opened(bundle: Opened, sheet: Sheet) -> None:
+    """Obligations ``openings`` and ``disclosures``, against the listed records, which the rest of the verification looks at."""
+
+    def statements(request_id: str) -> tuple[Statement, ...]:
+        return bundle_check.statements(bundle, request_id)
+
+    for obligation, check in ((OPENINGS, openings.check_openings), (DISCLOSURES, openings.check_disclosures)):
+        with sheet.checking(obligation):
+            if check(bundle.files, statements) == 0:
+                sheet.not_checked(obligation, "there is none in this bundle")
+
+
+def _check_earlier(bundle: Opened, trust: Trust, sheet: Sheet) -> Checkpoint | None:
+    with sheet.checking(CONSISTENCY):
+        before = bundle_check.earlier_of(bundle, trust)
+        if before is None:
+            sheet.not_checked(CONSISTENCY, "no earlier checkpoint came with it")
+        return before
+    return None
+
+
+# --- a part of the log, or all of it --------------------------------------------------------------------------------------
+
+
+def _check_entries(
+    bundle: Opened, trust: Trust, sheet: Sheet, earlier: bytes | None, progress: Progress | None
 ) -> Report:
-    log = bundle.below(layout.LOG)
+    log = bundle.files.below(layout.LOG)
     found = verify_log(
         log,
         trust,
-        certificates=layout.certificates_of(bundle.below(layout.KEYS)),
-        records=_records(bundle, index),
+        certificates=bundle.certificates,
+        records=_records(bundle),
+        held=bundle.contents.entries,
         earlier=earlier,
         progress=progress,
     )
     with sheet.checking(PROOFS):
-        _check_proofs(bundle, log, found.counts.get("entries", 0))
+        bundle_check.proofs_of_entries(bundle, log)
     return found
 
 
-def _records(bundle: Files, index: tuple[IndexedRecord, ...]) -> Callable[[int], bytes | None]:
-    paths: Mapping[int, str] = {each.index: each.path for each in index}
+def _records(bundle: Opened) -> Callable[[int], bytes | None]:
+    paths: Mapping[int, str] = {each.index: each.path for each in bundle.index}
 
     def read(at: int) -> bytes | None:
         path = paths.get(at)
-        return None if path is None else _read(bundle, path)
+        return None if path is None else bundle_check.read(bundle.files, path)
 
     return read
 
 
-def _check_proofs(bundle: Files, log: Files, size: int) -> None:
-    """Each proof holds, and for the checkpoint in ``log/``, whose signature the log's own verification checks."""
-    reader = TileReader(log.read, size)
-    note = _read(log, "checkpoint")
-    for path in bundle.listing():
-        if not path.startswith(layout.PROOFS):
-            continue
-        proof = proofs.parse(bundle.read(path))
-        if path != f"{layout.PROOFS}{proof.index}.tlog-proof" or proof.note.raw.encode() != note:
-            raise VerificationError(f"`{path}` is not a proof for the checkpoint of this log", code="proof")
-        proofs.verify(proof, reader.entry(proof.index))
+# --- chosen requests --------------------------------------------------------------------------------------------------
 
 
 def _check_requests(
-    bundle: Files,
+    bundle: Opened,
     trust: Trust,
-    index: tuple[IndexedRecord, ...],
     sheet: Sheet,
     earlier: bytes | None,
+    before: Checkpoint | None,
     progress: Progress | None,
 ) -> Report:
-    sheet.not_checked(PROOFS, "each is checked with its record")
-    certificates = layout.certificates_of(bundle.below(layout.KEYS))
     reports = []
-    for request_id, exhibits in _requests(bundle, index, sheet):
-        reports.append(verify_record(request_id, exhibits, trust, certificates=certificates))
+    for request_id, exhibits in _requests(bundle, sheet):
+        reports.append(verify_record(request_id, exhibits, trust, certificates=bundle.certificates))
         if progress is not None:
-            progress(len(reports), len(index))
+            progress(len(reports), len(bundle.index))
     if not reports:
-        sheet.fail(MANIFEST, "expected at least one record in the bundle, got none")
-    if earlier is not None:
-        sheet.undecided(PROOFS, "an earlier checkpoint needs the log's files, which are not in this bundle")
-    return merge("bundle", tuple(reports))
+        sheet.fail(LISTED, "expected at least one record in the bundle, got none")
+    found = merge("bundle", tuple(reports))
+    extends = _extends(bundle, trust, before, earlier)
+    return replace(found, findings=found.findings + extends.findings)
 
 
-def _requests(
-    bundle: Files, index: tuple[IndexedRecord, ...], sheet: Sheet
-) -> Iterator[tuple[str, tuple[Proven, ...]]]:
-    ordered = sorted(index, key=lambda each: (each.request_id, each.index))
+def _requests(bundle: Opened, sheet: Sheet) -> Iterator[tuple[str, tuple[Proven, ...]]]:
+    ordered = sorted(bundle.index, key=lambda each: (each.request_id, each.index))
     for request_id, group in groupby(ordered, key=lambda each: each.request_id):
-        try:
-            yield request_id, tuple(_proven(bundle, each) for each in group)
-        except VerificationError as error:
-            sheet.fail(MANIFEST, str(error))
+        with sheet.checking(PROOFS):
+            exhibits = tuple(_proven(bundle, each) for each in group)
+            yield request_id, exhibits
 
 
-def _proven(bundle: Files, each: IndexedRecord) -> Proven:
-    return Proven(envelope=_read(bundle, each.path), proof=_read(bundle, f"{layout.PROOFS}{each.index}.tlog-proof"))
+def _proven(bundle: Opened, line: IndexedRecord) -> Proven:
+    bundle_check.proof_of_line(bundle, line)
+    proof = bundle_check.read(bundle.files, layout.proof_path(line.index))
+    return Proven(envelope=bundle_check.read(bundle.files, line.path), proof=proof)
+
+
+def _extends(bundle: Opened, trust: Trust, before: Checkpoint | None, earlier: bytes | None) -> Report:
+    """Obligation ``extends`` without the log's files: the bundle's proof leads from a checkpoint that must be the verifier's own."""
+    sheet = Sheet("bundle", (EXTENDS,))
+    if earlier is None:
+        sheet.not_checked(EXTENDS, "no earlier checkpoint was given")
+        return sheet.report()
+    with sheet.checking(EXTENDS):
+        own = checkpoint.verify(checkpoint.parse_bytes(earlier), trust.log_keys)
+        known = [each for each in (before, bundle.tree) if each is not None and each.size == own.size]
+        if any(each != own for each in known):
+            raise VerificationError(
+                f"the bundle has another tree of {own.size} entries than the checkpoint that was kept"
+            )
+        if own.size > bundle.tree.size:
+            raise VerificationError(f"the log had {own.size} entries before and has {bundle.tree.size} now")
+        if not known:
+            sheet.undecided(EXTENDS, "a bundle of requests shows it only if it was made with that checkpoint")
+    return sheet.report()

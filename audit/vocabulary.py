@@ -70,6 +70,8 @@ class RecordKind(StrEnum):
     DECISION = "decision"
     RESULT = "result"
     ERASURE = "erasure"
+    CONTENT_ACCESS = "content-access"
+    """An operator opened or disclosed what a record commits to."""
     KEY_EVENT = "key-event"
     POLICY_ACTIVATION = "policy-activation"
     MANIFEST = "manifest"

@@ -19,26 +19,30 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from audit import layout
+from audit.content.keeper import Keeper
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
+from proxy import content
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
 from proxy.api import errors, health, log_files, models, records
 from proxy.api.chat import ChatEndpoint
-from proxy.calls import Calls
+from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
 from proxy.embedding import Encoder
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
-from proxy.settings import Settings
+from proxy.sandbox.runner import Limits, Sandbox
+from proxy.settings import SandboxSettings, Settings
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
 from proxy.witness import configured as witnesses
 
 VERSION = "0.1.0"
 CHAT_PATH = "/v1/chat/completions"
+MEBIBYTE = 1024 * 1024
 DESCRIPTION = "Policy-aware compliance and audit proxy for LLM traffic."
 SWITCH_S = 0.0005
 """How long the event loop may keep the interpreter's lock when the log's writer asks for it; Python's 5 ms would be added to
@@ -65,6 +69,9 @@ class Server:
         """Serve until SIGTERM or SIGINT. Raises ``ConfigurationError`` or ``HistoryError`` before it answers anything."""
         sys.setswitchinterval(SWITCH_S)
         settings = self._settings
+        sandbox = _sandbox(settings.sandbox)
+        if sandbox is not None:
+            asyncio.run(sandbox.prove())
         log = Log.open(
             settings.data_dir,
             publish_interval_s=settings.log.publish_interval_ms / 1000,
@@ -73,21 +80,27 @@ class Server:
             witnesses=self._witnesses,
         )
         traces = _traces(settings, log)
+        keeper = None
         try:
+            keeper = content.keeper(settings, log)
+            if keeper is not None:
+                keeper.start()
             activation = Activation(self._snapshot, self._load, log, Clock())
             activation.begin()
             witnesses.keep_keys(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
-            self._serve(log, traces, activation)
+            self._serve(log, traces, activation, keeper)
         finally:
+            if keeper is not None:
+                keeper.stop()
             log.close()
             traces.stop()
 
-    def _serve(self, log: Log, traces: TraceExporter, activation: Activation) -> None:
+    def _serve(self, log: Log, traces: TraceExporter, activation: Activation, keeper: Keeper | None) -> None:
         server = self._settings.server
         config = uvicorn.Config(
-            self._application(log, traces, activation),
+            self._application(log, traces, activation, keeper),
             host=server.host,
             port=server.port,
             loop="uvloop",
@@ -104,12 +117,14 @@ class Server:
         )
         Announcing(config, self._ready).run()
 
-    def _application(self, log: Log, traces: TraceExporter, activation: Activation) -> ASGIApp:
+    def _application(self, log: Log, traces: TraceExporter, activation: Activation, keeper: Keeper | None) -> ASGIApp:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
+        monitor = Monitor(clock.monotonic_us)
         routing = self._snapshot.settings.routing
         encoder = Encoder(routing.embedding_ms / 1000) if routing.embedding else None
-        pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock, encoder)
+        sandbox = _sandbox(self._settings.sandbox)
+        pipeline = Pipeline(log, Calls(transports, monitor), clock, sandbox, keeper, encoder)
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -133,11 +148,21 @@ class Server:
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
-                *health.routes(log, activation, traces.status),
+                *health.routes(
+                    log, activation, traces.status, monitor, lambda: "off" if keeper is None else keeper.state
+                ),
             ],
             lifespan,
         )
         return front({CHAT_PATH: ChatEndpoint(pipeline, current)}, rest)
+
+
+def _sandbox(settings: SandboxSettings) -> Sandbox | None:
+    """Where programs are run, if anywhere."""
+    if not settings.enabled:
+        return None
+    limits = Limits(cpu_s=settings.cpu_seconds, wall_s=settings.wall_seconds, memory=settings.memory_mb * MEBIBYTE)
+    return Sandbox(limits, settings.at_once)
 
 
 def _reloads(activation: Activation, config: Path) -> list["asyncio.Task[None]"]:

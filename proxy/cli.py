@@ -20,6 +20,9 @@ COMMANDS = {
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
+    "erase": ("proxy.privacy_cli", "erase_main", "destroy the keys of a data subject's content"),
+    "open": ("proxy.privacy_cli", "open_main", "show what is kept of a request"),
+    "disclose": ("proxy.privacy_cli", "disclose_main", "write a bundle with chosen fields of a request opened"),
     "witness": ("proxy.witness.cli", "witness_main", "cosign the checkpoints of other people's logs"),
 }
 USAGE = 2

@@ -10,26 +10,31 @@ from collections.abc import Callable
 import orjson
 
 from audit import statement
+from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
 from policies import residency
 from policies.residency import Residency
-from proxy.calls import Calls, Flight, Hops
+from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
-from proxy.core import budget, identifiers, intent, provenance, receipt
+from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt
 from proxy.core import case as cases
+from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
+from proxy.core.hops import Hops
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Commitments
-from proxy.core.request import InferenceRequest, OnOutage
+from proxy.core.request import InferenceRequest
 from proxy.embedding import Encoder
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
-from proxy.settings import Fusion
+from proxy.sandbox.runner import Sandbox
+from proxy.settings import Content
 from proxy.snapshot import Snapshot
 
 EXPECTED_OUTPUT_TOKENS = 500
@@ -37,10 +42,21 @@ EXPECTED_OUTPUT_TOKENS = 500
 
 
 class Pipeline:
-    """Answers requests, each with the snapshot that it brings."""
+    """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere;
+    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
 
-    def __init__(self, log: Log, calls: Calls, clock: Clock, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        log: Log,
+        calls: Calls,
+        clock: Clock,
+        sandbox: Sandbox | None = None,
+        keeper: Keeper | None = None,
+        encoder: Encoder | None = None,
+    ) -> None:
         self._encoder = encoder
+        self._sandbox = sandbox
+        self._keeper = keeper
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -58,12 +74,15 @@ class Pipeline:
             current.rulebook,
             now=instant(now_us),
             embedding=embedding,
+            open_circuits=self._calls.monitor.blocked(),
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())
-            await exchange.end(orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case))}))
+            await exchange.end(
+                orjson.dumps({"object": "apostille.dry_run", **receipt.preview(case, _quote(case), _most(case))})
+            )
             return
-        run, left = await self._recorded(case, now_us, current.settings.fusion, exchange)
+        run, left = await self._recorded(case, now_us, current, exchange)
         if left is not None:
             await run.abandon(left)
             raise left
@@ -73,7 +92,7 @@ class Pipeline:
             await run.refuse(_refusal(case))
 
     async def _recorded(
-        self, case: Case, now_us: int, limits: Fusion, exchange: Exchange
+        self, case: Case, now_us: int, current: Snapshot, exchange: Exchange
     ) -> tuple[Run, asyncio.CancelledError | None]:
         """Wall 1: the decision is durable when this returns; with the cancellation that came meanwhile, if one did.
 
@@ -88,7 +107,9 @@ class Pipeline:
 
         origin_us = self._clock.monotonic_us()
         decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
-        options = case.request.options
+        options, limits = case.request.options, current.settings.fusion
+        admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
+        hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()
         deadline_ms = min(options.deadline_ms or limits.deadline_ms, limits.deadline_ms)
         straggler_ms = options.straggler_ms or limits.straggler_ms
         flight = Flight(
@@ -98,9 +119,13 @@ class Pipeline:
             origin_us=origin_us,
             deadline_us=origin_us + deadline_ms * 1000,
             budget=case.budget,
-            hops=_hops(case),
+            hops=hops,
+            limits=current.limits,
+            hedging=current.hedging,
             residency=_residency(case, now_us),
+            clock_us=self._clock.monotonic_us,
             withhold=case.caller.withhold_violated,
+            contents=self._contents(case, key, now_us, current.settings.content),
         )
         run = Run(
             case=case,
@@ -111,8 +136,18 @@ class Pipeline:
             clock=self._clock,
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
+            speculate=current.settings.calls.speculate,
+            sandbox=self._sandbox,
+            keeper=self._keeper,
+            keep_s=current.settings.log.append_deadline_ms / 1000,
         )
         return run, left
+
+    def _contents(self, case: Case, key: bytes, now_us: int, asked: Content) -> Contents | None:
+        if self._keeper is None:
+            return None
+        expires = now_us // 1_000_000 + asked.retention_days * 86_400
+        return keeping.contents(case, key, expires=expires, limit=asked.max_item_bytes)
 
     async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
@@ -129,13 +164,6 @@ class Pipeline:
         return decided, left
 
 
-def _hops(case: Case) -> Hops:
-    """A model that was asked for by name stands for itself; a seat of a plan goes to whoever was admitted for it."""
-    question, verdict = case.question, case.verdict
-    itself = isinstance(verdict, AdmittedPlan) and verdict.plan.first[0].primary in question.intent.named
-    return Hops(outage=question.on_outage if itself else OnOutage.SUBSTITUTE, refusal=question.on_refusal)
-
-
 def _residency(case: Case, now_us: int) -> Callable[[Deployment, str], Residency]:
     """What a reported region says about a deployment, by the table of this request's rulebook."""
     territories, at = case.rulebook.point.facts.territories, instant(now_us)
@@ -150,6 +178,23 @@ def _quote(case: Case) -> int:
         budget.quote(calls[0].deployment, case.request.needs, EXPECTED_OUTPUT_TOKENS)
         for calls in case.verdict.calls.values()
     )
+
+
+def _most(case: Case) -> int:
+    """The most that a request can cost in micro-dollars, whatever fails and whatever is started beside another."""
+    if not isinstance(case.verdict, AdmittedPlan):
+        return 0
+    request, plan = case.request, case.verdict.plan
+    own = len(request.commitment_input) + request.needs.prompt_tokens_estimate
+    readers = {slot.leg for stage in plan.further for slot in stage} | {
+        slot.leg for slot in (plan.judge, plan.author) if slot is not None
+    }
+    reading = 2 * own + MOST_READ_BYTES
+    found = sum(
+        budget.worst([c.deployment for c in calls], request.needs, reading if leg in readers else own)
+        for leg, calls in case.verdict.calls.items()
+    )
+    return found if case.budget.left is None else min(found, case.budget.left)
 
 
 def _refusal(case: Case) -> ProxyError:

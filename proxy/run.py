@@ -5,38 +5,46 @@ However a request ends (answer, refusal, failure, a client that left, a stopping
 """
 
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import orjson
 
 from audit import statement
+from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CUT_DEADLINE, DEFECT, NO_BUDGET, Calls, Flight, OpenStream
+from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import aggregation, provenance, receipt, splitting
-from proxy.core.aggregation import steps
-from proxy.core.aggregation.steps import AggregatorName, Basis, Composition, Final, Seat
+from proxy.core import aggregation, composing, hedging, provenance, receipt
+from proxy.core.aggregation import examples
+from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
-from proxy.core.planning import reliability
+from proxy.core.health import Times
+from proxy.core.keeping import Contents
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
-from proxy.core.request import JsonObject, ReceiptDetail, TaskClass
-from proxy.core.seats import Plan, Slot
+from proxy.core.request import ReceiptDetail
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
+from proxy.sandbox import programs
+from proxy.sandbox.runner import Sandbox
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
+
+_log = logging.getLogger(__name__)
 
 MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
 
+RETRY_AFTER_S = "1"
+"""What a client is told where every permitted deployment is busy or left alone for a while (RFC 9110, 10.2.3)."""
 CLIENT_LEFT = 499
 """Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {
@@ -47,6 +55,8 @@ STATUS_OF = {
     "upstream-restricted": 451,
     "upstream-timeout": 504,
     CUT_DEADLINE: 504,
+    CIRCUIT_OPEN: 503,
+    NO_CAPACITY: 503,
 }
 """HTTP status of a request whose every leg failed, by the last leg's error; any other is 502."""
 
@@ -66,7 +76,8 @@ class Exchange(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One decided request. ``straggler_s``: how long slower legs may take once a quorum has answered."""
+    """One decided request. ``straggler_s``: how long slower legs may take once a quorum has answered;
+    ``keep_s``: how long the result waits for content to be kept."""
 
     case: Case
     key: bytes = field(repr=False)
@@ -76,11 +87,16 @@ class Run:
     clock: Clock
     exchange: Exchange
     straggler_s: float | None
+    speculate: bool
+    sandbox: Sandbox | None = None
+    keeper: Keeper | None = None
+    keep_s: float = 0.0
     concluded: bool = False
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
-        why = self.calls.why_cut(self.flight, cause)
+        why = self.flight.why_cut(cause)
+        await self.calls.finish(self.flight)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -104,6 +120,7 @@ class Run:
         except Exception:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
+                await self.calls.finish(self.flight)
                 await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
             raise
 
@@ -118,9 +135,7 @@ class Run:
             else:
                 await self._unanswered(opened)
             return
-        (reply,) = await self.calls.together(
-            self.flight, admitted.calls, (steps.Ask(leg=leg),), quorum=1, straggler_s=None
-        )
+        (reply,) = await self.calls.together(self.flight, admitted.calls, (Ask(leg=leg),), quorum=1, straggler_s=None)
         if not reply.ok:
             await self._unanswered(reply)
             return
@@ -135,7 +150,7 @@ class Run:
             await self.exchange.begin(
                 200, MEDIA_EVENTS, receipt.headers(self.case, (stream.deployment,), violated=stream.violated)
             )
-            async with asyncio.timeout(self.calls.remaining_s(self.flight)):
+            async with asyncio.timeout(self.flight.remaining_s()):
                 await sent.send(stream.first)
                 async for content in stream.rest():
                     await sent.send(content)
@@ -147,10 +162,8 @@ class Run:
             stream.settle(LegStatus.FAILED, error.code)
             ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
         except asyncio.CancelledError as cause:
-            stream.settle(LegStatus.CUT, self.calls.why_cut(self.flight, cause))
-            ending = Ending(
-                outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.calls.why_cut(self.flight, cause)
-            )
+            stream.settle(LegStatus.CUT, self.flight.why_cut(cause))
+            ending = Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.flight.why_cut(cause))
             await self._conclude(ending, sent)
             raise
         finally:
@@ -174,20 +187,23 @@ class Run:
     # --- composites ---------------------------------------------------------------------------------------------------
 
     async def _composite(self, admitted: AdmittedPlan) -> None:
-        composition = _composition(self.case, admitted)
+        composition = composing.composition(self.case, admitted, os.urandom(composing.RANDOM_BYTES))
         replies: tuple[Reply, ...] = ()
         while True:
             step = aggregation.next_step(composition, replies)
             if isinstance(step, Final):
                 break
-            replies += await self.calls.together(
+            settled = await self.calls.together(
                 self.flight,
                 admitted.calls,
                 step.asks,
                 quorum=min(2, len(step.asks)),
                 straggler_s=self.straggler_s,
+                ahead=() if replies else self._ahead(composition, admitted, step.asks),
             )
-        found = _final_reply(composition, step, replies)
+            replies += await self._tried(composition, settled)
+        await self.calls.finish(self.flight)
+        found = composing.final_reply(composition, step, replies)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
             return
@@ -218,6 +234,25 @@ class Run:
             await sent.send(event)
         await self._end_stream(ending, sent)
 
+    def _ahead(self, composition: Composition, admitted: AdmittedPlan, asks: Sequence[Ask]) -> Sequence[Ask]:
+        """What is begun before it is known to be needed, because there would be no time for it afterwards."""
+        following = hedging.second_stage(composition) if self.speculate else ()
+
+        def times(stage: Sequence[Ask]) -> list[Times]:
+            firsts = (admitted.calls[ask.leg][0].deployment.id for ask in stage)
+            return [self.calls.monitor.health(each).answer for each in firsts]
+
+        late = bool(following) and hedging.too_late(self.flight.remaining_us(), times(asks), times(following))
+        return following if late else ()
+
+    async def _tried(self, composition: Composition, settled: tuple[Reply, ...]) -> tuple[Reply, ...]:
+        """Replies with what their programs did, where that decides."""
+        if composition.aggregator is not AggregatorName.EXAMPLES or self.sandbox is None:
+            return settled
+        asked = examples.task(self.case.request.prompt)
+        within_s = self.flight.remaining_s()
+        return settled if asked is None else await programs.checked(self.sandbox, asked, settled, within_s)
+
     def _head(self) -> dict[str, Any]:
         created = self.clock.unix_us() // 1_000_000
         return {"id": f"chatcmpl-{self.case.request_id}", "created": created, "model": self.case.request.model}
@@ -243,13 +278,30 @@ class Run:
         await self._conclude(ending, sent)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
+        later = (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
         told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *told))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *later, *told))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
         """Make the result durable. Raises ``EvidenceDown``. A request has one result: what comes later finds it concluded."""
         self.concluded = True
+        if self.flight.contents is None:
+            await self._record(ending, sent, ())
+        else:  # a task of its own, because whoever is cancelled between the two still owes the result
+            await asyncio.shield(asyncio.ensure_future(self._keep_and_record(self.flight.contents, ending, sent)))
+
+    async def _keep_and_record(self, contents: Contents, ending: Ending, sent: "_Sent") -> None:
+        """What is kept is durable before the result that says so; what cannot be kept in time is not, and the answer goes on."""
+        assert self.keeper is not None
+        kept: tuple[str, ...] = ()
+        try:
+            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(contents.parcel())), self.keep_s)
+        except (EvidenceUnavailable, TimeoutError):
+            _log.warning("the content of `%s` is not kept", self.case.request_id)
+        await self._record(ending, sent, kept)
+
+    async def _record(self, ending: Ending, sent: "_Sent", kept: tuple[str, ...]) -> None:
         at = timestamp(self.clock.unix_us())
         digest = Sha256Hex(sent.hash.hexdigest()), sent.size
 
@@ -262,6 +314,8 @@ class Run:
                 position=position,
                 decided=self.flight.decided.pae_digest,
                 answer=digest,
+                passed_over=self.flight.passed_over,
+                kept=kept,
             )
             return statement.render_result(record)
 
@@ -276,16 +330,23 @@ class Run:
                 told = receipt.disclosure(self.case, tuple(dict.fromkeys(models)))
                 return {"record": self.case.request_id, **({"disclosure": told} if told else {})}
             case ReceiptDetail.FULL:
-                decided = self.flight.decided.pae_digest
-                return receipt.full(self.case, self.flight.attempts, ending, decided=decided, key=self.key)
+                return receipt.full(
+                    self.case,
+                    self.flight.attempts,
+                    ending,
+                    decided=self.flight.decided.pae_digest,
+                    key=self.key,
+                    passed=self.flight.passed_over,
+                )
 
 
 class _Sent:
     """The commitment to what the client was sent, as it grows."""
 
-    __slots__ = ("_exchange", "hash", "size")
+    __slots__ = ("_contents", "_exchange", "hash", "size")
 
     def __init__(self, run: Run) -> None:
+        self._contents = run.flight.contents
         self._exchange = run.exchange
         self.hash = run.flight.commitments.stream(statement.ANSWER)
         self.size = 0
@@ -294,6 +355,8 @@ class _Sent:
         """Count bytes that are about to be sent."""
         self.hash.update(content)
         self.size += len(content)
+        if self._contents is not None:
+            self._contents.note(statement.ANSWER, content)
 
     async def send(self, content: bytes) -> None:
         """Send bytes and count them."""
@@ -329,62 +392,6 @@ def _failure(code: str) -> ProxyError:
         f"no permitted deployment answered this request; the last one ended with `{code}`",
         code=code,
         status=STATUS_OF.get(code, 502),
-    )
-
-
-def _final_reply(composition: Composition, step: Final, replies: Sequence[Reply]) -> Reply | None:
-    """The reply that is the answer; for a prompt that was taken apart, those of its parts joined."""
-    by_leg = {reply.leg: reply for reply in replies}
-    if not step.joined:
-        return by_leg.get(step.leg or "")
-    found = [by_leg[leg] for leg in step.joined]
-    text = splitting.join([part.label for part in composition.parts], [reply.text for reply in found])
-    cut = next((reply.finish_reason for reply in found if reply.finish_reason != "stop"), "stop")
-    return replace(found[0], text=text, message={"role": "assistant", "content": text}, finish_reason=cut)
-
-
-def _composition(case: Case, admitted: AdmittedPlan) -> Composition:
-    plan, messages = admitted.plan, case.request.messages
-    whole = _composed(case, plan, messages)
-    if case.taken is None or not plan.parts:
-        return whole
-    tasks = [TaskClass(part.task) for part in case.question.parts]
-    asked = zip(plan.parts, case.taken.prompts(), case.taken.labels, tasks, strict=True)
-    parts = tuple(
-        replace(_composed(case, part, (*messages[:-1], {**messages[-1], "content": prompt}), task), label=label)
-        for part, prompt, label, task in asked
-    )
-    return replace(whole, parts=parts)
-
-
-def _composed(case: Case, plan: Plan, messages: tuple[JsonObject, ...], task: TaskClass | None = None) -> Composition:
-    """A plan's seats with what is asked of them. ``task``: of the part, where it is one."""
-    randomness = os.urandom(16)
-    asked = task or case.task
-
-    def seat(slot: Slot) -> Seat:
-        primary = slot.primary
-        return Seat(
-            leg=slot.leg,
-            role=slot.role,
-            model=primary.model,
-            make=primary.developer,
-            reliability=reliability(primary, asked),
-        )
-
-    return Composition(
-        aggregator=plan.aggregator,
-        task=asked,
-        messages=messages,
-        first=tuple(map(seat, plan.first)),
-        rest=tuple(map(seat, plan.rest)),
-        further=tuple(tuple(map(seat, stage)) for stage in plan.further),
-        judge=seat(plan.judge) if plan.judge else None,
-        author=seat(plan.author) if plan.author else None,
-        threshold=plan.threshold,
-        order_seed=int.from_bytes(randomness[:8], "big"),
-        nonce=randomness[8:].hex(),
-        calibration=case.rulebook.calibration,
     )
 
 

@@ -12,10 +12,18 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)  # fmt: skip
 
 from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName
-from proxy.core.request import OnOutage, OnRefusal, OnRestricted
+from proxy.core.request import Keeping, OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
 
 DEFAULTS = Path(__file__).parent / "defaults"
@@ -153,6 +161,9 @@ class Tenant(_Strict):
     audience: Literal["internal", "public"] = Field("internal", description="who sees the answers")
     models: tuple[str, ...] = Field(("*",), description="model names this tenant may ask for; `*` is all")
     max_cost_usd_per_request: float | None = Field(None, gt=0, description="cap on the cost of one request")
+    content: Keeping | None = Field(
+        None, description="what is kept of requests: `none`, `keys`, `full`; else as `content.store` says"
+    )
 
 
 class JwtIssuer(_Strict):
@@ -204,6 +215,52 @@ class Routing(_Strict):
     )
 
 
+class CallSettings(_Strict):
+    """How deployments are called: how many calls at once, when a failing one is left alone, when a second call is started."""
+
+    max_concurrent: int = Field(256, ge=1, le=100_000, description="most calls at once to one deployment")
+    limits: Mapping[str, Annotated[int, Field(ge=1, le=100_000)]] = Field(
+        {}, description="the same for single deployments: a number by id of the catalogue"
+    )
+    queue_ms: int = Field(1_000, ge=0, le=600_000, description="longest wait for a free place; then 503 `no-capacity`")
+    queue_limit: int = Field(256, ge=0, le=100_000, description="most calls that wait for one deployment; more is 503")
+    breaker_failures: int = Field(10, ge=1, le=10_000, description="failures in a row that open a deployment's circuit")
+    breaker_open_ms: int = Field(
+        5_000,
+        ge=1,
+        le=3_600_000,
+        description="how long an open circuit lets nothing through; doubled by each failed try",
+    )
+    breaker_longest_ms: int = Field(60_000, ge=1, le=3_600_000, description="longest that a circuit stays open untried")
+    hedge_ms: int | None = Field(
+        None,
+        ge=1,
+        le=3_600_000,
+        description="start a second deployment of the same model after this long; empty: never",
+    )
+    hedge_p95: bool = Field(
+        False, description="hedge at the measured 95th percentile of the first deployment, not before `hedge_ms`"
+    )
+    speculate: bool = Field(
+        True,
+        description="start the next stage of a cascade at once where measured latencies leave no time for it later",
+    )
+
+
+class SandboxSettings(_Strict):
+    """Where programs that models wrote are run on the examples of their task (Linux with seccomp; a start tries its doors)."""
+
+    enabled: bool = Field(False, description="run them; a start refuses where the sandbox does not hold")
+    cpu_seconds: int = Field(2, ge=1, le=60, description="processor time of one program")
+    wall_seconds: float = Field(
+        4.0, gt=0, le=120, description="time of one program, its interpreter's start not counted"
+    )
+    memory_mb: int = Field(512, ge=128, le=4096, description="address space of one program")
+    at_once: int = Field(
+        2, ge=1, le=64, description="most programs running; others wait inside their request's deadline"
+    )
+
+
 class Pipeline(_Strict):
     """A declared composition: full control without code."""
 
@@ -251,6 +308,30 @@ class Policy(_Strict):
     watch_seconds: float = Field(0, ge=0, description="look for changed files this often and reload; 0: on SIGHUP only")
 
 
+class Content(_Strict):
+    """Content that is kept, encrypted; off unless it is switched on. Takes effect at a start, not at a reload."""
+
+    store: bool = Field(
+        False,
+        description="keep prompts and answers, encrypted, of tenants that do not say otherwise (`full`; else `none`)",
+    )
+    retention_days: int = Field(
+        30, ge=1, le=3_650, description="content and keys older than this are erased, on record"
+    )
+    path: Path | None = Field(None, description="folder of ciphertexts; else `content` in the data directory")
+    keys_path: Path | None = Field(
+        None, description="folder of the key store, apart from every backup; else `content-keys` in the data directory"
+    )
+    key_file: Path | None = Field(
+        None,
+        description="key around the key store, 64 hexadecimal digits, mode 0600; else `keys/content.kek` in the data directory",
+    )
+    backup_days: int = Field(
+        7, ge=0, le=3_650, description="how long backups of the key store are kept at most; stated in each erasure"
+    )
+    max_item_bytes: int = Field(4_194_304, ge=1_024, description="a prompt or answer larger than this is not kept")
+
+
 class Settings(_Strict):
     """The whole configuration."""
 
@@ -266,9 +347,23 @@ class Settings(_Strict):
     tenants: Mapping[Name, Tenant] = Field(..., min_length=1, description="tenants by id")
     jwt: tuple[JwtIssuer, ...] = Field((), description="accepted token issuers")
     traces: Traces = Field(Traces(), description="OpenTelemetry export")
+    content: Content = Field(Content(), description="content that is kept")
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
     routing: Routing = Field(Routing(), description="how the task of a prompt is told")
+    calls: CallSettings = Field(CallSettings(), description="how deployments are called")
+    sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
+
+    @model_validator(mode="after")
+    def _programs_have_a_place(self) -> "Settings":
+        asking = [name for name, each in self.pipelines.items() if each.aggregator is AggregatorName.EXAMPLES]
+        if asking and not self.sandbox.enabled:
+            raise ValueError(f"`sandbox.enabled`: expected true, as pipeline `{asking[0]}` runs programs")
+        return self
+
+    def keeping(self, tenant: Tenant) -> Keeping:
+        """What is kept of a tenant's requests."""
+        return tenant.content or (Keeping.FULL if self.content.store else Keeping.NONE)
 
     def catalogue_files(self) -> tuple[Path, ...]:
         """Paths of the catalogue files, built-in names resolved."""
@@ -341,6 +436,13 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             "policy": _anchored_policy(settings.policy, base),
             "routing": settings.routing.model_copy(
                 update={"model_file": settings.routing.model_file and base / settings.routing.model_file}
+            ),
+            "content": settings.content.model_copy(
+                update={
+                    name: base / place
+                    for name in ("path", "keys_path", "key_file")
+                    if (place := getattr(settings.content, name)) is not None
+                }
             ),
         }
     )

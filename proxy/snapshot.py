@@ -26,10 +26,13 @@ from policies.point import PolicyPoint
 from proxy import router_file
 from proxy import settings as configuration
 from proxy.auth import Authenticator
+from proxy.calls.monitor import Limits
 from proxy.core import governance, loading
 from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
 from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
+from proxy.core.health import BreakerLimits
+from proxy.core.hedging import Hedging
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
 from proxy.errors import ConfigurationError
@@ -55,11 +58,15 @@ class Snapshot:
     approvable: Approvable
     approved_by: tuple[str, ...]
     authenticator: Authenticator
+    limits: Limits
+    hedging: Hedging
     credentials: Mapping[str, str] = field(repr=False)
 
-    def caller(self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource]) -> Caller:
-        """A tenant's caller with the signals of one request."""
-        return replace(self.callers[tenant], signals=signals, trusted=trusted)
+    def caller(
+        self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource], principal: str = ""
+    ) -> Caller:
+        """A tenant's caller with the signals of one request, and the name of the key that it came with."""
+        return replace(self.callers[tenant], signals=signals, trusted=trusted, principal=principal)
 
 
 def build(
@@ -98,7 +105,10 @@ def build(
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
     )
-    callers = {name: _caller(name, tenant, rulebook) for name, tenant in settings.tenants.items()}
+    callers = {
+        name: replace(_caller(name, tenant, rulebook), keeping=settings.keeping(tenant))
+        for name, tenant in settings.tenants.items()
+    }
     return Snapshot(
         settings=settings,
         rulebook=rulebook,
@@ -106,6 +116,8 @@ def build(
         approvable=approvable,
         approved_by=approved_by,
         authenticator=Authenticator(settings),
+        limits=_limits(settings, catalogue),
+        hedging=_hedging(settings),
         credentials=MappingProxyType(credentials),
     )
 
@@ -289,6 +301,7 @@ def _defaults(settings: Settings) -> Defaults:
         threshold=round(fusion.threshold * MILLIONTHS),
         standard_ratio=fusion.standard_cost_ratio,
         high_ratio=fusion.high_cost_ratio,
+        sandbox=settings.sandbox.enabled,
     )
 
 
@@ -299,6 +312,31 @@ def _preference(tenant: Tenant) -> Preference:
         cost=round(wanted.cost * MILLIONTHS),
         latency=round(wanted.latency * MILLIONTHS),
     )
+
+
+def _limits(settings: Settings, catalogue: Catalogue) -> Limits:
+    asked = settings.calls
+    for identifier in asked.limits:
+        if identifier not in catalogue.deployments:
+            raise ConfigurationError(
+                f"`calls.limits`: expected deployments of the catalogue whose credentials are set, got `{identifier}`"
+            )
+    return Limits(
+        breaker=BreakerLimits(
+            failures=asked.breaker_failures,
+            open_us=asked.breaker_open_ms * 1000,
+            longest_us=max(asked.breaker_open_ms, asked.breaker_longest_ms) * 1000,
+        ),
+        concurrent=asked.max_concurrent,
+        by_deployment=MappingProxyType(dict(asked.limits)),
+        wait_s=asked.queue_ms / 1000,
+        queue=asked.queue_limit,
+    )
+
+
+def _hedging(settings: Settings) -> Hedging:
+    after_ms = settings.calls.hedge_ms
+    return Hedging(after_us=None if after_ms is None else after_ms * 1000, at_p95=settings.calls.hedge_p95)
 
 
 def _bounds(tenant: Tenant) -> Bounds:

@@ -22,7 +22,7 @@ from audit.figures import Scope
 from audit.files import Files
 from audit.log_check import read_checkpoint, verify_log
 from audit.obligations import Report
-from audit.report import cover, render, sheets
+from audit.report import cover, document, render, sheets
 from audit.report.cover import Cover, Verification
 from audit.spans import SCOPE_VERSION
 from audit.tables import Tables
@@ -167,7 +167,7 @@ def _write(out: Path, formats: frozenset[str], page: Cover, tables: Tables) -> l
     if "html" in formats:
         files["report.html"] = render.html(page, tables)
     if "json" in formats:
-        files["report.json"] = render.as_json(page, tables)
+        files["report.json"] = document.as_json(page, tables)
     written = [out / name for name in files]
     if "csv" in formats:
         written.append(out / SHEETS)

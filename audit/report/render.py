@@ -1,9 +1,8 @@
-"""A report in its forms: a page for people (HTML, no script, prints well) and JSON for machines; CSV is in ``audit.report.sheets``.
+"""A report as a page for people: HTML, no script, prints well. JSON is in ``audit.report.document``, CSV in ``audit.report.sheets``.
 
-Figures in, bytes out. The JSON carries the version of its schema; members are added and never change meaning within one version.
+Figures in, bytes out.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
@@ -20,7 +19,6 @@ from audit.report.cover import Cover
 from audit.tables import RuleRow, SubstitutionRow, Tables
 from audit.tally import OTHERS
 
-SCHEMA = "apostille-transparency-report/1"
 LONGEST = 3_660
 """Days that the chart over time shows from the first day of the period; of a longer one, from the first day with a request."""
 
@@ -86,12 +84,6 @@ def html(cover: Cover, tables: Tables) -> bytes:
     template = _ENVIRONMENT.get_template("report.html.j2")
     marked = {name: Markup(text) for name, text in drawn.items()}  # noqa: S704  # charts escape every text
     return template.render(cover=cover, t=tables, charts=marked, small=figures.SMALL).encode()
-
-
-def as_json(cover: Cover, tables: Tables) -> bytes:
-    """The same as data."""
-    whole = {"schema": SCHEMA, "cover": asdict(cover), "figures": asdict(tables)}
-    return json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
 def _timeline(cover: Cover, tables: Tables) -> str:

@@ -60,7 +60,7 @@ class ChatEndpoint:
                 f"expected a whole request within {READ_S:.0f} seconds", code="request-timeout", status=408
             ) from None
         request = wire.parse(body, max_messages=limits.max_messages)
-        caller = snapshot.caller(principal.tenant_id, principal.signals, principal.trusted)
+        caller = snapshot.caller(principal.tenant_id, principal.signals, principal.trusted, principal.key_id)
         task = asyncio.current_task()
         assert task is not None
         watch = asyncio.ensure_future(_cancel_when_gone(receive, task))

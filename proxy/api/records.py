@@ -1,4 +1,4 @@
-"""``GET /v1/records/{id}`` and ``/proof``: the evidence of one request, for the tenant whose request it was.
+"""``GET /v1/records/{id}``, ``/proof``, ``/sigstore``: the evidence of one request, for the tenant whose request it was.
 
 Another tenant's record and one that does not exist are the same answer.
 """
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import datadir, dsse, layout, statement
+from audit import datadir, dsse, layout, sigstore, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError
 from audit.log import Log
@@ -53,7 +53,8 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         ]
         return JSONResponse({"id": records[0].request_id, "records": listed})
 
-    async def proof(request: Request) -> Response:
+    async def published(request: Request) -> tuple[StoredRecord, int]:
+        """The record of the kind asked for, and its index."""
         records = await found(request)
         kind = request.query_params.get("kind", RecordKind.DECISION.value)
         chosen = next((each for each in records if each.kind.value == kind), None)
@@ -63,12 +64,21 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
             raise NotFound(
                 "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
             )
-        content = await asyncio.to_thread(_proof, data_dir, chosen.index)
-        return PlainTextResponse(content)
+        return chosen, chosen.index
+
+    async def proof(request: Request) -> Response:
+        _, index = await published(request)
+        return PlainTextResponse(await asyncio.to_thread(_proof, data_dir, index))
+
+    async def self_contained(request: Request) -> Response:
+        chosen, index = await published(request)
+        content = await asyncio.to_thread(_sigstore, data_dir, chosen, index)
+        return Response(content, media_type=sigstore.BUNDLE_TYPE)
 
     return [
         Route("/v1/records/{id}", answered(record), methods=["GET"]),
         Route("/v1/records/{id}/proof", answered(proof), methods=["GET"]),
+        Route("/v1/records/{id}/sigstore", answered(self_contained), methods=["GET"]),
     ]
 
 
@@ -90,3 +100,10 @@ def _tenant(records: tuple[StoredRecord, ...]) -> str:
 def _proof(data_dir: Path, index: int) -> bytes:
     files = datadir.directory_files(data_dir / layout.LOG)
     return proof_of(files, read_checkpoint(files.read), index)
+
+
+def _sigstore(data_dir: Path, record: StoredRecord, index: int) -> bytes:
+    folder = datadir.directory_files(data_dir / layout.KEYS)
+    certificate = folder.read(f"{layout.CERTIFICATES}{dsse.parse(record.envelope).keyid}.pem")
+    vkeys = layout.vkeys_of(folder.read(layout.LOG_VKEY))
+    return sigstore.of_record(record.envelope, certificate, _proof(data_dir, index), vkeys)

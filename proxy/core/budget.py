@@ -4,6 +4,7 @@ Pure. A call's worst case is a prompt of one token for each byte plus as many ou
 becomes that allowance, so no answer can pass it. What a call did not use comes back when its real cost is known.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from audit.vocabulary import MILLIONTHS
@@ -40,7 +41,7 @@ class Budget:
         room = self.left // share
         price = deployment.price
         spent = price.cost_micro_usd(prompt_tokens, 0)
-        wanted = min(needs.max_output_tokens or deployment.capabilities.max_output, deployment.capabilities.max_output)
+        wanted = most_output(deployment, needs)
         if price.output_micro_usd:
             wanted = min(wanted, max(0, room - spent) * MILLIONTHS // price.output_micro_usd)
         if spent > room or wanted < min(SMALLEST_ANSWER, needs.max_output_tokens or SMALLEST_ANSWER):
@@ -53,6 +54,18 @@ class Budget:
         if self.left is None:
             return self
         return replace(self, left=max(0, self.left + grant.reserved - cost))
+
+
+def most_output(deployment: Deployment, needs: Needs) -> int:
+    """The most tokens that a call may write where no cap bounds it further."""
+    most = deployment.capabilities.max_output
+    return min(needs.max_output_tokens or most, most)
+
+
+def worst(options: Sequence[Deployment], needs: Needs, prompt_tokens: int) -> int:
+    """The most that a leg can cost, micro-dollars: every deployment called once, beside another or after it, and one again."""
+    each = [d.price.cost_micro_usd(prompt_tokens, most_output(d, needs)) for d in options]
+    return sum(each) + max(each)
 
 
 def quote(deployment: Deployment, needs: Needs, expected_output: int) -> int:

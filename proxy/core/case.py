@@ -15,16 +15,18 @@ from policies.decision import Context, Decision
 from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
-from proxy.core import enforcement, intent
+from proxy.core import enforcement, intent, passing_over
+from proxy.core.aggregation import examples
 from proxy.core.aggregation.calibration import Calibration
 from proxy.core.aggregation.expected import expected
+from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.budget import Budget
 from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
-from proxy.core.request import InferenceRequest, OnOutage, OnRefusal, OnRestricted, TaskClass
+from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing.model import Model
 from proxy.core.routing.router import Routed, classify
 from proxy.core.splitting import Split, split
@@ -39,7 +41,8 @@ NOT_ROUTED = Routed(task=TaskClass.GENERAL, confidence=0, best=TaskClass.GENERAL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks, with what the operator laid down for this tenant. ``trusted``: sources of signals that count."""
+    """Who asks, with what the operator laid down for this tenant. ``trusted``: sources of signals that count;
+    ``principal``: name of the key or token that called."""
 
     tenant: str
     signals: tuple[Signal, ...]
@@ -60,6 +63,8 @@ class Caller:
     audience: str
     models: tuple[str, ...]
     max_cost_micro_usd: int | None
+    keeping: Keeping = Keeping.NONE
+    principal: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +106,7 @@ class Case:
     task_confidence: int
     router: str
     verdict: AdmittedPlan | Refused
+    decisions: tuple[Decision, ...]
     sentence: str
     budget: Budget
     suspended: frozenset[str] = frozenset()
@@ -121,8 +127,10 @@ def decide(
     *,
     now: datetime,
     embedding: Sequence[int] = (),
+    open_circuits: frozenset[str] = frozenset(),
 ) -> Case:
-    """Decide a request. ``embedding``: of its prompt, signed bytes, where there is one.
+    """Decide a request. ``embedding``: of its prompt, signed bytes, where there is one. ``open_circuits``: deployments that no call
+    goes through to now.
 
     Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong.
     """
@@ -140,18 +148,18 @@ def decide(
     )
     routed = _routed(request, wanted, rulebook, embedding)
     taken = _taken_apart(request, wanted)
-    question = _question(request, caller, rulebook, wanted, routed, taken)
+    question = replace(_question(request, caller, rulebook, wanted, routed, taken), open_circuits=open_circuits)
     suspended: frozenset[str] = frozenset()
-    verdict: AdmittedPlan | Refused
     shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):
-        verdict, sentence = Refused(code="jurisdiction-unknown", rules=(), excluded=()), applicable.reason
+        nowhere = Refused(code="jurisdiction-unknown", rules=(), excluded=())
+        found = Enforced(verdict=nowhere, decisions=(), sentence=applicable.reason)
     else:
         context = _context(caller, applicable.codes, classes, purpose, now, rulebook)
         suspended = context.suspended
-        verdict, sentence = enforced(question, context, rulebook.point)
+        found = enforced(question, context, rulebook.point)
         if rulebook.draft is not None:
-            shadow, _ = enforced(question, drafted(context, rulebook.draft), rulebook.draft.point)
+            shadow = enforced(question, drafted(context, rulebook.draft), rulebook.draft.point).verdict
     return Case(
         request_id=request_id,
         request=request,
@@ -165,8 +173,9 @@ def decide(
         task_confidence=routed.confidence,
         router=routed.router,
         taken=taken,
-        verdict=verdict,
-        sentence=sentence,
+        verdict=found.verdict,
+        decisions=found.decisions,
+        sentence=found.sentence,
         suspended=suspended,
         shadow=shadow,
         budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
@@ -214,10 +223,19 @@ def _question(
     routed: Routed,
     taken: Split | None,
 ) -> Question:
+    if request.options.aggregator == AggregatorName.EXAMPLES and not rulebook.defaults.sandbox:
+        raise ClientError(
+            "`apostille.aggregator`: expected another than `examples`, as this proxy runs no programs",
+            code="option-not-applicable",
+            param="apostille.aggregator",
+        )
     return Question(
         intent=wanted,
         task=routed.task,
         comparable=wanted.kind is IntentKind.COMPOSITE and expected(request.prompt) is not None,
+        examples=wanted.kind is IntentKind.COMPOSITE
+        and rulebook.defaults.sandbox
+        and examples.task(request.prompt) is not None,
         needs=request.needs,
         catalogue=rulebook.catalogue,
         on_restricted=_stricter(request.options.on_restricted, caller.on_restricted),
@@ -287,8 +305,17 @@ def drafted(context: Context, draft: Draft) -> Context:
     return replace(context, packs=(*context.packs, *draft.packs), suspended=frozenset())
 
 
-def enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[AdmittedPlan | Refused, str]:
-    """Verdict of the enforcement point, and the sentence of a refusal.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enforced:
+    """Verdict of the enforcement point, what the policy decided for it, and the sentence of a refusal, or ""."""
+
+    verdict: AdmittedPlan | Refused
+    decisions: tuple[Decision, ...]
+    sentence: str = ""
+
+
+def enforced(question: Question, context: Context, point: PolicyPoint) -> Enforced:
+    """What policy makes of a question, in the order in which the deployments of a leg are called.
 
     A named model is asked about first, alone; the rest of the catalogue only when something must stand in for it.
     """
@@ -303,9 +330,9 @@ def enforced(question: Question, context: Context, point: PolicyPoint) -> tuple[
             human_oversight=context.human_oversight,
         )
         if isinstance(verdict, AdmittedPlan):
-            return verdict, ""
+            return Enforced(verdict=passing_over.pass_over(question, verdict), decisions=decisions)
     assert isinstance(verdict, Refused)
-    return verdict, _sentence(verdict, decisions, point)
+    return Enforced(verdict=verdict, decisions=decisions, sentence=_sentence(verdict, decisions, point))
 
 
 def _sentence(refused: Refused, decisions: tuple[Decision, ...], point: PolicyPoint) -> str:

@@ -12,7 +12,7 @@ Only ``enforce`` creates an ``AdmittedCall``; transports accept nothing else, so
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from audit.records import Exclusion, Substitution
+from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import DecisionOutcome, Role, Verdict
 from policies.decision import Action, Decision, Query
 from proxy.core import planning
@@ -27,8 +27,9 @@ _SEAL = object()
 
 SINGLE_MODEL = "single-model"
 HUMAN_OVERSIGHT = "human-oversight"
+NO_CONTENT_STORAGE = "no-content-storage"
 DISCHARGED = frozenset(
-    {"disclose-ai", "disclose-composite", "no-content-storage", SINGLE_MODEL, HUMAN_OVERSIGHT, "retain-until"}
+    {"disclose-ai", "disclose-composite", NO_CONTENT_STORAGE, SINGLE_MODEL, HUMAN_OVERSIGHT, "retain-until"}
 )
 """Obligations that the pipeline fulfils: disclosure in headers and body, no content is stored, records are kept."""
 
@@ -58,6 +59,7 @@ class AdmittedPlan:
     substituted: tuple[Substitution, ...]
     obligations: tuple[str, ...]
     outcome: DecisionOutcome
+    passed_over: tuple[PassedOver, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

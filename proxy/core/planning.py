@@ -24,6 +24,8 @@ SELF_SAMPLES = 3
 """Samples of the one permitted model where policy leaves no panel: the smallest number with a majority."""
 JUDGED_PANEL = 3
 """Candidates that another model reads: more cost more, and judges grow less reliable with length."""
+MAX_PROGRAMS = 3
+"""Models that are asked for a program before the best of what they wrote is taken."""
 MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
 
@@ -35,24 +37,28 @@ Allowed = Callable[[Deployment], bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Defaults:
-    """What the operator configured for composites. Ratios: cost of a mode against the best model's."""
+    """What the operator configured for composites. Ratios: cost of a mode against the best model's. ``sandbox``: programs are run."""
 
     min_panel: int = 2
     threshold: int = 600_000
     standard_ratio: float = 0.64
     high_ratio: float = 1.36
+    sandbox: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's.
 
+    ``open_circuits``: deployments that no call goes through to now; they change the order within a leg, and no plan.
     ``comparable``: the prompt asks for an answer that can be compared; where it does not, texts are never voted on.
+    ``examples``: it asks for a program, with examples that the sandbox can run.
     """
 
     intent: Intent
     task: TaskClass
     comparable: bool
+    examples: bool = False
     needs: Needs
     catalogue: Catalogue
     on_restricted: OnRestricted
@@ -63,6 +69,7 @@ class Question:
     bounds: Bounds = NO_BOUNDS
     preference: Preference = QUALITY_FIRST
     parts: tuple[Part, ...] = ()
+    open_circuits: frozenset[str] = frozenset()
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
@@ -95,7 +102,9 @@ def plan(question: Question, allowed: Allowed) -> Plan | None:
 def _apart(question: Question, allowed: Allowed) -> Plan | None:
     """A plan for each part, as if it had come alone."""
     plans = [
-        plan(replace(question, task=TaskClass(part.task), comparable=part.comparable, parts=()), allowed)
+        plan(
+            replace(question, task=TaskClass(part.task), comparable=part.comparable, examples=False, parts=()), allowed
+        )
         for part in question.parts
     ]
     found = [each for each in plans if each is not None]
@@ -210,14 +219,20 @@ def _wanted(question: Question, found: Plan) -> int:
 def _self_fusion(question: Question, permitted: Sequence[Deployment]) -> Plan:
     """Policy left no panel: sample the best permitted model several times (the measured best substitute)."""
     options = seats.same_model(permitted[0], permitted)
+    aggregator = AggregatorName.EXAMPLES if question.examples else AggregatorName.SELF_FUSION
     first = tuple(Slot(leg=f"sample-{i + 1}", role=Role.PANEL, options=options) for i in range(SELF_SAMPLES))
-    return Plan(aggregator=AggregatorName.SELF_FUSION, first=first, threshold=_threshold(question))
+    if aggregator is AggregatorName.EXAMPLES:
+        return Plan(aggregator=aggregator, first=first[:1], rest=first[1:], threshold=_threshold(question))
+    return Plan(aggregator=aggregator, first=first, threshold=_threshold(question))
 
 
 def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowed) -> Plan | None:
     """The router's composition: a cascade where answers can be compared, else the best model or a judged panel."""
     wanted = question.intent.aggregator
     open_ended = not question.comparable
+    if wanted in (None, AggregatorName.EXAMPLES) and question.examples:
+        return _tried(question, permitted)
+    wanted = None if wanted is AggregatorName.EXAMPLES else wanted
     if wanted is None and open_ended and question.intent.mode is Mode.HIGH:
         wanted = AggregatorName.JUDGE_AUTHOR
     if wanted is AggregatorName.SINGLE or (wanted is None and open_ended):
@@ -229,6 +244,21 @@ def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowe
     if wanted is AggregatorName.CASCADE:
         return _rungs(question, permitted)
     return _cascade(question, permitted, wanted or AggregatorName.AGREEMENT_GATE)
+
+
+def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
+    """Models whose programs are run, one after the other: the best that the mode pays for, then the best of the others."""
+    models = seats.distinct(permitted)
+    if len(models) < 2:
+        return None
+    reference = expert(seats.distinct(ranked(question, question.pool()))[0], question.task)
+    defaults = question.defaults
+    ratio = defaults.high_ratio if question.intent.mode is Mode.HIGH else defaults.standard_ratio
+    priced = [d for d in models if expert(d, question.task).cost <= reference.cost * ratio]
+    begins = priced[0] if priced else min(models, key=lambda d: expert(d, question.task).cost)
+    others = [d for d in (priced or models) if d is not begins][: MAX_PROGRAMS - 1]
+    found = seats.panel((begins, *others), permitted)
+    return Plan(aggregator=AggregatorName.EXAMPLES, first=found[:1], rest=found[1:], threshold=_threshold(question))
 
 
 def _rungs(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
@@ -304,11 +334,15 @@ def _seated(question: Question, allowed: Allowed) -> Plan | None:
         else seats.writer("author", Role.AUTHOR, best),
         layers=intent.layers,
     )
-    aggregator = intent.aggregator or _default_aggregator(question)
+    aggregator = intent.aggregator
+    if aggregator is None or (aggregator is AggregatorName.EXAMPLES and not question.examples):
+        aggregator = _default_aggregator(question)
     return seats.composed(aggregator, first, rest, readers, _threshold(question))
 
 
 def _default_aggregator(question: Question) -> AggregatorName:
+    if question.examples:
+        return AggregatorName.EXAMPLES
     return AggregatorName.WEIGHTED_VOTE if question.comparable else AggregatorName.JUDGE_AUTHOR
 
 

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import orjson
 
-from audit import canonical
+from audit import canonical, disclosures, openings, statement
 from audit.records import (
     AdmittedLeg,
     Aggregation,
     Anchor,
     Contribution,
     DecisionRecord,
+    PassedOver,
     Position,
     Refusal,
     ResultRecord,
@@ -24,6 +25,7 @@ from audit.records import (
     SignalRecord,
 )
 from audit.vocabulary import MILLIONTHS, DecisionOutcome, LegStatus, ResultOutcome, Role, Sha256Hex
+from policies.jurisdiction import Signalled, SignalSource
 from proxy.core import redecision
 from proxy.core.aggregation.steps import Basis
 from proxy.core.case import Case
@@ -50,6 +52,7 @@ class Attempt:
     usage: Usage
     started_us: int
     duration_us: int
+    trigger: str = ""
     error: str = ""
     region: str = ""
     residency: str = ""
@@ -80,6 +83,10 @@ class Commitments:
 
     def __init__(self, key: bytes) -> None:
         self._salts = canonical.Salts(key)
+
+    def salt(self, label: str) -> bytes:
+        """The salt of a label."""
+        return self._salts.of(label)
 
     def of(self, label: str, content: bytes) -> Sha256Hex:
         """Commitment to content that is at hand."""
@@ -112,9 +119,7 @@ def decision(
         facts=Sha256Hex(point.facts_digest),
         catalogue=Sha256Hex(case.rulebook.catalogue.digest),
         jurisdictions=case.jurisdictions,
-        signals=tuple(
-            SignalRecord(source=s.source, code=s.code, used=s.used, why=s.why) for s in case.applicable.signals
-        ),
+        signals=tuple(map(_signal, case.applicable.signals)),
         conflict=getattr(case.applicable, "conflict", False),
         data_classes=tuple(sorted(case.data_classes)),
         purpose=case.purpose,
@@ -124,13 +129,42 @@ def decision(
         excluded=verdict.excluded,
         substituted=admitted.substituted if admitted else (),
         obligations=admitted.obligations if admitted else (),
-        parameters_digest=commitments.of("parameters", parameters_bytes(request.parameters)),
-        prompt_commitment=commitments.of("prompt", request.commitment_input),
+        parameters_digest=commitments.of(openings.PARAMETERS, parameters_bytes(request.parameters)),
+        prompt_commitment=commitments.of(statement.PROMPT, request.commitment_input),
         max_cost_micro_usd=case.budget.left,
         refusal=None if admitted else refusal(case),
         inputs=redecision.inputs(case),
         shadow=_shadow(case),
+        passed_over=admitted.passed_over if admitted else (),
+        sd=disclosures.digests(commitments.salt, withheld(case)),
     )
+
+
+def withheld(case: Case) -> Mapping[str, str]:
+    """Members that identify people: their digests are on record, their values are not."""
+    place = next((s.code for s in case.applicable.signals if _is_withheld(s)), None)
+    found = {
+        disclosures.SUBJECT: case.request.options.subject,
+        disclosures.PRINCIPAL: case.caller.principal or None,
+        disclosures.PLACE: place,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def disclosed(case: Case, key: bytes) -> tuple[str, ...]:
+    """Disclosures of all those members, for whoever holds the record's key."""
+    salt = canonical.Salts(key).of
+    return tuple(disclosures.disclose(salt, name, value).text for name, value in withheld(case).items())
+
+
+def _is_withheld(signal: Signalled) -> bool:
+    """Where an address is tells where a person is; on record only where it decided."""
+    return signal.source == SignalSource.IP and not signal.used
+
+
+def _signal(signal: Signalled) -> SignalRecord:
+    code = "" if _is_withheld(signal) else signal.code
+    return SignalRecord(source=signal.source, code=code, used=signal.used, why=signal.why)
 
 
 def _shadow(case: Case) -> Shadow | None:
@@ -174,8 +208,11 @@ def result(
     position: Position,
     decided: Sha256Hex,
     answer: tuple[Sha256Hex, int],
+    passed_over: Sequence[PassedOver] = (),
+    kept: tuple[str, ...] = (),
 ) -> ResultRecord:
-    """The result record of a case. ``answer``: commitment to the bytes sent, and how many they were."""
+    """The result record of a case. ``answer``: commitment to the bytes sent, and how many they were; ``kept``: labels of content
+    that is kept."""
     return ResultRecord(
         request_id=case.request_id,
         position=position,
@@ -188,6 +225,8 @@ def result(
         answer_commitment=answer[0],
         answer_bytes=answer[1],
         error=ending.error,
+        passed_over=tuple(passed_over),
+        kept=kept,
     )
 
 
@@ -219,6 +258,7 @@ def contributions(attempts: Sequence[Attempt], ending: Ending) -> tuple[Contribu
             residency=each.residency,
             model_observed=each.model,
             upstream_id=each.upstream_id,
+            trigger=each.trigger,
         )
         for each in attempts
     )

@@ -7,7 +7,7 @@ lists every member.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from audit.records import Exclusion, Substitution
+from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import LegStatus, Sha256Hex
 from policies.residency import Residency
 from proxy.core import provenance
@@ -94,8 +94,19 @@ def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment
     return tuple(attempt.deployment for attempt, each in zip(attempts, found, strict=True) if each.used)
 
 
-def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sha256Hex, key: bytes) -> dict[str, Any]:
-    """The whole receipt. ``record_key``, hexadecimal, opens the record's commitments and is kept nowhere else."""
+def full(
+    case: Case,
+    attempts: Sequence[Attempt],
+    ending: Ending,
+    *,
+    decided: Sha256Hex,
+    key: bytes,
+    passed: Sequence[PassedOver] = (),
+) -> dict[str, Any]:
+    """The whole receipt. ``passed``: what was passed over after the decision. ``record_key``, hexadecimal, opens the record's
+    commitments; ``sd_disclosures`` are the members behind its ``_sd``. Neither is kept elsewhere, but in the key store of a tenant
+    whose content is kept.
+    """
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
     found = provenance.contributions(attempts, ending)
@@ -104,6 +115,7 @@ def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sh
         "record": case.request_id,
         "decision": decided,
         "record_key": key.hex(),
+        "sd_disclosures": provenance.disclosed(case, key),
         "outcome": verdict.outcome.value,
         "jurisdictions": case.jurisdictions,
         "data_classes": tuple(sorted(case.data_classes)),
@@ -135,11 +147,13 @@ def full(case: Case, attempts: Sequence[Attempt], ending: Ending, *, decided: Sh
                 "region_observed": each.region_observed,
                 "residency": each.residency,
                 "error": each.error,
+                "trigger": each.trigger,
             }
             for each in found
         ),
         "excluded": excluded(verdict.excluded),
         "substituted": substituted(verdict.substituted),
+        "passed_over": passed_over((*verdict.passed_over, *passed)),
         "obligations": verdict.obligations,
         "disclosures": disclosures(case),
         "disclosure": disclosure(case, tuple(dict.fromkeys(each.model for each in found if each.used))),
@@ -176,6 +190,11 @@ def substituted(found: Iterable[Substitution]) -> tuple[Mapping[str, Any], ...]:
     )
 
 
+def passed_over(found: Iterable[PassedOver]) -> tuple[Mapping[str, str], ...]:
+    """Permitted deployments that were not called in their turn."""
+    return tuple({"leg": each.leg, "deployment": each.deployment, "reason": each.reason} for each in found)
+
+
 def refusal_details(case: Case) -> dict[str, Any]:
     """Details of a refusal's error: the record, the rules that decided, their legal basis."""
     point = case.rulebook.point
@@ -202,8 +221,10 @@ def refusal_details(case: Case) -> dict[str, Any]:
     }
 
 
-def preview(case: Case, quote_micro_usd: int) -> dict[str, Any]:
-    """Answer to a dry run: what would be called and what would not, with a quote; nothing was called or recorded."""
+def preview(case: Case, quote_micro_usd: int, most_micro_usd: int) -> dict[str, Any]:
+    """Answer to a dry run: what would be called and what would not, the policy's decisions, a quote, and the most that it can cost.
+    Nothing was called or recorded.
+    """
     verdict = case.verdict
     common = {
         "dry_run": True,
@@ -211,6 +232,16 @@ def preview(case: Case, quote_micro_usd: int) -> dict[str, Any]:
         "data_classes": tuple(sorted(case.data_classes)),
         "policy": case.rulebook.point.digest,
         "task": case.task.value,
+        "decisions": tuple(
+            {
+                "deployment": each.query.deployment,
+                "action": each.query.action.value,
+                "verdict": each.verdict.value,
+                "rules": each.rules,
+                "obligations": tuple(sorted(each.obligations)),
+            }
+            for each in case.decisions
+        ),
     }
     if not isinstance(verdict, AdmittedPlan):
         return {**common, "outcome": "refused", **refusal_details(case), "record": None, "sentence": case.sentence}
@@ -226,7 +257,9 @@ def preview(case: Case, quote_micro_usd: int) -> dict[str, Any]:
         "excluded": excluded(verdict.excluded),
         "substituted": substituted(verdict.substituted),
         "obligations": verdict.obligations,
+        "passed_over": passed_over(verdict.passed_over),
         "quote_micro_usd": quote_micro_usd,
+        "max_cost_micro_usd": most_micro_usd,
     }
 
 

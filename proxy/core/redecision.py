@@ -64,6 +64,7 @@ def inputs(case: Case) -> Inputs:
         prompt_tokens=question.needs.prompt_tokens_estimate,
         max_output_tokens=question.needs.max_output_tokens,
         comparable=question.comparable,
+        examples=question.examples,
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
         preference=question.preference,
@@ -75,6 +76,9 @@ def inputs(case: Case) -> Inputs:
             min_panel=options.min_panel,
             threshold=options.confidence_threshold_millionths,
         ),
+        circuits_open=tuple(sorted(d.id for d in question.pool() if d.id in question.open_circuits))
+        if question.open_circuits
+        else (),
     )
 
 
@@ -110,7 +114,7 @@ def again(
     except (ClientError, Forbidden) as error:
         return _refused(error.code)
     context = context_of(record, at=at or datetime.fromisoformat(record.at))
-    verdict, _ = cases.enforced(question, replace(context, packs=(*context.packs, *packs)), rulebook.point)
+    verdict = cases.enforced(question, replace(context, packs=(*context.packs, *packs)), rulebook.point).verdict
     if not isinstance(verdict, AdmittedPlan):
         return replace(_refused(verdict.code), excluded=_excluded(verdict.excluded))
     return Outcome(
@@ -164,6 +168,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         ),
         task=TaskClass(record.task),
         comparable=found.comparable,
+        examples=found.examples,
         needs=Needs(
             tools=needs.get("tools", False),
             vision=needs.get("vision", False),
@@ -180,6 +185,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         bounds=found.bounds,
         preference=found.preference,
         parts=found.parts,
+        open_circuits=frozenset(found.circuits_open),
     )
 
 

@@ -16,11 +16,21 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """A program of a reply on the examples of its task. ``behaviour``: digest of what it gave; those that behave alike share it."""
+
+    passed: int
+    total: int
+    behaviour: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A settled leg: the answer of the first deployment that gave one, or the last failure.
 
     ``text``: the visible answer without reasoning content. ``message``: the assistant message in OpenAI's shape, None on
     failure. ``error``: our kebab-case code on failure. ``logprob_millionths``: mean token log-probability where offered.
+    ``checked``: None where no program was run to its end.
     """
 
     leg: str
@@ -33,6 +43,7 @@ class Reply:
     usage: Usage = Usage()
     error: str | None = None
     logprob_millionths: int | None = None
+    checked: Checked | None = None
 
     @property
     def ok(self) -> bool:

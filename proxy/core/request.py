@@ -55,6 +55,16 @@ class OnRefusal(StrEnum):
     """Ask the next permitted deployment."""
 
 
+class Keeping(StrEnum):
+    """How much of a tenant's requests is kept besides their records."""
+
+    NONE = "none"
+    KEYS = "keys"
+    """Each record's key, with what opens its members behind ``_sd``."""
+    FULL = "full"
+    """Prompts and answers as well, encrypted."""
+
+
 class ReceiptDetail(StrEnum):
     """How much of the receipt goes into the response body; the headers are always there."""
 
@@ -73,6 +83,7 @@ class Options:
     min_panel: int | None = None
     deadline_ms: int | None = None
     straggler_ms: int | None = None
+    hedge_ms: int | None = None
     max_cost_micro_usd: int | None = None
     confidence_threshold_millionths: int | None = None
     on_restricted: OnRestricted | None = None

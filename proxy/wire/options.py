@@ -107,6 +107,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "min_panel": ("min_panel", _integer(1, MAX_PANEL)),
     "deadline_ms": ("deadline_ms", _integer(1, 3_600_000)),
     "straggler_ms": ("straggler_ms", _integer(1, 3_600_000)),
+    "hedge_ms": ("hedge_ms", _integer(1, 3_600_000)),
     "max_cost_usd": ("max_cost_micro_usd", _scaled(0, 1_000)),
     "confidence_threshold": ("confidence_threshold_millionths", _scaled(0, 1)),
     "on_restricted": ("on_restricted", lambda w, v: OnRestricted(_choice(tuple(o.value for o in OnRestricted))(w, v))),

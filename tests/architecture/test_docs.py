@@ -1,20 +1,14 @@
 """Whatever the pages promise is there: links, commands, dependencies; and the repository names no machine of its authors."""
 
-import base64
-import hashlib
-import json
 import re
-import shutil
-import subprocess
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from proxy.cli import COMMANDS, main
+from proxy.cli import COMMANDS
 from tests.architecture.laws import ROOT
-from tests.simulators.ledger import filled
 
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 TREE = ("audit", "policies", "proxy", "tests", "docs", ".ci", "README.md", "CHANGELOG.md", "Makefile", "pyproject.toml")
@@ -86,47 +80,3 @@ def test_the_tree_names_no_machine() -> None:
     texts = [p for p in _files() if p.suffix in TEXT and "__pycache__" not in p.parts]
     assert MACHINE_PATH.search(f"see {'/'}work/main"), "expected the pattern to find what it is for"
     assert [_name(p) for p in texts if MACHINE_PATH.search(p.read_text(encoding="utf-8"))] == []
-
-
-# --- the shell on the page of verification ----------------------------------------------------------------------------
-
-
-@pytest.fixture
-def bundle(tmp_path: Path) -> Path:
-    filled(tmp_path / "data")
-    assert main(["bundle", "--out", str(tmp_path / "bundle"), "--data", str(tmp_path / "data")]) == 0
-    return tmp_path / "bundle"
-
-
-def _checked_by_shell(bundle: Path) -> "subprocess.CompletedProcess[str]":
-    page = (ROOT / "docs" / "how-to" / "verify.md").read_text(encoding="utf-8")
-    (script,) = re.findall(r"^```sh\n# check\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], cwd=bundle, capture_output=True, text=True, check=False
-    )
-
-
-needs_tools = pytest.mark.skipif(
-    not all(map(shutil.which, ("bash", "jq", "openssl", "sha256sum"))), reason="needs bash, jq, openssl and sha256sum"
-)
-
-
-@needs_tools
-def test_the_shell_on_the_page_verifies_a_record(bundle: Path) -> None:
-    done = _checked_by_shell(bundle)
-    assert done.returncode == 0, done.stderr
-    assert '"modelRequested"' in done.stdout
-
-
-@needs_tools
-@pytest.mark.parametrize("manifest", ["as it was", "made anew"])
-def test_the_shell_on_the_page_refuses_a_changed_record(bundle: Path, manifest: str) -> None:
-    record = sorted((bundle / "records").glob("*.decision.dsse.json"))[0]
-    envelope = json.loads(record.read_text())
-    payload = base64.b64decode(envelope["payload"]).replace(b"north-eu", b"south-eu")
-    record.write_text(json.dumps({**envelope, "payload": base64.b64encode(payload).decode()}))
-    if manifest == "made anew":
-        listed = [line.split("  ")[1] for line in (bundle / "MANIFEST.sha256").read_text().splitlines()]
-        lines = (f"{hashlib.sha256((bundle / p).read_bytes()).hexdigest()}  {p}\n" for p in listed)
-        (bundle / "MANIFEST.sha256").write_text("".join(lines))
-    assert _checked_by_shell(bundle).returncode != 0

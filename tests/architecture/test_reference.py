@@ -102,7 +102,16 @@ def test_every_header_is_documented(name: str) -> None:
 
 def test_reasons_for_a_cut_leg_are_documented() -> None:
     documented = rows("error-codes.md")
-    for code in (calls.CUT_CLIENT, calls.CUT_DEADLINE, calls.CUT_STOPPED, calls.CUT_STRAGGLER):
+    for code in (
+        calls.CUT_CLIENT,
+        calls.CUT_DEADLINE,
+        calls.CUT_HEDGE,
+        calls.CUT_STOPPED,
+        calls.CUT_STRAGGLER,
+        calls.CUT_UNNEEDED,
+        calls.CIRCUIT_OPEN,
+        calls.NO_CAPACITY,
+    ):
         assert code in documented
 
 

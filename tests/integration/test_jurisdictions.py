@@ -65,7 +65,7 @@ async def test_an_address_is_a_signal_and_no_permission(tmp_path: Path) -> None:
         ("tenant", "DE", True, ""),
         ("jwt", "FR", True, ""),
         ("header", "CN", False, "source-not-trusted"),
-        ("ip", "US", False, "signal-only"),
+        ("ip", "", False, "signal-only"),  # where a person is: behind `_sd`
     }
     assert known.conflict
     assert not any(s.used for s in unknown.signals)

@@ -14,7 +14,7 @@ from audit.vocabulary import RecordKind
 from policies.jurisdiction import Signal, SignalSource
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
-from proxy.calls import Calls
+from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
 from proxy.pipeline import Pipeline
 from proxy.transports import Transports
@@ -66,7 +66,7 @@ async def answered(folder: Path, model: str, *, stream: bool) -> Client:
         client = Client(folder / "data")
         body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "6 times 7?"}]}
         try:
-            pipeline = Pipeline(log, Calls(transports, clock.monotonic_us), clock)
+            pipeline = Pipeline(log, Calls(transports, Monitor(clock.monotonic_us)), clock)
             await pipeline.answer(wire.parse(orjson.dumps(body), max_messages=10), caller, snapshot, client)
         finally:
             await transports.aclose()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from audit.vocabulary import LegStatus, Role
 from proxy.core.aggregation import AGGREGATORS, next_step
 from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Ask, Calls, Composition, Final, Seat
-from proxy.core.replies import Reply
+from proxy.core.replies import Checked, Reply
 from proxy.core.request import TaskClass
 
 PROMPTS = (
@@ -71,6 +71,7 @@ def replied(ask: Ask, chance: random.Random) -> Reply:
         text=text,
         message={"role": "assistant", "content": text},
         logprob_millionths=chance.choice((None, -100_000, -2_000_000)),
+        checked=chance.choice((None, Checked(passed=chance.randint(0, 2), total=2, behaviour=chance.choice("ab")))),
     )
 
 

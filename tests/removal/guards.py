@@ -3,7 +3,7 @@
 ``run`` takes them away one by one; ``test_guards`` holds the texts to the sources.
 """
 
-from tests.removal import engine, proxy
+from tests.removal import engine, privacy, proxy
 from tests.removal.guard import Guard
 
-GUARDS: tuple[Guard, ...] = (*engine.GUARDS, *proxy.GUARDS)
+GUARDS: tuple[Guard, ...] = (*engine.GUARDS, *proxy.GUARDS, *privacy.GUARDS)

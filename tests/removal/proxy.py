@@ -6,6 +6,8 @@ TRAPS = "tests/unit/policies/test_traps.py"
 JURISDICTION = "tests/unit/policies/test_jurisdiction.py"
 ENFORCEMENT = "tests/unit/proxy/core/test_enforcement.py"
 WALLS = "tests/integration/test_walls.py"
+CALLS = "tests/integration/test_calls.py"
+MONITOR = "tests/unit/proxy/test_monitor.py"
 
 GUARDS = (
     Guard(
@@ -84,6 +86,41 @@ GUARDS = (
         "return not alone and SINGLE_MODEL not in verdict.obligations",
         "return True",
         f"{ENFORCEMENT}::test_a_model_that_must_answer_alone_has_no_stand_in",
+    ),
+    Guard(
+        "calls: an open circuit leads no further than an outage",
+        "proxy/core/passing_over.py",
+        "known = call is calls[0] or allowed.may_go_on(Cause.OUTAGE, first, call.deployment)",
+        "known = True",
+        "tests/unit/proxy/core/test_passing_over.py::test_an_open_circuit_leads_where_an_outage_would",
+    ),
+    Guard(
+        "calls: one call alone tries a circuit",
+        "proxy/core/health.py",
+        "            case Circuit.HALF_OPEN:\n                return True",
+        "            case Circuit.HALF_OPEN:\n                return False",
+        f"{MONITOR}::test_one_call_tries_an_open_circuit",
+    ),
+    Guard(
+        "calls: what we cut opens no circuit",
+        "proxy/calls/trial.py",
+        "if status is LegStatus.CUT or error == DEFECT:",
+        "if status is LegStatus.CUT:\n        return Fate.FAILED\n    if error == DEFECT:",
+        f"{CALLS}::test_a_client_in_a_hurry_opens_no_circuit_for_others",
+    ),
+    Guard(
+        "calls: a hedge is paid for before it is made",
+        "proxy/core/budget.py",
+        "return replace(self, left=self.left - min(reserved, self.left)), Grant(",
+        "return self, Grant(",
+        f"{CALLS}::test_a_hedge_that_the_cap_has_no_room_for_is_not_made",
+    ),
+    Guard(
+        "calls: a call that was cut is billed",
+        "proxy/calls/trial.py",
+        "unanswered=unanswered or status is LegStatus.CUT",
+        "unanswered=unanswered",
+        f"{CALLS}::test_legs_of_a_client_that_left_are_cut_billed_and_recorded",
     ),
     Guard(
         "wall 1: only the log makes the proof of a record",

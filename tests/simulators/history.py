@@ -101,8 +101,10 @@ def loaded(path: Path, *, added: tuple[str, ...] = ()) -> Snapshot:
     return snapshot.build(settings.load(path, environ={}), {}, added=added)
 
 
-def decided(current: Snapshot, count: int, *, seed: int = 1) -> Iterator[tuple[datetime, Case]]:
-    """Requests of all tenants and kinds, decided."""
+def decided(
+    current: Snapshot, count: int, *, seed: int = 1, failing: tuple[str, ...] = ()
+) -> Iterator[tuple[datetime, Case]]:
+    """Requests of all tenants and kinds, decided. ``failing``: deployments of which some have an open circuit each time."""
     dice = random.Random(seed)
     for number in range(count):
         now = BEGIN + timedelta(seconds=number * 40 % 4_000_000, microseconds=number % 1000)
@@ -111,7 +113,9 @@ def decided(current: Snapshot, count: int, *, seed: int = 1) -> Iterator[tuple[d
         codes = current.settings.tenants[name].jurisdictions
         signals = tuple(Signal(SignalSource.TENANT, code) for code in codes)
         caller = replace(principal, signals=signals, trusted=frozenset({SignalSource.TENANT}))
-        yield now, cases.decide(RequestId(f"h-{seed}-{number}"), _request(dice), caller, current.rulebook, now=now)
+        identifier, request = RequestId(f"h-{seed}-{number}"), _request(dice)
+        opened = frozenset(dice.sample(failing, dice.randint(0, len(failing))))
+        yield now, cases.decide(identifier, request, caller, current.rulebook, now=now, open_circuits=opened)
 
 
 def _request(dice: random.Random) -> InferenceRequest:

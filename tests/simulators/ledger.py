@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import canonical, checkpoint, dsse, entry, keys, statement
+from audit import canonical, checkpoint, dsse, entry, keys, layout, statement
 from audit.checkpoint import Checkpoint
 from audit.keys import Authority, LogSigner, P256Signer
 from audit.statement import (
@@ -33,6 +33,8 @@ ORIGIN = "log.example/ledger"
 INSTANCE = "i-1"
 EPOCH = "e-1"
 POLICY = b"forbid(principal, action, resource);\n"
+POLICY_SET = canonical.encode({"packs": {"eu": {"rules.cedar": canonical.digest(POLICY)}}})
+"""Names every text of the set that the decisions name; the form of ``policies.packs``."""
 
 _SCHEMA = """
 CREATE TABLE rec (
@@ -57,7 +59,7 @@ def decision(request_id: str, position: Position) -> DecisionRecord:
         task="math",
         task_confidence=900_000,
         router="rules-1",
-        policy=DIGEST,
+        policy=canonical.digest(POLICY_SET),
         facts=DIGEST,
         catalogue=DIGEST,
         jurisdictions=("DE", "EU"),
@@ -152,7 +154,8 @@ class Ledger:
         vkey = checkpoint.format_vkey(checkpoint.vkey_of(ledger.log_key))
         ledger.write("keys/log.vkey", f"{vkey}\n".encode())
         ledger.write("keys/root.pem", keys.certificate_pem(authority.certificate))
-        ledger.write(f"policies/{canonical.digest(POLICY)}.cedar", POLICY)
+        for text in (POLICY, POLICY_SET):
+            ledger.write(layout.policy_path(text), text)
         ledger.certify(INSTANCE)
         ledger.publish()
         return ledger

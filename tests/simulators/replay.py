@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,12 +33,18 @@ def normal(text: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """Shares of requests that fail in a way, and vendors that are out: ``down`` maps a vendor to request numbers."""
+    """Shares of requests that fail in a way, and vendors that are out: ``down`` maps a vendor to request numbers.
+
+    ``slow_s``: how much longer a slow one takes. ``afresh``: a repeated request has a fate of its own each time.
+    """
 
     p429: float = 0.0
     p500: float = 0.0
     pstall: float = 0.0
     pcut: float = 0.0
+    pslow: float = 0.0
+    slow_s: float = 1.0
+    afresh: bool = False
     banned: frozenset[str] = frozenset()
     down: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     scale: float = 0.0
@@ -69,6 +76,7 @@ class Vendor(Provider):
         self.name = name
         self._shelf = shelf
         self._faults = faults
+        self._times: Counter[tuple[str, str]] = Counter()
 
     def _found(self, body: Body) -> tuple[str, Answered | None, str]:
         content = body["messages"][-1].get("content")
@@ -76,9 +84,13 @@ class Vendor(Provider):
         return prompt, self._shelf.answers.get((str(body["model"]), prompt)), str(body["model"])
 
     def _chance(self, body: Body) -> list[float]:
-        """Numbers in [0, 1) that depend on seed, model and prompt alone."""
+        """Numbers in [0, 1) that depend on seed, model and prompt, and where asked for on how often that was asked before."""
         prompt, _, model = self._found(body)
-        digest = hashlib.sha256(f"{self._faults.seed}\0{model}\0{prompt}".encode()).digest()
+        before = ""
+        if self._faults.afresh:
+            before = f"\0{self._times[model, prompt]}"
+            self._times[model, prompt] += 1
+        digest = hashlib.sha256(f"{self._faults.seed}\0{model}\0{prompt}{before}".encode()).digest()
         return [int.from_bytes(digest[i : i + 4], "big") / 2**32 for i in range(0, 32, 4)]
 
     async def _act(self, act: Act, body: Body, writer: asyncio.StreamWriter) -> bool:
@@ -102,6 +114,8 @@ class Vendor(Provider):
         ):
             if chance < share:
                 return await super()._act(fault, body, writer)
+        if chances[6] < faults.pslow:
+            await asyncio.sleep(faults.slow_s)
         if faults.scale:
             await asyncio.sleep(self._seconds(found, chances) * faults.scale)
         return await super()._act(Act.ANSWER, body, writer)
@@ -114,20 +128,30 @@ class Vendor(Provider):
         return math.exp(-0.7 + 0.5 * normal_) + found.tokens_out / RATE
 
     def completion(self, body: Body) -> Body:
-        """The recorded answer with its recorded usage; the id is the same for the same request."""
+        """The recorded answer with its recorded usage, as far as the request lets it write; its id depends on the request alone."""
         prompt, found, model = self._found(body)
         assert found is not None
+        most = body.get("max_completion_tokens") or body.get("max_tokens") or found.tokens_out
+        whole = found.tokens_out <= most
+        written = min(found.tokens_out, most)
+        text = found.text if whole else found.text[: len(found.text) * most // found.tokens_out]
         identity = hashlib.sha256(f"{model}\0{prompt}".encode()).hexdigest()[:24]
         return {
             "id": f"replay-{identity}",
             "object": "chat.completion",
             "created": 0,
             "model": model,
-            "choices": [{"index": 0, "message": {"role": "assistant", "content": found.text}, "finish_reason": "stop"}],
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text},
+                    "finish_reason": "stop" if whole else "length",
+                }
+            ],
             "usage": {
                 "prompt_tokens": found.tokens_in,
-                "completion_tokens": found.tokens_out,
-                "total_tokens": found.tokens_in + found.tokens_out,
+                "completion_tokens": written,
+                "total_tokens": found.tokens_in + written,
             },
         }
 
@@ -153,6 +177,7 @@ async def _main(arguments: argparse.Namespace) -> None:
         p500=arguments.p500,
         pstall=arguments.pstall,
         pcut=arguments.pcut,
+        pslow=arguments.pslow,
         banned=frozenset(arguments.ban),
         down=dict(_down(each) for each in arguments.down),
         scale=arguments.scale,
@@ -168,7 +193,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="replay", description=__doc__)
     made.add_argument("--data", type=Path, required=True)
     made.add_argument("--benchmarks", default="gsm8k,math_l5,cruxeval_o")
-    for name in ("p429", "p500", "pstall", "pcut", "scale"):
+    for name in ("p429", "p500", "pstall", "pcut", "pslow", "scale"):
         made.add_argument(f"--{name}", type=float, default=0.0)
     made.add_argument("--seed", type=int, default=0)
     made.add_argument("--ban", action="append", default=[])

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from audit.vocabulary import MILLIONTHS
-from proxy.core.aggregation import voting
+from proxy.core.aggregation import tried, voting
 from proxy.core.aggregation.cascaded import cascade
 from proxy.core.aggregation.checked import cross_validation
 from proxy.core.aggregation.judged import best_of_n, judge_author
@@ -98,6 +98,7 @@ AGGREGATORS: Mapping[AggregatorName, Aggregator] = {
     AggregatorName.WEIGHTED_VOTE: voting.weighted_vote,
     AggregatorName.SELF_FUSION: voting.self_fusion,
     AggregatorName.CASCADE: cascade,
+    AggregatorName.EXAMPLES: tried.examples,
     AggregatorName.CROSS_VALIDATION: cross_validation,
     AggregatorName.BEST_OF_N: best_of_n,
     AggregatorName.JUDGE_AUTHOR: judge_author,

@@ -19,6 +19,8 @@ MAX_CANDIDATE = 12_000
 """Characters of one candidate that a reader gets; more says little and costs."""
 MAX_TOGETHER = 72_000
 """Characters of all candidates together: with many, each gets less."""
+MOST_READ_BYTES = 4 * (MAX_TOGETHER + MAX_CANDIDATE) + 8_192
+"""Bytes of JSON that a reader gets besides the conversation, at most: candidates, a comparison, and our own words."""
 CUT = " […]"
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

@@ -30,6 +30,7 @@ class AggregatorName(StrEnum):
     BEST_OF_N = "best-of-n"
     MIXTURE = "mixture-of-agents"
     CASCADE = "cascade"
+    EXAMPLES = "examples"
     PARTS = "parts"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from audit import figures
 from audit.figures import Scope
-from audit.report import charts, flows, render, sheets
+from audit.report import charts, document, flows, render, sheets
 from audit.report.charts import Bar
 from audit.report.cover import Check, Cover, Verification
 from audit.statement import Exclusion, Refusal, Shadow, SignalRecord, Substitution
@@ -167,7 +167,7 @@ def test_an_empty_period_renders() -> None:
 
 def test_json_says_its_schema_and_holds_the_same_figures() -> None:
     tables = counted(traffic.season(40))
-    found = json.loads(render.as_json(COVER, tables))
+    found = json.loads(document.as_json(COVER, tables))
     assert found["schema"] == "apostille-transparency-report/1"
     assert found["cover"]["verification"] == "held"
     assert found["figures"]["requests"] == tables.requests == 40

@@ -1,7 +1,8 @@
 """Statements: what is rendered is read back as it was, and anything else is refused."""
 
+import base64
 import json
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 
 from audit import statement
 from audit.errors import MalformedError
-from audit.statement import DecisionRecord, ResultRecord
+from audit.statement import DecisionRecord, Position, ResultRecord
+from tests.simulators import ledger
 
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
@@ -28,14 +30,19 @@ DIGESTS = {
     "answer_commitment",
 }
 COMMITMENTS = {"request_commitment", "response_commitment"}
+SD = st.binary(min_size=32, max_size=32).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="))
+
+NAMED = {
+    "at": st.just("2026-11-23T12:00:00.000000Z"),
+    "sd": st.lists(SD, max_size=3).map(tuple),
+    "request_id": st.uuids().map(str),
+}
 
 
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
     """A value of each field's declared type; digests where a field holds a digest."""
-    if name == "at":
-        return st.just("2026-11-23T12:00:00.000000Z")
-    if name == "request_id":
-        return st.uuids().map(str)
+    if name in NAMED:
+        return NAMED[name]
     if name in DIGESTS | COMMITMENTS and not is_dataclass(kind):
         return HEX
     if kind in (str,) or getattr(kind, "__supertype__", None) is str:
@@ -70,3 +77,25 @@ def test_a_statement_with_another_type_or_an_unknown_field_is_refused(record: De
     for change in ({"_type": "other"}, {"predicateType": "other"}, {"more": 1}, {"subject": []}):
         with pytest.raises(MalformedError):
             statement.parse(json.dumps(document | change).encode())
+
+
+@given(values(DecisionRecord), values(ResultRecord))
+def test_records_of_versions_without_digests_and_content_are_read(
+    decided: DecisionRecord, result: ResultRecord
+) -> None:
+    document = json.loads(statement.render_decision(decided))
+    del document["predicate"]["_sd"], document["predicate"]["_sd_alg"]
+    assert statement.decision_of(statement.parse(json.dumps(document).encode())) == replace(decided, sd=())
+    document = json.loads(statement.render_result(result))
+    del document["predicate"]["kept"]
+    assert statement.result_of(statement.parse(json.dumps(document).encode())) == replace(result, kept=())
+
+
+@pytest.mark.parametrize(
+    "change", [{"_sd_alg": "sha-512"}, {"_sd": ["short"]}, {"_sd": [1]}, {"_sd": {}}, {"_sd_alg": None}]
+)
+def test_digests_of_another_form_are_refused(change: dict[str, object]) -> None:
+    document = json.loads(statement.render_decision(ledger.decision("r", Position(instance="i", epoch="e", seq=0))))
+    document["predicate"] |= change
+    with pytest.raises(MalformedError):
+        statement.decision_of(statement.parse(json.dumps(document).encode()))

@@ -2,8 +2,9 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.core.budget import SMALLEST_ANSWER, Budget
+from proxy.core.budget import SMALLEST_ANSWER, Budget, Grant, worst
 from proxy.core.request import Needs
 from tests.unit.proxy.core.test_enforcement import deployment
 
@@ -44,3 +45,61 @@ def test_the_sum_of_all_calls_stays_below_the_cap(left: int, calls: list[tuple[i
         spent += cost
         budget = budget.settle(grant, cost)
         assert spent <= left
+
+
+class Spending(RuleBasedStateMachine):
+    """Calls reserve beside each other and settle in any order: first ones, retries, hedges, early starts, cut ones."""
+
+    @initialize(cap=st.integers(0, 50_000))
+    def begin(self, cap: int) -> None:
+        """A request with a cap."""
+        self.cap = cap
+        self.budget = Budget(left=cap)
+        self.open: list[tuple[int, int, Grant]] = []
+        self.spent = 0
+
+    @rule(price=st.integers(0, 20_000_000), prompt=st.integers(0, 2_000), share=st.integers(1, 4))
+    def reserve(self, price: int, prompt: int, share: int) -> None:
+        """A call wants to start."""
+        left = self.budget.left
+        assert left is not None
+        self.budget, grant = self.budget.reserve(deployment("n/a", price=price), Needs(), prompt, share=share)
+        if grant is None:
+            assert self.budget.left == left
+            return
+        assert grant.reserved <= left // share + 1
+        self.open.append((price, prompt, grant))
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data(), percent=st.integers(0, 100))
+    def settle(self, data: st.DataObject, percent: int) -> None:
+        """One of them ends, at any cost up to what it may write."""
+        price, prompt, grant = self.open.pop(data.draw(st.integers(0, len(self.open) - 1)))
+        assert grant.max_tokens is not None
+        cost = deployment("n/a", price=price).price.cost_micro_usd(
+            prompt * percent // 100, grant.max_tokens * percent // 100
+        )
+        self.spent += cost
+        self.budget = self.budget.settle(grant, cost)
+
+    @invariant()
+    def within(self) -> None:
+        """What was spent, what is reserved and what is left make the cap, and nothing passes it."""
+        left = self.budget.left
+        assert left is not None
+        assert left >= 0
+        assert self.spent + sum(grant.reserved for _, _, grant in self.open) + left == self.cap
+
+
+TestSpending = Spending.TestCase
+
+
+@given(
+    prices=st.lists(st.integers(0, 10_000_000), min_size=1, max_size=4), prompt=st.integers(0, 5_000), again=st.data()
+)
+def test_a_leg_costs_no_more_than_its_worst_case(prices: list[int], prompt: int, again: st.DataObject) -> None:
+    options = [deployment(f"n/{i}", price=price) for i, price in enumerate(prices)]
+    needs = Needs(max_output_tokens=300)
+    retried = again.draw(st.sampled_from(options))
+    spent = sum(d.price.cost_micro_usd(prompt, 300) for d in (*options, retried))
+    assert spent <= worst(options, needs, prompt)

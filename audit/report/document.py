@@ -1,0 +1,18 @@
+"""A report as data: JSON with a schema version; members are added and never change meaning within one version.
+
+Pure, and apart from ``audit.report.render`` so that a verifier can compute the same bytes without a template engine.
+"""
+
+import json
+from dataclasses import asdict
+
+from audit.report.cover import Cover
+from audit.tables import Tables
+
+SCHEMA = "apostille-transparency-report/1"
+
+
+def as_json(cover: Cover, tables: Tables) -> bytes:
+    """The whole report."""
+    whole = {"schema": SCHEMA, "cover": asdict(cover), "figures": asdict(tables)}
+    return json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"

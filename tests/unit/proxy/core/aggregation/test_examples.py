@@ -1,0 +1,102 @@
+"""Examples of a task and the program of a reply: what is found, and what is not taken for one."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proxy.core.aggregation import examples
+from proxy.core.aggregation.examples import Example
+
+HEAD = "Complete this function.\n\ndef f(x, y=0):\n    '''Does it.\n"
+
+
+def found(docstring: str) -> list[tuple[str, str]]:
+    task = examples.task(f"{HEAD}    {docstring}\n    '''\n")
+    return [(each.call, each.value) for each in task.examples] if task else []
+
+
+@pytest.mark.parametrize(
+    ("docstring", "call", "value"),
+    [
+        (">>> f(1)\n    2", "f(1)", "2"),
+        (">>> f([1, 2], 'a)')\n    [1,\n     2]\n", "f([1, 2], 'a)')", "[1,\n     2]"),
+        ("f(1) == 2", "f(1)", "2"),
+        ("* f(1) => 'two', and so on", "f(1)", "'two'"),
+        ("f(-3) ➞ -1.5", "f(-3)", "-1.5"),
+        ("f(1) -> True.", "f(1)", "True"),
+        ("f(1) returns [1, 2]  # both", "f(1)", "[1, 2]"),
+        ("f(1) should return None", "f(1)", "None"),
+        ("f(1) # => 5", "f(1)", "5"),
+        ("for f('(') the answer is; f(2) = 4", "f(2)", "4"),
+        ("f(1, y=2) == {'a': 1}", "f(1, y=2)", "{'a': 1}"),
+    ],
+)
+def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: str) -> None:
+    assert found(docstring) == [(call, value)]
+
+
+@pytest.mark.parametrize(
+    "docstring",
+    [
+        "f(1) is about 2",
+        "f(a) == 2",
+        "f(1) == 1 + 2",
+        'f(1) == ""one""',
+        "f(1)",
+        "self.f(1) == 2",
+        "of(1) == 2",
+        "f(1 == 2",
+        ">>> f(1)\n    Traceback (most recent call last):",
+        "f(__import__('os').system('true')) == x",
+    ],
+)
+def test_what_is_not_a_literal_or_not_a_call_of_values_is_no_example(docstring: str) -> None:
+    assert found(docstring) == []
+
+
+def test_without_a_signature_there_is_no_task() -> None:
+    assert examples.task("f(1) == 2") is None
+    assert examples.task("x" * 30_000 + HEAD + "f(1) == 2") is None
+
+
+def test_a_program_is_the_whole_function_or_its_body_after_what_the_prompt_gives() -> None:
+    prompt = "from typing import List\n\ndef f(x: List[int]) -> int:\n    '''Adds.\n    >>> f([1, 2])\n    3\n    '''\n"
+    task = examples.task(prompt)
+    assert task is not None
+    whole = examples.program("Here it is:\n```python\ndef f(x):\n    return sum(x)\n```\nDone.", task)
+    body = examples.program("```python\n    return sum(x)\n```", task)
+    bare = examples.program("def f(x):\n    return sum(x)\n", task)
+    for each in (whole, body, bare):
+        assert each is not None
+        names: dict[str, object] = {}
+        exec(each, names)
+        assert names["f"]([1, 2]) == 3  # type: ignore[operator]
+    assert examples.program("I cannot do that.", task) is None
+    assert examples.program("```python\ndef f(x:\n```", task) is None
+
+
+def test_values_are_compared_as_values() -> None:
+    task = examples.Task(
+        name="f", given="", examples=(Example("f(1)", "1.0"), Example("f(2)", "(1, [2])"), Example("f(3)", "'a'"))
+    )
+    assert examples.passed(task, ("1.0000000001", "(1, [2])", '"a"')) == 3
+    assert examples.passed(task, ("1", "[1, [2]]", "'b'")) == 1
+    assert examples.passed(task, (None, "(", "f(3)")) == 0
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="f(x)[]{}'\"=>-.,# \n`def:12\\", max_size=400))
+def test_any_text_is_read_and_every_example_is_a_call_with_a_literal(text: str) -> None:
+    task = examples.task("def f(x):\n" + text)
+    for each in task.examples if task else ():
+        assert each.call.startswith("f(")
+        assert examples.passed(task, [e.value for e in task.examples]) >= 1  # type: ignore[arg-type, union-attr]
+    examples.program(text, examples.Task(name="f", given="def f(x):\n    pass\n", examples=(Example("f(1)", "1"),)))
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    "hostile", ["f(" * 9_000, "def f(x):\n" + "f(1) == [" * 2_000, "def f(" + "f(1) ==\n" * 2_000 + "(" * 1_000]
+)
+def test_a_hostile_prompt_is_read_in_bounded_time(hostile: str) -> None:
+    assert examples.task(hostile) is None or len(examples.task(hostile).examples) <= examples.MAX_EXAMPLES  # type: ignore[union-attr]
