@@ -1,7 +1,7 @@
 """Several tasks in one prompt: what is taken apart, what stays whole, and that nothing is lost either way."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.vocabulary import LegStatus, Role
@@ -65,6 +65,7 @@ def test_one_task_or_what_may_be_one_stays_whole(prompt: str) -> None:
     assert split(prompt) is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(ASKS), min_size=1, max_size=5), st.booleans(), st.text(max_size=30))
 def test_splitting_loses_no_text(tasks: list[str], numbered: bool, more: str) -> None:
     written = [f"{i}. {task}" for i, task in enumerate(tasks, start=1)] if numbered else tasks
@@ -76,6 +77,7 @@ def test_splitting_loses_no_text(tasks: list[str], numbered: bool, more: str) ->
         assert all(prompts for prompts in found.prompts())
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("1234.) \n\t`?aWho\u00e9"), max_size=200))
 def test_any_text_is_whole_or_in_parts_that_make_it(prompt: str) -> None:
     found = split(prompt)
@@ -87,6 +89,7 @@ def test_long_runs_are_read_in_linear_time() -> None:
         split(piece * (50_000 // len(piece)))
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=50), min_size=1, max_size=MAX_PARTS))
 def test_joining_loses_no_text(texts: list[str]) -> None:
     labels = [f"{i}." for i in range(1, len(texts) + 1)]
