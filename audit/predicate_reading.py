@@ -39,6 +39,7 @@ from audit.records import (
     Preference,
     Refusal,
     ResultRecord,
+    ScopeRecord,
     Shadow,
     SignalRecord,
     Substitution,
@@ -84,6 +85,7 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         inputs=optional(value, "inputs", inputs_from),
         shadow=optional(value, "shadow", _shadow_from),
         passed_over=_passed_over(value),
+        scopes=scopes_from(value),
         sd=_sd_from(value),
     )
 
@@ -168,8 +170,8 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             threshold=integer_or_none(chosen, "threshold"),
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
-        preference=optional(value, "preference", _preference_from) or Preference(),
-        parts=() if value.get("parts") is None else every(value, "parts", _part_from),
+        preference=_preference_from(member(value, "preference", dict)) if "preference" in value else Preference(),
+        parts=every(value, "parts", _part_from) if "parts" in value else (),
     )
 
 
@@ -228,6 +230,15 @@ def _substitution_from(value: Mapping[str, Any]) -> Substitution:
     )
 
 
+def scopes_from(value: Mapping[str, Any]) -> tuple[ScopeRecord, ...]:
+    """Member ``scopes``; none in older records."""
+    return every(value, "scopes", _scope_from) if "scopes" in value else ()
+
+
+def _scope_from(value: Mapping[str, Any]) -> ScopeRecord:
+    return ScopeRecord(log=text(value, "log"), group=text(value, "group"), codes=texts(value, "codes"))
+
+
 def _shadow_from(value: Mapping[str, Any]) -> Shadow:
     return Shadow(
         policy=digest(value, "policy"),
@@ -279,5 +290,5 @@ def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
         answer_leg=text(value, "answerLeg"),
         gate=text(value, "gate"),
         flags=texts(value, "flags"),
-        confidence_method=text_or_none(value, "confidenceMethod") or "",
+        confidence_method=text(value, "confidenceMethod") if "confidenceMethod" in value else "",
     )

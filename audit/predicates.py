@@ -57,6 +57,7 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
         "passedOver": [_passed_over_object(each) for each in record.passed_over],
+        "scopes": [{"log": each.log, "group": each.group, "codes": each.codes} for each in record.scopes],
         "_sd": record.sd,
         "_sd_alg": disclosures.ALGORITHM,
     }
@@ -144,6 +145,7 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "minPanel": chosen.min_panel,
             "threshold": chosen.threshold,
         },
+        "circuitsOpen": inputs.circuits_open,
         "preference": {
             "quality": preference.quality,
             "cost": preference.cost,
@@ -152,7 +154,6 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "usualEase": preference.usual_ease,
         },
         "parts": [{"task": part.task, "comparable": part.comparable} for part in inputs.parts],
-        "circuitsOpen": inputs.circuits_open,
     }
 
 

@@ -166,9 +166,20 @@ class Inputs:
     suspended: tuple[str, ...] = ()
     bounds: Bounds = Bounds()
     composition: Composition = Composition()
+    circuits_open: tuple[str, ...] = ()
     preference: Preference = Preference()
     parts: tuple[Part, ...] = ()
-    circuits_open: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRecord:
+    """A log that a request's records are in besides the main one. ``group``: a jurisdiction or a group of them, "" for all of the
+    tenant's; ``codes``: those of the decision's jurisdictions that lie in it.
+    """
+
+    log: str
+    group: str
+    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +234,8 @@ class DecisionRecord:
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    scopes: tuple[ScopeRecord, ...] = ()
+    """None of them in records of versions that had one log."""
     sd: tuple[str, ...] = ()
     """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 

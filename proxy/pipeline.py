@@ -32,7 +32,7 @@ from proxy.core.request import InferenceRequest
 from proxy.embedding import Encoder
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
-from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
 from proxy.sandbox.runner import Sandbox
 from proxy.settings import Content
 from proxy.snapshot import Snapshot
@@ -50,6 +50,7 @@ class Pipeline:
         log: Log,
         calls: Calls,
         clock: Clock,
+        *,
         sandbox: Sandbox | None = None,
         keeper: Keeper | None = None,
         encoder: Encoder | None = None,
@@ -73,8 +74,8 @@ class Pipeline:
             caller,
             current.rulebook,
             now=instant(now_us),
-            embedding=embedding,
             open_circuits=self._calls.monitor.blocked(),
+            embedding=embedding,
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())
@@ -106,7 +107,7 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        decided, left = await self._durable(pending(case, RecordKind.DECISION, build))
         options, limits = case.request.options, current.settings.fusion
         admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
         hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()
@@ -149,16 +150,19 @@ class Pipeline:
         expires = now_us // 1_000_000 + asked.retention_days * 86_400
         return keeping.contents(case, key, expires=expires, limit=asked.max_item_bytes)
 
-    async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
+    async def _durable(self, waiting: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
-        left = None
+        left: asyncio.CancelledError | None = None
         try:
-            future = self._log.submit(pending)
-            try:
-                (decided,) = await asyncio.shield(future)
-            except asyncio.CancelledError as cause:
-                left = cause
-                (decided,) = await future
+            future = self._log.submit(waiting)
+            while True:
+                try:
+                    (decided,) = await asyncio.shield(future)
+                    break
+                except asyncio.CancelledError as cause:  # and perhaps once more, by a deadline or a server that stops
+                    if future.cancelled():
+                        raise
+                    left = left or cause
         except EvidenceUnavailable as error:
             raise unavailable(error) from error
         return decided, left

@@ -27,7 +27,7 @@ from proxy import router_file
 from proxy import settings as configuration
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
-from proxy.core import governance, loading
+from proxy.core import governance, loading, scoping
 from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
 from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
@@ -35,8 +35,9 @@ from proxy.core.health import BreakerLimits
 from proxy.core.hedging import Hedging
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
+from proxy.core.scoping import Scoping
 from proxy.errors import ConfigurationError
-from proxy.settings import Person, Pipeline, Settings, Tenant
+from proxy.settings import Person, Pipeline, ScopeLogs, Settings, Tenant
 
 MAX_SECRET_BYTES = 65_536
 SIGNATURE = "pack.sig.json"
@@ -104,6 +105,7 @@ def build(
         calibration=router_file.calibration(),
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
+        scoping=_scoping(settings, callable_ones),
     )
     callers = {
         name: replace(_caller(name, tenant, rulebook), keeping=settings.keeping(tenant))
@@ -124,7 +126,7 @@ def build(
 
 def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
-    compositions. Client keys come and go, and change neither.
+    compositions, whose logs records go into. Client keys come and go, and change neither.
     """
     content = {
         "catalogue": documents,
@@ -135,6 +137,8 @@ def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[st
         "router": router_file.load(settings.routing.model_file).digest,
         "calibration": router_file.calibration().digest,
     }
+    if settings.scopes != ScopeLogs():
+        content["scopes"] = settings.scopes.model_dump(mode="json")
     return str(digest(json.dumps(content, sort_keys=True, default=str).encode()))
 
 
@@ -207,6 +211,17 @@ def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
         except OSError as cause:
             _log.warning("`%s` counts for nothing: %s", path, cause.strerror)
     return tuple(contents)
+
+
+def _scoping(settings: Settings, known: facts.Facts) -> Scoping:
+    for code in settings.scopes.groups:
+        if normal(code) not in known.jurisdictions:
+            raise ConfigurationError(f"`scopes.groups`: expected known ISO 3166 codes or groups, got `{code}`")
+    groups = tuple(dict.fromkeys(map(normal, settings.scopes.groups)))
+    rule = Scoping(tenants=settings.scopes.tenants, groups=groups)
+    for name in scoping.collisions(rule, settings.tenants):
+        raise ConfigurationError(f"`scopes`: expected tenants whose names differ by more than capitals, got `{name}`")
+    return rule
 
 
 def _draft(settings: Settings, named: tuple[str, ...], known: facts.Facts) -> Draft | None:
@@ -305,15 +320,6 @@ def _defaults(settings: Settings) -> Defaults:
     )
 
 
-def _preference(tenant: Tenant) -> Preference:
-    wanted = tenant.preference
-    return Preference(
-        quality=round(wanted.quality * MILLIONTHS),
-        cost=round(wanted.cost * MILLIONTHS),
-        latency=round(wanted.latency * MILLIONTHS),
-    )
-
-
 def _limits(settings: Settings, catalogue: Catalogue) -> Limits:
     asked = settings.calls
     for identifier in asked.limits:
@@ -337,6 +343,15 @@ def _limits(settings: Settings, catalogue: Catalogue) -> Limits:
 def _hedging(settings: Settings) -> Hedging:
     after_ms = settings.calls.hedge_ms
     return Hedging(after_us=None if after_ms is None else after_ms * 1000, at_p95=settings.calls.hedge_p95)
+
+
+def _preference(tenant: Tenant) -> Preference:
+    wanted = tenant.preference
+    return Preference(
+        quality=round(wanted.quality * MILLIONTHS),
+        cost=round(wanted.cost * MILLIONTHS),
+        latency=round(wanted.latency * MILLIONTHS),
+    )
 
 
 def _bounds(tenant: Tenant) -> Bounds:

@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from audit.records import Bounds, Part, Preference
+from audit.records import Bounds, Part, Preference, ScopeRecord
 from audit.vocabulary import RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
 from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablished
 from policies.point import PolicyPoint
-from proxy.core import enforcement, intent, passing_over
+from proxy.core import enforcement, intent, passing_over, scoping
 from proxy.core.aggregation import examples
 from proxy.core.aggregation.calibration import Calibration
 from proxy.core.aggregation.expected import expected
@@ -27,8 +27,10 @@ from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, OnRestricted, TaskClass
+from proxy.core.routing import tasks
 from proxy.core.routing.model import Model
 from proxy.core.routing.router import Routed, classify
+from proxy.core.scoping import NOT_SCOPED, Scoping
 from proxy.core.splitting import Split, split
 from proxy.errors import ClientError, Forbidden
 
@@ -87,12 +89,14 @@ class Rulebook:
     calibration: Calibration
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
+    scoping: Scoping = NOT_SCOPED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """A decided request. ``jurisdictions`` sorted; ``sentence``: why it was refused, in plain language, or "".
-    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said."""
+    ``suspended``: rules that a break-glass act had switched off; ``shadow``: what the draft would have said;
+    ``scopes``: whose logs its records go into."""
 
     request_id: RequestId
     request: InferenceRequest
@@ -112,6 +116,7 @@ class Case:
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
     taken: Split | None = None
+    scopes: tuple[ScopeRecord, ...] = ()
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -126,11 +131,10 @@ def decide(
     rulebook: Rulebook,
     *,
     now: datetime,
-    embedding: Sequence[int] = (),
     open_circuits: frozenset[str] = frozenset(),
+    embedding: Sequence[int] = (),
 ) -> Case:
-    """Decide a request. ``embedding``: of its prompt, signed bytes, where there is one. ``open_circuits``: deployments that no call
-    goes through to now.
+    """Decide a request. ``open_circuits``: deployments that no call goes through to now; ``embedding``: of its prompt.
 
     Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong.
     """
@@ -178,6 +182,13 @@ def decide(
         sentence=found.sentence,
         suspended=suspended,
         shadow=shadow,
+        scopes=scoping.scopes(
+            rulebook.scoping,
+            caller.tenant,
+            applicable.codes if isinstance(applicable, Applicable) else (),
+            territories=rulebook.point.facts.territories,
+            now=now,
+        ),
         budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
     )
 
@@ -212,7 +223,12 @@ def _purpose(request: InferenceRequest, caller: Caller, rulebook: Rulebook) -> s
 def _routed(request: InferenceRequest, wanted: Intent, rulebook: Rulebook, embedding: Sequence[int]) -> Routed:
     if wanted.kind is IntentKind.NAMED:
         return NOT_ROUTED
-    return classify(rulebook.router, request.prompt, embedding)
+    return _told(request.prompt, rulebook, embedding)
+
+
+def _told(prompt: str, rulebook: Rulebook, embedding: Sequence[int] = ()) -> Routed:
+    routed = classify(rulebook.router, prompt, embedding)
+    return replace(routed, task=tasks.refined(routed.task, expected(prompt), hard=routed.ease < tasks.EASY))
 
 
 def _question(
@@ -250,8 +266,7 @@ def _question(
 
 
 def _part(prompt: str, rulebook: Rulebook) -> Part:
-    task = classify(rulebook.router, prompt).task
-    return Part(task=task.value, comparable=expected(prompt) is not None)
+    return Part(task=_told(prompt, rulebook).task.value, comparable=expected(prompt) is not None)
 
 
 def _taken_apart(request: InferenceRequest, wanted: Intent) -> Split | None:

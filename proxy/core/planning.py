@@ -67,9 +67,9 @@ class Question:
     on_outage: OnOutage = OnOutage.SAME_MODEL
     on_refusal: OnRefusal = OnRefusal.REFUSE
     bounds: Bounds = NO_BOUNDS
+    open_circuits: frozenset[str] = frozenset()
     preference: Preference = QUALITY_FIRST
     parts: tuple[Part, ...] = ()
-    open_circuits: frozenset[str] = frozenset()
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
@@ -112,13 +112,11 @@ def _apart(question: Question, allowed: Allowed) -> Plan | None:
 
 
 def reliability(deployment: Deployment, task: TaskClass) -> int:
-    """Measured share of right answers, millionths; the mean over tasks where this one was not measured."""
-    found = deployment.measured.get(task)
+    """Measured share of right answers, millionths; what was not measured for the task never outranks what was."""
+    found = deployment.share(task)
     if found is not None:
         return found
-    if deployment.measured:
-        return sum(deployment.measured.values()) // len(deployment.measured)
-    return PRIOR_RELIABILITY
+    return min([PRIOR_RELIABILITY, *deployment.measured.values()])
 
 
 def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:
@@ -146,7 +144,7 @@ def _within(question: Question, excluded: Deployment, stand_in: Deployment) -> b
     """Whether a stand-in keeps the tenant's bounds; what was not measured keeps none."""
     bounds, task = question.bounds, question.task
     if bounds.min_quality is not None:
-        had, has = excluded.measured.get(task), stand_in.measured.get(task)
+        had, has = excluded.share(task), stand_in.share(task)
         if had is None or has is None or has * MILLIONTHS < had * bounds.min_quality:
             return False
     if bounds.max_price is not None and _price(stand_in) * MILLIONTHS > _price(excluded) * bounds.max_price:
@@ -374,5 +372,5 @@ def expert(deployment: Deployment, task: TaskClass) -> Expert:
         price_out=deployment.price.output_micro_usd,
         reliability=reliability(deployment, task),
         latency_ms=deployment.latency_ms,
-        tokens_out=deployment.typical_output_tokens or cascade.TOKENS_OUT,
+        tokens_out=deployment.tokens_out(task) or cascade.TOKENS_OUT,
     )

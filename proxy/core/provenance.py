@@ -136,6 +136,7 @@ def decision(
         inputs=redecision.inputs(case),
         shadow=_shadow(case),
         passed_over=admitted.passed_over if admitted else (),
+        scopes=case.scopes,
         sd=disclosures.digests(commitments.salt, withheld(case)),
     )
 

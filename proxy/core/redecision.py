@@ -183,9 +183,9 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         on_outage=OnOutage(found.on_outage),
         on_refusal=OnRefusal(found.on_provider_refusal),
         bounds=found.bounds,
+        open_circuits=frozenset(found.circuits_open),
         preference=found.preference,
         parts=found.parts,
-        open_circuits=frozenset(found.circuits_open),
     )
 
 
