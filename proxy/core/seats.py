@@ -137,6 +137,16 @@ def panel(members: Iterable[Deployment], permitted: Sequence[Deployment], start:
     )
 
 
+def strengthened(slots: tuple[Slot, ...], permitted: Sequence[Deployment], seated: Iterable[Slot]) -> tuple[Slot, ...]:
+    """Seats of an escalation, whose first may go to the best of the models without a seat: somebody has to answer."""
+    if not slots:
+        return ()
+    taken = {slot.primary.model for slot in (*slots, *seated)}
+    others = distinct(d for d in permitted if d.model not in taken)
+    first = replace(slots[0], options=(*slots[0].options, *others)[: MAX_FALLBACKS + 1])
+    return (first, *slots[1:])
+
+
 def writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:
     """A judge or an author: the best that there is, and others behind it."""
     return Slot(leg=leg, role=role, options=tuple(best[: MAX_FALLBACKS + 1])) if best else None
