@@ -33,6 +33,7 @@ from audit.records import (
     DecisionRecord,
     Exclusion,
     Inputs,
+    Part,
     PassedOver,
     Position,
     Preference,
@@ -170,7 +171,12 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
         preference=_preference_from(member(value, "preference", dict)) if "preference" in value else Preference(),
+        parts=every(value, "parts", _part_from) if "parts" in value else (),
     )
+
+
+def _part_from(value: Mapping[str, Any]) -> Part:
+    return Part(task=text(value, "task"), comparable=flag(value, "comparable"))
 
 
 def _preference_from(value: Mapping[str, Any]) -> Preference:

@@ -158,6 +158,7 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "ease": preference.ease,
             "usualEase": preference.usual_ease,
         },
+        "parts": [{"task": part.task, "comparable": part.comparable} for part in inputs.parts],
     }
 
 

@@ -55,9 +55,9 @@ class Pipeline:
         keeper: Keeper | None = None,
         encoder: Encoder | None = None,
     ) -> None:
+        self._encoder = encoder
         self._sandbox = sandbox
         self._keeper = keeper
-        self._encoder = encoder
         self._log = log
         self._calls = calls
         self._clock = clock

@@ -207,7 +207,7 @@ class Run:
             )
             replies += await self._tried(composition, settled)
         self.calls.finish(self.flight)
-        found = next((r for r in replies if r.leg == step.leg), None)
+        found = composing.final_reply(composition, step, replies)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
             return

@@ -18,7 +18,7 @@ from audit.errors import MalformedError
 from audit.signers import opening, uri
 from audit.signers.opening import KeyPlaces
 from audit.storage import address as addresses
-from proxy.core.aggregation.steps import AggregatorName
+from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName
 from proxy.core.request import Keeping, OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
 
@@ -343,6 +343,14 @@ class Pipeline(_Strict):
     author: str | None = Field(None, description="deployment that writes the answer (judge-author, mixture-of-agents)")
     layers: int = Field(2, ge=1, le=3, description="layers of proposers, the first one counted (mixture-of-agents)")
     threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
+    decompose: bool = Field(False, description="answer independent parts of a prompt apart, within one cost cap")
+
+    @field_validator("aggregator")
+    @classmethod
+    def _choosable(cls, value: AggregatorName) -> AggregatorName:
+        if value not in CHOOSABLE:
+            raise ValueError(f"expected one of {', '.join(CHOOSABLE)}")
+        return value
 
 
 class Person(_Strict):

@@ -305,6 +305,7 @@ def _declared(name: str, pipeline: Pipeline, catalogue: Catalogue) -> Declared:
         author=pipeline.author,
         threshold=None if pipeline.threshold is None else round(pipeline.threshold * MILLIONTHS),
         layers=pipeline.layers,
+        decompose=pipeline.decompose,
     )
 
 

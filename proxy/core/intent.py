@@ -41,6 +41,7 @@ class Declared:
     author: str | None = None
     threshold: int | None = None
     layers: int = DEFAULT_LAYERS
+    decompose: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +62,12 @@ class Intent:
     aggregator: AggregatorName | None = None
     threshold: int | None = None
     layers: int = DEFAULT_LAYERS
+    decompose: bool = False
 
 
-_COMPOSITE_OPTIONS = ("mode", "panel", "aggregator", "min_panel", "straggler_ms", "confidence_threshold_millionths")
+_COMPOSITE_OPTIONS = (
+    "mode", "panel", "aggregator", "min_panel", "straggler_ms", "confidence_threshold_millionths", "decompose",
+)  # fmt: skip
 
 
 def resolve(
@@ -121,6 +125,7 @@ def _fusion(name: str, options: Options, catalogue: Catalogue) -> Intent:
         panel=panel,
         aggregator=AggregatorName(options.aggregator) if options.aggregator else None,
         threshold=options.confidence_threshold_millionths,
+        decompose=bool(options.decompose),
     )
 
 
@@ -139,6 +144,7 @@ def _declared(name: str, declared: Declared, options: Options, catalogue: Catalo
         aggregator=declared.aggregator,
         threshold=declared.threshold if threshold is None else threshold,
         layers=declared.layers,
+        decompose=declared.decompose if options.decompose is None else options.decompose,
     )
 
 

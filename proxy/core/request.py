@@ -103,6 +103,7 @@ class Options:
     data_classes: frozenset[str] = frozenset()
     purpose: str | None = None
     subject: str | None = None
+    decompose: bool | None = None
     dry_run: bool = False
     receipt: ReceiptDetail = ReceiptDetail.ID
 

@@ -5,7 +5,7 @@ mixture as well: so each is decided, counted and admitted like any other. An agg
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from audit.vocabulary import Role
 from proxy.core.aggregation.steps import AggregatorName
@@ -45,7 +45,10 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage."""
+    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage.
+
+    ``parts``: a plan for each part of a prompt that was taken apart; their seats are then this plan's ``first``.
+    """
 
     aggregator: AggregatorName
     first: tuple[Slot, ...]
@@ -54,6 +57,7 @@ class Plan:
     judge: Slot | None = None
     author: Slot | None = None
     threshold: int = 0
+    parts: tuple["Plan", ...] = ()
 
     def slots(self) -> tuple[Slot, ...]:
         """All seats."""
@@ -85,6 +89,28 @@ def composed(
     )
 
 
+def together(plans: Sequence[Plan]) -> Plan:
+    """One plan of the plans of parts, in order; their legs are told apart by the part's number."""
+    parts = tuple(_numbered(plan, f"part-{i}.") for i, plan in enumerate(plans, start=1))
+    return Plan(
+        aggregator=AggregatorName.PARTS, first=tuple(slot for part in parts for slot in part.slots()), parts=parts
+    )
+
+
+def _numbered(plan: Plan, prefix: str) -> Plan:
+    def of(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+        return tuple(replace(slot, leg=prefix + slot.leg) for slot in slots)
+
+    return replace(
+        plan,
+        first=of(plan.first),
+        rest=of(plan.rest),
+        further=tuple(of(stage) for stage in plan.further),
+        judge=next(iter(of(s for s in (plan.judge,) if s is not None)), None),
+        author=next(iter(of(s for s in (plan.author,) if s is not None)), None),
+    )
+
+
 def _further(
     aggregator: AggregatorName, first: Sequence[Slot], rest: Sequence[Slot], layers: int
 ) -> tuple[tuple[Slot, ...], ...]:
@@ -109,6 +135,16 @@ def panel(members: Iterable[Deployment], permitted: Sequence[Deployment], start:
         Slot(leg=f"panel-{i}", role=Role.PANEL, options=same_model(member, permitted))
         for i, member in enumerate(members, start=start)
     )
+
+
+def strengthened(slots: tuple[Slot, ...], permitted: Sequence[Deployment], seated: Iterable[Slot]) -> tuple[Slot, ...]:
+    """Seats of an escalation, whose first may go to the best of the models without a seat: somebody has to answer."""
+    if not slots:
+        return ()
+    taken = {slot.primary.model for slot in (*slots, *seated)}
+    others = distinct(d for d in permitted if d.model not in taken)
+    first = replace(slots[0], options=(*slots[0].options, *others)[: MAX_FALLBACKS + 1])
+    return (first, *slots[1:])
 
 
 def writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:

@@ -31,6 +31,11 @@ class AggregatorName(StrEnum):
     MIXTURE = "mixture-of-agents"
     CASCADE = "cascade"
     EXAMPLES = "examples"
+    PARTS = "parts"
+
+
+CHOOSABLE = tuple(name for name in AggregatorName if name is not AggregatorName.PARTS)
+"""Those that a request or a configuration may name; ``parts`` comes from the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +61,8 @@ class Composition:
     reserve). ``further``: stages after those, each asked at once: the checks of cross-validation, the further layers of a mixture.
     ``order_seed`` and ``nonce`` come from the
     edge (randomness is an argument): they shuffle candidates and mark their limits in a judge's prompt.
-    ``threshold``: confidence in millionths below which the gate opens.
+    ``threshold``: confidence in millionths below which the gate opens. ``parts``: of a prompt that was taken apart, each with its own
+    seats, messages and ``label``.
     """
 
     aggregator: AggregatorName
@@ -71,6 +77,8 @@ class Composition:
     order_seed: int = 0
     nonce: str = ""
     calibration: Calibration = calibration.NONE
+    parts: tuple["Composition", ...] = ()
+    label: str = ""
 
     def seats(self) -> tuple[Seat, ...]:
         """Every seat that may be asked: a step never names another."""
@@ -122,10 +130,14 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """The answer is the reply of ``leg``, as it stands; None: every leg failed and there is no answer."""
+    """The answer is the reply of ``leg``, as it stands; None: every leg failed and there is no answer.
+
+    ``joined``: legs whose replies, one for each part of the prompt, are the answer together, in order; ``leg`` is the first.
+    """
 
     leg: str | None
     basis: Basis
+    joined: tuple[str, ...] = ()
 
 
 Step = Calls | Final

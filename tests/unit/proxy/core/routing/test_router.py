@@ -143,6 +143,7 @@ def test_who_counts_latency_gets_the_fast_one() -> None:
     assert preferred.order((BEST, CHEAP, FAST), Preference(quality=1_000_000, latency=500_000)) == (2, 0, 1)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 999_999), st.integers(1, 999_999), st.integers(1, 999_999))
 def test_an_easier_prompt_is_never_expected_to_go_worse(reliability: int, ease: int, usual: int) -> None:
     here = preferred.expected(reliability, Preference(ease=ease, usual_ease=usual))
