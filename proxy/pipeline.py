@@ -19,6 +19,7 @@ from policies import residency
 from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
+from proxy.composite import fused
 from proxy.core import budget, identifiers, keeping, passing_over, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
@@ -76,7 +77,7 @@ class Pipeline:
             await run.abandon(left)
             raise left
         if isinstance(case.verdict, AdmittedPlan):
-            await run.answer(case.verdict)
+            await run.answer(case.verdict, fused)
         else:
             await run.refuse(_refusal(case))
 
@@ -126,6 +127,7 @@ class Pipeline:
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
             speculate=current.settings.calls.speculate,
+            keep_alive_s=limits.keep_alive_ms / 1000,
             sandbox=self._sandbox,
             keeper=self._keeper,
             keep_s=current.settings.log.append_deadline_ms / 1000,

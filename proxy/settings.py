@@ -176,6 +176,12 @@ class Fusion(_Strict):
     straggler_ms: int | None = Field(
         None, ge=10, description="cut slower panel members this long after a quorum has answered"
     )
+    keep_alive_ms: int = Field(
+        10_000,
+        ge=10,
+        le=600_000,
+        description="longest silence of a composite's stream while its legs run; then a comment",
+    )
     min_panel: int = Field(2, ge=1, le=16, description="fewer permitted panel members than this: self-fusion")
     threshold: float = Field(0.6, ge=0, le=1, description="confidence below which the gate asks more models")
     standard_cost_ratio: float = Field(0.64, gt=0, description="standard mode: most of the best model's cost")

@@ -30,7 +30,7 @@ from proxy.core.enforcement import AdmittedCall
 from proxy.core.passing_over import CIRCUIT_OPEN
 from proxy.core.replies import Reply
 from proxy.transports.base import Transport, UpstreamServerError
-from proxy.wire import completion
+from proxy.wire import completion, reasoning
 from proxy.wire.completion import Completion
 
 __all__ = [
@@ -117,6 +117,11 @@ class Calls:
         flight.ahead.clear()  # not before: whoever is cut short while waiting here comes back
 
     async def _within_deadline(self, flight: Flight, leg: Leg) -> Reply:
+        found = await self._in_time(flight, leg)
+        flight.arrived(found)
+        return found
+
+    async def _in_time(self, flight: Flight, leg: Leg) -> Reply:
         try:
             async with asyncio.timeout(flight.remaining_s()):
                 return await self._whole(flight, leg)
@@ -133,12 +138,14 @@ class Calls:
             return found
         body, answer = found.value
         found.trial.settle(LegStatus.OK)
-        flight.bodies[found.trial.call.leg] = body
+        flight.bodies[found.trial.call.leg] = body if flight.request.options.reasoning else reasoning.shown(body)
         return _answered(found.trial, answer)
 
-    async def open_stream(self, flight: Flight, calls: tuple[AdmittedCall, ...]) -> OpenStream | Reply:
+    async def open_stream(
+        self, flight: Flight, calls: tuple[AdmittedCall, ...], ask: Ask | None = None
+    ) -> OpenStream | Reply:
         """The first deployment of a leg that begins to answer, or the leg's failure. Nothing was forwarded before."""
-        leg = Leg(flight, self.monitor, calls, Ask(leg=calls[0].leg), stream=True)
+        leg = Leg(flight, self.monitor, calls, ask or Ask(leg=calls[0].leg), stream=True)
         try:
             async with asyncio.timeout(flight.remaining_s()):
                 found = await leg.run(self._opened)
@@ -215,6 +222,8 @@ def _answered(trial: Trial, found: Completion) -> Reply:
         status=LegStatus.OK,
         text=found.text,
         message=found.message,
+        received=found.received,
+        sources=found.sources,
         finish_reason=found.finish_reason,
         usage=trial.usage(),
         logprob_millionths=found.logprob_millionths,

@@ -55,6 +55,8 @@ class Flight:
     """Whole answers by leg, as they came: a single model's is passed on unchanged."""
     ahead: dict[str, "asyncio.Task[Reply]"] = field(default_factory=dict)
     """Legs that were started before their turn."""
+    arrived: Callable[[Reply], None] = lambda _: None
+    """Told of every leg as it settles."""
 
     def remaining_s(self) -> float:
         """Seconds until the deadline; not negative."""

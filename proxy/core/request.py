@@ -91,6 +91,8 @@ class Options:
     purpose: str | None = None
     subject: str | None = None
     dry_run: bool = False
+    progress: bool = False
+    reasoning: bool = False
     receipt: ReceiptDetail = ReceiptDetail.ID
 
 

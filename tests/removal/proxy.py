@@ -139,14 +139,14 @@ GUARDS = (
     Guard(
         "wall 2: the result is on disk before the answer",
         "proxy/run.py",
-        "        await self._conclude(ending, sent)\n        answering =",
+        "        await self._conclude(ending)\n        answering =",
         "        answering =",
         f"{WALLS}::test_the_result_is_on_disk_before_the_client_has_the_whole_answer",
     ),
     Guard(
         "wall 2: the result is on disk before a stream's end mark",
         "proxy/run.py",
-        "            await self._conclude(ending, sent)\n        except EvidenceDown",
+        "            await self._conclude(ending)\n        except EvidenceDown",
         "            pass\n        except EvidenceDown",
         f"{WALLS}::test_the_result_is_on_disk_before_the_client_has_the_whole_answer",
     ),
