@@ -24,6 +24,7 @@ from proxy.run import Run
 from proxy.sandbox import programs
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
+from proxy.wire import tool_calls
 from proxy.wire.retold import Retold
 
 GRACE_S = 10.0
@@ -205,7 +206,7 @@ class Streamed(Legs):
         if not isinstance(opened, OpenStream):
             run.flight.arrived(opened)
             return opened
-        told = self._author = Retold(self._head)
+        told = self._author = Retold(self._head, tool_calls.declared(run.case.request.parameters))
         code = ""
         try:
             async with asyncio.timeout(run.flight.remaining_s()):

@@ -30,7 +30,7 @@ from proxy.core.enforcement import AdmittedCall
 from proxy.core.passing_over import CIRCUIT_OPEN
 from proxy.core.replies import Reply
 from proxy.transports.base import Transport, UpstreamServerError
-from proxy.wire import completion, reasoning
+from proxy.wire import completion, reasoning, tool_calls
 from proxy.wire.completion import Completion
 
 __all__ = [
@@ -215,14 +215,15 @@ async def _cut_stragglers(tasks: Sequence["asyncio.Task[Reply]"], quorum: int, a
 
 
 def _answered(trial: Trial, found: Completion) -> Reply:
+    names = tool_calls.declared(trial.flight.request.parameters)
     return Reply(
         leg=trial.call.leg,
         role=trial.call.role,
         deployment=trial.call.deployment.id,
         status=LegStatus.OK,
         text=found.text,
-        message=found.message,
-        received=found.received,
+        message=tool_calls.within(found.message, names),
+        received=tool_calls.within(found.received, names),
         sources=found.sources,
         finish_reason=found.finish_reason,
         usage=trial.usage(),

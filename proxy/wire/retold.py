@@ -12,6 +12,7 @@ from proxy.core.request import JsonObject
 from proxy.wire.completion import sources_of
 from proxy.wire.event_stream import data_of, parsed
 from proxy.wire.openai_chat import OPENING, render_delta
+from proxy.wire.tool_calls import Within
 
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
@@ -19,8 +20,10 @@ _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 class Retold:
     """``text``, ``finish``, ``sources``: what was learned; ``begun``: something of the answer was told."""
 
-    def __init__(self, head: Mapping[str, Any]) -> None:
+    def __init__(self, head: Mapping[str, Any], tools: frozenset[str] = frozenset()) -> None:
+        """``head``: id, created, model; ``tools``: names of those that may be called."""
         self._head = head
+        self._tools = Within(tools)
         self._text: list[str] = []
         self.begun = False
         self.finish: str | None = None
@@ -47,7 +50,7 @@ class Retold:
         finish, delta = choice.get("finish_reason"), choice.get("delta")
         if isinstance(finish, str):
             self.finish = finish
-        said = _said(delta)
+        said = self._tools.delta(_said(delta))
         if not said:
             return b""
         content = said.get("content")
