@@ -13,12 +13,20 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, layout
+from audit import bundle, bundle_selection, canonical, layout, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import DATABASE, DataDirectory, directory_files, open_directory, write_files
+from audit.datadir import (
+    DataDirectory,
+    ScopeDirectory,
+    directory_files,
+    is_data_directory,
+    open_directory,
+    write_files,
+)
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.stamps import FOLDER, CheckToken, Stamps
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 
@@ -71,7 +79,7 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust",
         metavar="DIR",
-        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own), "
+        help="folder with root.pem, log.vkey, witness*.vkey and tsa*.pem that you got another way (default: the evidence's own), "
         "and `checkpoint`, if you kept one: see --earlier",
     )
     parser.add_argument(
@@ -86,9 +94,22 @@ def _verify_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many witnesses must have cosigned (default: all that --witness names, else none)",
     )
+    parser.add_argument(
+        "--scope",
+        type=_scope,
+        metavar="NAME",
+        help="the log of this scope, for example acme-eu-2026 (default: the main log, or the one that a bundle names)",
+    )
     parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
+
+
+def _scope(text: str) -> str:
+    try:
+        return scope.checked(text)
+    except AuditError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _quorum(text: str) -> int:
@@ -115,18 +136,29 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
-        report = verify_bundle(bundled, trust, asked=asked, earlier=earlier, progress=progress, page=_page())
+        report = verify_bundle(
+            bundled,
+            trust,
+            asked=asked,
+            earlier=earlier,
+            check_token=_token_check(),
+            progress=progress,
+            page=_page(),
+            scope=arguments.scope,
+        )
         return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
-        return _verify_public_log(target, trust, asked, earlier, progress)
-    if target.is_dir() and not (target / DATABASE).is_file() and arguments.target != "log":
+        return _verify_public_log(target, trust, asked, earlier, progress, arguments.scope)
+    if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
-    data = target if (target / DATABASE).is_file() else _data_directory(arguments.data)
+    data = target if is_data_directory(target) else _data_directory(arguments.data)
     with closing(open_directory(data)) as source:
         own = trust or _trust(source.files.below(layout.KEYS), asked)
+        chosen = source if arguments.scope is None else source.of_scope(arguments.scope)
         if arguments.target == "log" or data == target:
-            return _verify_data_log(source, own, earlier, progress), own
-        return _verify_data_record(source, arguments.target, own, earlier), own
+            required = _required(trust) and arguments.scope is None
+            return _verify_data_log(chosen, own, earlier, progress, required=required), own
+        return _verify_data_record(chosen, arguments.target, own, earlier), own
 
 
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
@@ -162,31 +194,84 @@ def _trust(folder: Files, asked: Witnessing) -> Trust:
 
 
 def _verify_public_log(
-    place: Path, trust: Trust | None, asked: Witnessing, earlier: bytes | None, progress: "_Progress"
+    place: Path,
+    trust: Trust | None,
+    asked: Witnessing,
+    earlier: bytes | None,
+    progress: "_Progress",
+    named: str | None,
 ) -> tuple[Report, Trust]:
-    """A log's folder by itself; its keys are beside it when it is in a data directory."""
-    beside = directory_files(place.resolve().parent / "keys")
+    """A log's folder by itself; its keys are beside it when it is in a data directory, and beside ``scopes/``."""
+    above = place.resolve().parent
+    inside = f"{above.name}/" == layout.SCOPES
+    beside = directory_files((above.parent if inside else above) / "keys")
     own = trust or _trust(beside, asked)
     certificates = layout.certificates_of(beside)
-    report = verify_log(directory_files(place), own, certificates=certificates, earlier=earlier, progress=progress)
+    log = directory_files(place)
+    scope_name = named or (place.resolve().name if inside else None)
+    report = verify_log(
+        log,
+        own,
+        certificates=certificates,
+        earlier=earlier,
+        stamps=_stamps(log, required=_required(trust) and scope_name is None),
+        progress=progress,
+        scope=scope_name,
+    )
     return report, own
 
 
-def _verify_data_log(source: DataDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress") -> Report:
+def _required(trust: Trust | None) -> bool:
+    """Whether somebody who brought keys of his own trusts a timestamp authority, and so expects to see its tokens."""
+    return trust is not None and bool(trust.tsa_roots)
+
+
+def _stamps(log: Files, *, required: bool) -> Stamps:
+    return Stamps(files=log.below(FOLDER), check=_token_check(), required=required)
+
+
+def _token_check() -> CheckToken | None:
+    """The check of timestamps; None where its library, an extra, is not installed."""
+    try:
+        from audit.timestamping import check
+    except ImportError:
+        return None
+    return check
+
+
+def _verify_data_log(
+    source: DataDirectory | ScopeDirectory,
+    trust: Trust,
+    earlier: bytes | None,
+    progress: "_Progress",
+    *,
+    required: bool,
+) -> Report:
+    """The log of a scope by itself; the main one with every scope's log beside it."""
+    log = source.files.below(layout.LOG)
     return verify_log(
-        source.files.below(layout.LOG),
+        log,
         trust,
         certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        records=source.record,
+        records=source.in_order(),
         earlier=earlier,
+        stamps=_stamps(log, required=required),
         progress=progress,
+        scope=source.scope if isinstance(source, ScopeDirectory) else None,
+        scopes=None if isinstance(source, ScopeDirectory) else _scope_logs(source),
     )
 
 
-def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust, earlier: bytes | None) -> Report:
+def _scope_logs(source: DataDirectory) -> Mapping[str, Files]:
+    return {name: source.of_scope(name).files.below(layout.LOG) for name in source.scopes()}
+
+
+def _verify_data_record(
+    source: DataDirectory | ScopeDirectory, request_id: str, trust: Trust, earlier: bytes | None
+) -> Report:
     stored = source.of_request(request_id)
     if not stored:
-        raise UnreadableError(f"expected a record `{request_id[:128]}` in `{source.root}`, got none")
+        raise UnreadableError(f"expected a record `{request_id[:128]}` in this log, got none")
     return verify_record(
         request_id,
         [Indexed(envelope=each.envelope, index=each.index) for each in stored],
@@ -194,6 +279,7 @@ def _verify_data_record(source: DataDirectory, request_id: str, trust: Trust, ea
         certificates=layout.certificates_of(source.files.below(layout.KEYS)),
         log=source.files.below(layout.LOG),
         earlier=earlier,
+        scope=source.scope if isinstance(source, ScopeDirectory) else None,
     )
 
 
@@ -288,7 +374,8 @@ def bundle_main(argv: Sequence[str]) -> int:
             page=_page(),
             progress=_Progress(),
         )
-        with closing(open_directory(_data_directory(arguments.data))) as source:
+        with closing(open_directory(_data_directory(arguments.data))) as opened:
+            source = opened if arguments.scope is None else opened.of_scope(arguments.scope)
             count = write_files(out, bundle.parts(source, _selected(arguments), making))
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {error}", file=sys.stderr)
@@ -312,6 +399,9 @@ def _bundle_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--previous", metavar="CHECKPOINT", help="a checkpoint that the auditor kept, to prove that the log extends it"
+    )
+    parser.add_argument(
+        "--scope", type=_scope, metavar="NAME", help="of the log of this scope (default: of the main log)"
     )
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     return parser

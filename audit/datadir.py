@@ -1,24 +1,31 @@
 """The data directory, read only: the record store by ``sqlite3`` in read-only mode, everything else as plain files.
 
-Layout: ``apostille.db`` (tables ``rec``, ``head``), ``log/``, ``keys/``, ``policies/``, ``traces/``. Nothing here can write
-to it, and no private key is ever read. Imports the standard library only, so that verifying needs no database package.
+Layout: ``apostille.db`` (tables ``rec``, ``member``, ``head``), ``log/``, ``scopes/``, ``keys/``, ``policies/``, ``traces/``. Where
+the records are on PostgreSQL, ``store.json`` says so instead of ``apostille.db``. Nothing here can write to it, and no private key
+is ever read. Imports the standard library only, so that verifying needs no database package; PostgreSQL's driver is loaded where
+it is needed.
 """
 
 import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from audit import layout
+from audit import layout, scope
 from audit.bundle import Part, StoredRecord
-from audit.errors import UnreadableError
+from audit.errors import MalformedError, UnreadableError
 from audit.files import Files
+from audit.storage import address as addresses
+from audit.storage.address import StoreAddress
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
+AT_ONCE = 256
+"""Records in one query, of a pass over all: about a megabyte."""
 
 
 def directory_files(root: Path) -> Files:
@@ -46,12 +53,47 @@ def directory_files(root: Path) -> Files:
     return Files(read=read, listing=listing, digest_of=digest)
 
 
+def is_data_directory(root: Path) -> bool:
+    """Whether a folder has a record store, or says where it is."""
+    return (root / DATABASE).is_file() or (root / addresses.STORE).is_file()
+
+
+class Records(Protocol):
+    """A record store that is read."""
+
+    def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
+        """Rows of a query, whose placeholders are question marks; raises ``UnreadableError``."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedRecords:
+    """The SQLite file in the directory."""
+
+    database: sqlite3.Connection
+
+    def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
+        """Rows of a query; raises ``UnreadableError``."""
+        try:
+            yield from self.database.execute(query, arguments)
+        except sqlite3.Error as cause:
+            raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
+
+    def close(self) -> None:
+        """Close the file."""
+        self.database.close()
+
+
 @dataclass(frozen=True, slots=True)
 class DataDirectory:
     """A data directory opened for reading; a ``bundle.Source``."""
 
     root: Path
-    database: sqlite3.Connection
+    database: Records
 
     @property
     def files(self) -> Files:
@@ -60,40 +102,120 @@ class DataDirectory:
 
     def record(self, index: int) -> bytes | None:
         """Envelope of the record whose entry is at an index; raises ``UnreadableError``."""
-        rows = self._rows("SELECT env FROM rec WHERE idx = ?", index)
+        rows = self.rows("SELECT env FROM rec WHERE idx = ?", index)
         return next((envelope for (envelope,) in rows if isinstance(envelope, bytes)), None)
+
+    def in_order(self) -> Callable[[int], bytes | None]:
+        """``record`` for whoever asks for one index after another: some hundred in one query."""
+        return _in_order(self.between)
 
     def of_request(self, request_id: str) -> tuple[StoredRecord, ...]:
         """All records of one request, oldest first; raises ``UnreadableError``."""
-        rows = self._rows("SELECT idx, request_id, kind, env FROM rec WHERE request_id = ? ORDER BY id", request_id)
+        rows = self.rows("SELECT idx, request_id, kind, env FROM rec WHERE request_id = ? ORDER BY id", request_id)
         return tuple(map(_stored, rows))
 
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
-        return map(_stored, self._rows("SELECT idx, request_id, kind, env FROM rec WHERE idx < ? ORDER BY idx", size))
+        return map(_stored, self.rows("SELECT idx, request_id, kind, env FROM rec WHERE idx < ? ORDER BY idx", size))
 
     def size(self) -> int:
         """Number of entries that have a place in the log; raises ``UnreadableError``."""
-        (found,) = next(self._rows("SELECT max(idx) FROM rec"))
+        (found,) = next(self.rows("SELECT max(idx) FROM rec"))
         return found + 1 if isinstance(found, int) else 0
 
     def between(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Index and envelope of the entries in [first, end), in order; raises ``UnreadableError``."""
         query = "SELECT idx, env FROM rec WHERE idx >= ? AND idx < ? ORDER BY idx"
-        for index, envelope in self._rows(query, first, end):
+        for index, envelope in self.rows(query, first, end):
             if not isinstance(index, int) or not isinstance(envelope, bytes):
                 raise UnreadableError("expected an index and an envelope in the record store")
             yield index, envelope
 
-    def _rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
-        try:
-            yield from self.database.execute(query, arguments)
-        except sqlite3.Error as cause:
-            raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
+    def scopes(self) -> tuple[str, ...]:
+        """Names of the scopes that have a log, sorted; raises ``UnreadableError``."""
+        if not (self.root / layout.SCOPES).is_dir():
+            return ()
+        return tuple(sorted(str(log) for (log,) in self.rows("SELECT log FROM head WHERE log <> ''")))
+
+    def of_scope(self, name: str) -> "ScopeDirectory":
+        """What is here of one scope; raises ``MalformedError`` (``scope``) if it has no log."""
+        if not (self.root / layout.SCOPES / scope.checked(name)).is_dir():
+            raise MalformedError(f"expected a scope that has a log, got `{name}`", code="scope")
+        return ScopeDirectory(directory=self, scope=name)
+
+    def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
+        """Rows of a query, whose placeholders are question marks; raises ``UnreadableError``."""
+        return self.database.rows(query, *arguments)
 
     def close(self) -> None:
         """Close the record store."""
         self.database.close()
+
+
+_OF_SCOPE = "SELECT m.idx, r.request_id, r.kind, r.env FROM member m JOIN rec r ON r.id = m.rec_id WHERE m.log = ? AND "
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeDirectory:
+    """What a data directory has of one scope; a ``bundle.Source``. Indexes are those of the scope's log."""
+
+    directory: DataDirectory
+    scope: str
+
+    @property
+    def files(self) -> Files:
+        """As ``DataDirectory.files``: ``log/`` is the scope's, ``keys/log.vkey`` has its key too, traces are left out."""
+        own, whole = directory_files(self.directory.root / layout.SCOPES / self.scope), self.directory.files
+
+        def read(path: str) -> bytes:
+            if path.startswith(layout.LOG):
+                return own.read(path.removeprefix(layout.LOG))
+            content = whole.read(path)
+            return scope.verifier_keys(content, self.scope) if path == layout.KEYS + layout.LOG_VKEY else content
+
+        def listing() -> Iterator[str]:
+            yield from (layout.LOG + path for path in own.listing())
+            yield from (path for path in whole.listing() if path.startswith((layout.KEYS, layout.POLICIES)))
+
+        return Files(read=read, listing=listing)
+
+    def record(self, index: int) -> bytes | None:
+        """Envelope of the record whose entry is at an index; raises ``UnreadableError``."""
+        return next((each.envelope for each in self._stored("m.idx = ?", index)), None)
+
+    def of_request(self, request_id: str) -> tuple[StoredRecord, ...]:
+        """All records of one request in this scope, oldest first; raises ``UnreadableError``."""
+        return tuple(self._stored("r.request_id = ? ORDER BY r.id", request_id))
+
+    def sequenced(self, size: int) -> Iterator[StoredRecord]:
+        """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
+        return self._stored("m.idx < ? ORDER BY m.idx", size)
+
+    def in_order(self) -> Callable[[int], bytes | None]:
+        """``record`` for whoever asks for one index after another: some hundred in one query."""
+        return _in_order(self._between)
+
+    def _between(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        for each in self._stored("m.idx >= ? AND m.idx < ? ORDER BY m.idx", first, end):
+            if each.index is not None:
+                yield each.index, each.envelope
+
+    def _stored(self, condition: str, *arguments: object) -> Iterator[StoredRecord]:
+        return map(_stored, self.directory.rows(_OF_SCOPE + condition, self.scope, *arguments))
+
+
+def _in_order(between: Callable[[int, int], Iterable[tuple[int, bytes]]]) -> Callable[[int], bytes | None]:
+    held: dict[int, bytes] = {}
+    bounds = range(0)
+
+    def record(index: int) -> bytes | None:
+        nonlocal held, bounds
+        if index not in bounds:
+            bounds = range(index, index + AT_ONCE)
+            held = dict(between(bounds.start, bounds.stop))
+        return held.get(index)
+
+    return record
 
 
 def _stored(row: tuple[object, ...]) -> StoredRecord:
@@ -132,6 +254,9 @@ def _written(place: Path, chunks: Iterable[bytes]) -> int:
 
 def open_directory(root: Path) -> DataDirectory:
     """The data directory at ``root``; raises ``UnreadableError`` if there is none or its store cannot be opened."""
+    shared = addresses.of_directory(root)
+    if shared is not None:
+        return DataDirectory(root=root, database=_shared(shared))
     place = root / DATABASE
     if not place.is_file():
         raise UnreadableError(f"expected a data directory with `{DATABASE}` at `{root}`, got none")
@@ -142,4 +267,12 @@ def open_directory(root: Path) -> DataDirectory:
         database.execute("PRAGMA query_only = ON")
     except sqlite3.Error as cause:
         raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
-    return DataDirectory(root=root, database=database)
+    return DataDirectory(root=root, database=EmbeddedRecords(database))
+
+
+def _shared(address: StoreAddress) -> Records:
+    try:
+        from audit.storage.postgres_reading import PostgresRecords
+    except ImportError:
+        raise UnreadableError("expected the extra `postgres` to be installed with the package") from None
+    return PostgresRecords(address)

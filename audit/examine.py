@@ -6,15 +6,15 @@ Nothing here looks at content: there is none in a record.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from audit import dsse, entry, keys, statement
+from audit import dsse, entry, keys, members, scope, statement
 from audit.checkpoint import VerifierKey
 from audit.dsse import Envelope
 from audit.errors import MalformedError, VerificationError
 from audit.keys import Certified
-from audit.predicate_reading import position_from
+from audit.predicate_reading import anchor_from, position_from
 from audit.statement import PAYLOAD_TYPE, DecisionRecord, Position, ResultRecord, Statement
 from audit.vocabulary import DecisionOutcome, RequestId, Role, Sha256Hex
 
@@ -29,13 +29,24 @@ class Trust:
     """What the verifier knows from elsewhere: nothing in here may come from the evidence itself.
 
     ``roots``: certificates of organisation roots (DER). ``quorum``: how many of ``witnesses`` must have cosigned;
-    one with several keys counts once.
+    one with several keys counts once. ``tsa_roots``: certificates of timestamp authorities' roots (DER).
     """
 
     roots: tuple[bytes, ...]
     log_keys: tuple[VerifierKey, ...]
+    tsa_roots: tuple[bytes, ...] = ()
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int = 0
+
+
+def of_scope(trust: Trust, name: str) -> Trust:
+    """The same trust for the log of a scope: its keys follow from the main log's, and no other log is accepted.
+
+    Raises ``MalformedError`` if ``name`` is none of a scope.
+    """
+    derived = (scope.key(key, name) for key in trust.log_keys)
+    given = (key for key in trust.log_keys if key.name.endswith(f"/{name}"))
+    return replace(trust, log_keys=tuple(dict.fromkeys((*given, *derived))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +78,7 @@ def take_apart(content: bytes) -> SignedRecord:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise MalformedError(f"expected payload type `{PAYLOAD_TYPE}`", code="envelope")
     said = statement.parse(envelope.payload)
+    members.optional(said.predicate, "anchor", anchor_from)  # of every kind, so it is read here for all
     return SignedRecord(
         envelope=envelope,
         statement=said,
@@ -118,7 +130,8 @@ def check_entry(content: bytes, record: SignedRecord, public_der: bytes) -> None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What a decision allows, in the shape in which results are held against it. ``index``: of its log entry, or -1."""
+    """What a decision allows, in the shape in which results are held against it. ``index``: of its log entry, or -1.
+    ``scopes``: the logs that it says it is in."""
 
     request_id: RequestId
     index: int
@@ -126,6 +139,7 @@ class Admission:
     refused: bool
     admitted: frozenset[tuple[str, Role, str]]
     excluded: frozenset[tuple[Role, str]]
+    scopes: tuple[str, ...]
 
 
 def admission(decision: DecisionRecord, index: int = -1) -> Admission:
@@ -137,6 +151,7 @@ def admission(decision: DecisionRecord, index: int = -1) -> Admission:
         refused=decision.outcome is DecisionOutcome.REFUSED,
         admitted=frozenset((leg.leg, leg.role, each) for leg in decision.legs for each in leg.deployments),
         excluded=frozenset((each.role, each.deployment) for each in decision.excluded),
+        scopes=scope.logs(decision.scopes),
     )
 
 

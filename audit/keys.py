@@ -9,7 +9,7 @@ Specs: FIPS 186-5 (ECDSA), RFC 8032 (Ed25519), FIPS 204 (ML-DSA), RFC 5280 (cert
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -77,6 +77,10 @@ class LogSigner:
     name: str
     key: ed25519.Ed25519PrivateKey
     public: bytes
+
+    def named(self, name: str) -> "LogSigner":
+        """The same key as that of another log: key ids and checkpoints bind the name."""
+        return replace(self, name=name)
 
     def sign(self, message: bytes) -> bytes:
         """64-byte signature over ``message``."""
@@ -269,6 +273,7 @@ def _load_certificate(der: bytes) -> x509.Certificate:
         raise MalformedError("expected an X.509 certificate in DER", code="certificate") from cause
 
 
+@lru_cache(maxsize=256)
 def read_certificate(der: bytes) -> Certified:
     """What a record key's certificate says, unverified.
 

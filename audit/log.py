@@ -6,6 +6,7 @@ Opening never creates a history: a missing log is made by ``audit.founding`` alo
 
 import asyncio
 import concurrent.futures
+import logging
 import os
 import secrets
 import time
@@ -14,24 +15,32 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery, sequencer
+from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery
 from audit.administration import LogStart
 from audit.bundle import StoredRecord
+from audit.delivery import Item
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
+from audit.scope_logs import ScopeLogs
+from audit.stamper import Stamper, StampStatus
+from audit.storage import address as addresses
 from audit.storage import directory as storage
-from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Store
+from audit.storage import opening
+from audit.storage.base import RecordStore
+from audit.storage.directory import LOCK, TileDirectory
+from audit.storage.opening import Shared
+from audit.tenure import Tenure
 from audit.vocabulary import RecordKind
 from audit.witnessing import Witnesses, WitnessStatus
-from audit.writer import Item, Writer
+from audit.writer import Writer
 
 __all__ = ["Appended", "Log", "Pending"]
 
+_log = logging.getLogger(__name__)
+
 ROOT_KEY = "root.key.pem"
 LOG_KEY = "log.key.pem"
-LOCK = "lock"
 INSTANCE = "instance"
 RECOVERED = "recovered_to"
 LOG_START_ID = "log-start"
@@ -47,11 +56,12 @@ def utc_now() -> datetime:
 class Log:
     """An open log. Made by ``open``; one process at a time holds a data directory."""
 
-    def __init__(self, root: Path, writer: Writer, store: Store, lock: int, deadline_s: float) -> None:
+    def __init__(self, root: Path, writer: Writer, store: RecordStore, lock: int | None, deadline_s: float) -> None:
         self._root = root
         self._writer = writer
         self._store = store
         self._lock = lock
+        self._closed = False
         self._deadline_s = deadline_s
         self._listeners: list[Callable[[int], None]] = []
 
@@ -65,49 +75,60 @@ class Log:
         deadline_s: float = 2.0,
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
+        shared: Shared | None = None,
+        stamper: Stamper | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
         Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong; and
         ``EvidenceUnavailable`` if too few witnesses of a required quorum could be asked.
         """
-        if not (root / datadir.DATABASE).is_file():
+        if not datadir.is_data_directory(root):
             raise HistoryError(
                 f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing"
             )
         signer, authority = _keys(root / layout.KEYS)
-        lock = storage.lock(root / LOCK)
+        lock = None if shared else storage.lock(root / LOCK)
+        store: RecordStore | None = None
         try:
-            store = Store(root / datadir.DATABASE)
+            store = opening.open_store(root, shared)
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
-            edge, tree = sequencer.resume(
-                store, tiles, signer, lambda note, tree: asked.take_up(note, tree, tiles.read)
-            )
+            scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
+            tenure = Tenure(store=store, directory=tiles, signer=signer, scopes=scopes)
+            tree = tenure.start(lambda note, tree: asked.take_up(note, tree, tiles.read))
             instance = store.meta(INSTANCE) or _new_instance(store)
             epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
             certificates = root / layout.KEYS / layout.CERTIFICATES
             self: list[Log] = []
             writer = Writer(
                 store=store,
+                scopes=scopes,
                 directory=tiles,
                 recorder=Recorder(instance, epoch, authority, certificates, clock),
-                log_key=signer,
-                edge=edge,
+                tenure=tenure,
                 published=tree,
+                shared=shared is not None,
                 publish_interval_s=publish_interval_s,
                 queue_limit=queue_limit,
                 start_id=store.last_id(),
                 on_published=lambda size: self[0]._tell(size),
                 witnesses=asked,
+                stamper=stamper or Stamper(),
             )
             log = cls(root, writer, store, lock, deadline_s)
             self.append(log)
             orphans = store.orphans(int(store.meta(RECOVERED) or 0))
             fresh = store.last_id() == 0
+            if shared is not None:
+                addresses.keep(root, shared.address)
         except BaseException:
-            os.close(lock)
+            if store is not None:
+                store.close()
+            if lock is not None:
+                os.close(lock)
             raise
+        writer.stamper.start()
         writer.start()
         if fresh:
             log._begin(signer, authority.certificate, clock)
@@ -163,15 +184,25 @@ class Log:
 
     def close(self) -> None:
         """Drain, publish, and let go of the directory. Safe to call twice."""
-        if self._lock < 0:
+        if self._closed:
             return
+        self._closed = True
         self._writer.stop()
         self._writer.witnesses.close()
-        if self._writer.state == "ok":
-            self._store.set_meta(RECOVERED, str(self._store.last_id()))
+        self._writer.scopes.close()
+        self._writer.stamper.close()
+        if self._writer.state == "ok" and not self._store.away:
+            self._recovered()
         self._store.close()
-        os.close(self._lock)
-        self._lock = -1
+        if self._lock is not None:
+            os.close(self._lock)
+
+    def _recovered(self) -> None:
+        """Spare the next start the records up to here; where that cannot be said now, it looks at more."""
+        try:
+            self._store.set_meta(RECOVERED, str(self._store.last_id()))
+        except EvidenceUnavailable as error:
+            _log.warning("how far recovery has looked is not kept: %s", error)
 
     # --- state --------------------------------------------------------------------------------------------------------
 
@@ -194,6 +225,21 @@ class Log:
     def witnesses(self) -> tuple[WitnessStatus, ...]:
         """What is known of each witness that is asked."""
         return self._writer.witnesses.status
+
+    @property
+    def spooled(self) -> int:
+        """Records that are durable on this machine and not in the shared store yet."""
+        return self._store.spooled
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process sequences."""
+        return self._writer.tenure.term != 0
+
+    @property
+    def timestamps(self) -> tuple[StampStatus, ...]:
+        """What is known of each timestamp authority that is asked."""
+        return self._writer.stamper.status
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""
@@ -245,7 +291,7 @@ def _done(item: Item, timer: asyncio.TimerHandle) -> None:
     item.abandoned = item.abandoned or item.future.cancelled()
 
 
-def _new_instance(store: Store) -> str:
+def _new_instance(store: RecordStore) -> str:
     instance = f"i-{secrets.token_hex(8)}"
     store.set_meta(INSTANCE, instance)
     return instance

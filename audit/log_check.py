@@ -7,6 +7,7 @@ for their result, and a number for each epoch.
 from collections.abc import Callable, Mapping
 
 from audit import checkpoint, entry, examine, keys, members, merkle, statement
+from audit import stamps as timestamps
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
@@ -23,6 +24,7 @@ from audit.obligations import (
     OF_A_LOG,
     PAIRS,
     RECORDS,
+    SCOPE,
     SEQUENCE,
     TILES,
     WITNESSES,
@@ -31,6 +33,8 @@ from audit.obligations import (
 )
 from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
+from audit.scope_check import Membership, Rising
+from audit.stamps import Stamps
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
 
@@ -51,21 +55,28 @@ def verify_log(
     records: Records | None = None,
     held: range | None = None,
     earlier: bytes | None = None,
+    stamps: Stamps | None = None,
     progress: Progress | None = None,
+    scope: str | None = None,
+    scopes: Mapping[str, Files] | None = None,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
-    entry is outside ``held`` (None: of all entries).
+    entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
+    main log, which must be made of its records.
     """
-    sheet = Sheet("log", OF_A_LOG)
-    tree = signed_tree(log, trust, sheet)
+    sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
+    known = trust if scope is None else examine.of_scope(trust, scope)
+    trees = None if scopes is None else _scope_trees(scopes, trust, sheet)  # first: what they have, the main log has
+    tree = signed_tree(log, known, sheet)
     if tree is None:
         return sheet.report()
-    check_extends(log, tree, earlier, trust, sheet)
+    check_extends(log, tree, earlier, known, sheet)
     roots = _Roots(tree.origin, TileReader(log.read, tree.size))
-    walk = _Walk(trust, certificates, records, sheet, range(tree.size) if held is None else held, roots)
+    evidence = range(tree.size) if held is None else held
+    walk = _Walk(known, certificates, records, sheet, evidence, roots, Membership(scope, trees, sheet))
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     for first, entries in again:
         for offset, each in enumerate(entries):
@@ -74,7 +85,17 @@ def verify_log(
             progress(first + len(entries), tree.size)
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete)
-    return sheet.report({"entries": tree.size, **walk.counts()})
+    stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
+    return sheet.report({"entries": tree.size, **walk.counts(), **stamped})
+
+
+def _scope_trees(logs: Mapping[str, Files], trust: Trust, sheet: Sheet) -> Mapping[str, Checkpoint]:
+    """The signed checkpoint of each scope's log; what does not hold fails ``scope``."""
+    found = {}
+    for name, log in logs.items():
+        with sheet.checking(SCOPE, name):
+            found[name] = checkpoint.verify(read_checkpoint(log.read), examine.of_scope(trust, name).log_keys)
+    return found
 
 
 def signed_tree(log: Files, trust: Trust, sheet: Sheet) -> Checkpoint | None:
@@ -170,14 +191,16 @@ class _Walk:
         sheet: Sheet,
         held: range,
         roots: _Roots,
+        membership: Membership,
     ) -> None:
+        self._membership = membership
         self._trust = trust
         self._certificates = certificates
         self._records = records
         self._sheet = sheet
         self._held = held
         self._roots = roots
-        self._sequences = Sequences(from_start=held.start == 0)
+        self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
 
@@ -213,12 +236,12 @@ class _Walk:
             self._sheet.fail(RECORDS, f"{where}: {error}")
             self._unread(where)
             return
-        self._record(index, where, record)
+        self._record(index, where, record, content)
 
     def _unread(self, where: str) -> None:
         """What a record that could not be read would have shown is not decided by the others."""
         if self._records is not None:
-            for obligation in (*_OF_RECORDS, SEQUENCE):
+            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
                 self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
 
     def _check_key(self, found: Entry) -> None:
@@ -229,38 +252,48 @@ class _Walk:
         der = keys.certificate_der(pem)
         keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
 
-    def _record(self, index: int, where: str, record: SignedRecord) -> None:
+    def _record(self, index: int, where: str, record: SignedRecord, content: bytes) -> None:
         with self._sheet.checking(CERTIFICATE, where):
             examine.certified(record, self._certificates, self._trust)
         if index in self._held:
             with self._sheet.checking(SEQUENCE, where):
                 self._sequences.add(record.position)
-        with self._sheet.checking(ANCHORS, where):
-            self._roots.check(record, index)
+        if self._membership.own is None:
+            with self._sheet.checking(ANCHORS, where):
+                self._roots.check(record, index)
         kind = record.statement.kind
         self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
+        scopes: tuple[str, ...] = ()
         with self._sheet.checking(RECORDS, where):
             if kind is RecordKind.DECISION:
-                self._open[record.digest] = examine.admission(statement.decision_of(record.statement), index)
+                decision = statement.decision_of(record.statement)
+                self._membership.decision(where, decision)
+                admission = self._open[record.digest] = examine.admission(decision, index)
+                scopes = admission.scopes
             elif kind is RecordKind.RESULT:
-                self._result(where, record)
+                scopes = self._result(where, record)
+        self._membership.entry(where, kind, content, scopes)
 
-    def _result(self, where: str, record: SignedRecord) -> None:
+    def _result(self, where: str, record: SignedRecord) -> tuple[str, ...]:
+        """Check a result; gives the scopes of its decision."""
         result = statement.result_of(record.statement)
         decided = self._open.pop(result.decision, None)
         if decided is None or decided.request_id != result.request_id:
             self._sheet.fail(PAIRS, f"{where}: expected a result of an earlier decision that has none yet")
-            return
+            return ()
         with self._sheet.checking(ADMITTED, where):
             examine.check_admitted(decided, result)
         with self._sheet.checking(EXCLUDED, where):
             examine.check_excluded(decided, result)
+        return decided.scopes
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
         if self._records is None:
-            for obligation in (*_OF_RECORDS, SEQUENCE):
+            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
+        elif self._membership.own is not None:
+            self._sheet.not_checked(ANCHORS, "records quote the main log's trees")
         if not complete:
             return
         self._sheet.ok(ENTRIES)
@@ -268,5 +301,6 @@ class _Walk:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
+        self._membership.finish()
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)

@@ -47,9 +47,13 @@ RECORDS = Obligation(id="records", name="every entry has its record, a signed st
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
 ANCHORS = Obligation(id="anchors", name="every tree that a record quotes is one that this log had before that record")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
+SCOPE = Obligation(id="scope", name="every record belongs to the logs that it is in, and says so itself")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
+TIMESTAMPS = Obligation(
+    id="timestamps", name="every timestamp is a trusted authority's, over a checkpoint that the log extends"
+)
 POLICIES = Obligation(id="policies", name="every policy set that a decision names is here, each text under its digest")
 LISTED = Obligation(id="listed", name="every record here is listed as what it is, and there is no other file")
 CONSISTENCY = Obligation(id="consistency", name="the log extends the earlier checkpoint that came with it")
@@ -84,8 +88,10 @@ OF_A_LOG = (
     SEQUENCE,
     ANCHORS,
     PAIRS,
+    SCOPE,
     ADMITTED,
     EXCLUDED,
+    TIMESTAMPS,
 )
 OF_A_BUNDLE = (
     MANIFEST,

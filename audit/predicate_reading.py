@@ -35,8 +35,10 @@ from audit.records import (
     Inputs,
     PassedOver,
     Position,
+    Preference,
     Refusal,
     ResultRecord,
+    ScopeRecord,
     Shadow,
     SignalRecord,
     Substitution,
@@ -82,6 +84,7 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
         inputs=optional(value, "inputs", inputs_from),
         shadow=optional(value, "shadow", _shadow_from),
         passed_over=_passed_over(value),
+        scopes=scopes_from(value),
         sd=_sd_from(value),
     )
 
@@ -166,6 +169,17 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             threshold=integer_or_none(chosen, "threshold"),
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
+        preference=optional(value, "preference", _preference_from) or Preference(),
+    )
+
+
+def _preference_from(value: Mapping[str, Any]) -> Preference:
+    return Preference(
+        quality=integer(value, "quality"),
+        cost=integer(value, "cost"),
+        latency=integer(value, "latency"),
+        ease=integer_or_none(value, "ease"),
+        usual_ease=integer_or_none(value, "usualEase"),
     )
 
 
@@ -208,6 +222,15 @@ def _substitution_from(value: Mapping[str, Any]) -> Substitution:
         rules=texts(value, "rules"),
         reason=text(value, "reason"),
     )
+
+
+def scopes_from(value: Mapping[str, Any]) -> tuple[ScopeRecord, ...]:
+    """Member ``scopes``; none in older records."""
+    return every(value, "scopes", _scope_from) if "scopes" in value else ()
+
+
+def _scope_from(value: Mapping[str, Any]) -> ScopeRecord:
+    return ScopeRecord(log=text(value, "log"), group=text(value, "group"), codes=texts(value, "codes"))
 
 
 def _shadow_from(value: Mapping[str, Any]) -> Shadow:
@@ -261,4 +284,5 @@ def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
         answer_leg=text(value, "answerLeg"),
         gate=text(value, "gate"),
         flags=texts(value, "flags"),
+        confidence_method=text_or_none(value, "confidenceMethod") or "",
     )

@@ -57,6 +57,7 @@ def decision_object(record: DecisionRecord) -> dict[str, Any]:
         "inputs": None if record.inputs is None else inputs_object(record.inputs),
         "shadow": None if record.shadow is None else _shadow_object(record.shadow),
         "passedOver": [_passed_over_object(each) for each in record.passed_over],
+        "scopes": [{"log": each.log, "group": each.group, "codes": each.codes} for each in record.scopes],
         "_sd": record.sd,
         "_sd_alg": disclosures.ALGORITHM,
     }
@@ -116,7 +117,7 @@ def _substitution_object(each: Substitution) -> dict[str, Any]:
 
 def inputs_object(inputs: Inputs) -> dict[str, Any]:
     """JSON of what a decision was made from."""
-    chosen, bounds = inputs.composition, inputs.bounds
+    chosen, bounds, preference = inputs.composition, inputs.bounds, inputs.preference
     return {
         "packs": inputs.packs,
         "humanOversight": inputs.human_oversight,
@@ -145,6 +146,13 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "threshold": chosen.threshold,
         },
         "circuitsOpen": inputs.circuits_open,
+        "preference": {
+            "quality": preference.quality,
+            "cost": preference.cost,
+            "latency": preference.latency,
+            "ease": preference.ease,
+            "usualEase": preference.usual_ease,
+        },
     }
 
 
@@ -203,4 +211,5 @@ def _aggregation_object(each: Aggregation) -> dict[str, Any]:
         "answerLeg": each.answer_leg,
         "gate": each.gate,
         "flags": each.flags,
+        "confidenceMethod": each.confidence_method,
     }

@@ -5,17 +5,18 @@ an answer. The ``Recorder`` signs with a key of its own start, certified by the 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import administration, canonical, dsse, durable, entry, keys
+from audit import administration, canonical, dsse, durable, entry, keys, scope
 from audit.administration import KeyEvent
 from audit.dsse import Envelope
+from audit.errors import MalformedError
 from audit.keys import Authority, P256Signer
 from audit.records import Anchor, Position
-from audit.storage.sqlite import Row
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.storage.base import Row
+from audit.vocabulary import Kept, RecordKind, Sha256Hex
 
 _SEAL = object()
 
@@ -31,28 +32,40 @@ Build = Callable[[Position, Anchor | None], bytes]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
     """A record that waits for its place. ``build`` renders the statement; it runs on the writer's thread, so that the
-    sequence has no gaps, and must neither block nor have effects.
+    sequence has no gaps, and must neither block nor have effects. ``scopes``: names of the logs it goes into besides the main one.
     """
 
     request_id: str
     kind: RecordKind
     build: Build
+    scopes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises ``MalformedError``: what no log can be named is found before it is durable."""
+        if self.scopes and len(set(map(scope.checked, self.scopes))) != len(self.scopes):
+            raise MalformedError("expected each scope of a record once", code="scope")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """A signed record that is on disk. Cannot be made outside this module."""
+    """A signed record that is on disk, in the record store or on this machine. Cannot be made outside this module."""
 
     request_id: str
     kind: RecordKind
     envelope: Envelope
     pae_digest: Sha256Hex
     position: Position
+    kept: Kept = Kept.STORE
     seal: object = field(repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.seal is not _SEAL:
             raise PermissionError("an appended record is made by the log's writer only")
+
+
+def at_place(appended: Appended, kept: Kept) -> Appended:
+    """The same record, with where it is durable."""
+    return appended if kept is appended.kept else replace(appended, kept=kept)
 
 
 def rfc3339(moment: datetime) -> str:
@@ -121,4 +134,13 @@ class Recorder:
             seal=_SEAL,
         )
         leaf = entry.encode(envelope, self._signer.public_der)
-        return appended, (pending.request_id, pending.kind.value, self.epoch, seq, envelope.raw, leaf)
+        row = Row(
+            request_id=pending.request_id,
+            kind=pending.kind.value,
+            epoch=self.epoch,
+            seq=seq,
+            envelope=envelope.raw,
+            leaf=leaf,
+            scopes=pending.scopes,
+        )
+        return appended, row

@@ -118,6 +118,21 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What a tenant wants of a model that the router picks, and what the router told of the prompt; millionths.
+
+    ``quality``, ``cost``, ``latency``: what each counts. ``ease``: probability that a cheap model is right, and ``usual_ease`` its
+    mean; None where no model was to be picked.
+    """
+
+    quality: int = 1_000_000
+    cost: int = 0
+    latency: int = 0
+    ease: int | None = None
+    usual_ease: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What a decision was made from, besides the members beside it: enough to decide again on other rules, and no content.
 
@@ -144,6 +159,18 @@ class Inputs:
     bounds: Bounds = Bounds()
     composition: Composition = Composition()
     circuits_open: tuple[str, ...] = ()
+    preference: Preference = Preference()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeRecord:
+    """A log that a request's records are in besides the main one. ``group``: a jurisdiction or a group of them, "" for all of the
+    tenant's; ``codes``: those of the decision's jurisdictions that lie in it.
+    """
+
+    log: str
+    group: str
+    codes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +225,8 @@ class DecisionRecord:
     """None in records of versions that did not write it."""
     shadow: Shadow | None = None
     passed_over: tuple[PassedOver, ...] = ()
+    scopes: tuple[ScopeRecord, ...] = ()
+    """None of them in records of versions that had one log."""
     sd: tuple[str, ...] = ()
     """Digests of members that identify people (``audit.disclosures``); none in records of versions that did not write them."""
 
@@ -249,7 +278,10 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """How the answer came about; mirrors ``proxy.core.aggregation.steps.Basis``."""
+    """How the answer came about; mirrors ``proxy.core.aggregation.steps.Basis``.
+
+    ``confidence_method``: what the confidence is, with the digest of the map that it was read from; "" in older records.
+    """
 
     aggregator: str
     method: str
@@ -257,6 +289,7 @@ class Aggregation:
     answer_leg: str
     gate: str = ""
     flags: tuple[str, ...] = ()
+    confidence_method: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit import checkpoint, entry, examine, merkle, proofs, statement
+from audit import scope as scopes
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.errors import MalformedError, VerificationError
 from audit.examine import SignedRecord, Trust
@@ -29,6 +30,7 @@ from audit.obligations import (
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.scope_check import of_origin
 from audit.tiles import WIDTH, TileReader
 from audit.vocabulary import RecordKind
 
@@ -73,30 +75,33 @@ def verify_record(
     certificates: Mapping[str, bytes],
     log: Files | None = None,
     earlier: bytes | None = None,
+    scope: str | None = None,
 ) -> Report:
-    """Verify the records of one request.
+    """Verify the records of one request. ``scope``: in the log of that one; None: proofs are of whichever log they name.
 
     ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records and to compare with ``earlier``, a
     checkpoint that the verifier kept from before (a note); without them ``tiles`` is not checked. While there is no result,
     ``link`` and what follows from it are undecided.
     """
     sheet = Sheet(request_id, OF_A_REQUEST if log is None else (*OF_A_REQUEST, EXTENDS))
-    tree = None if log is None else signed_tree(log, trust, sheet)
+    known = trust if scope is None else examine.of_scope(trust, scope)
+    tree = None if log is None else signed_tree(log, known, sheet)
     opened = []
     for exhibit in exhibits:
         found = _open(exhibit, request_id, trust, certificates, sheet)
         if found is None:
             continue
         if isinstance(exhibit, Proven):
-            found = _check_proof(exhibit.proof, found, trust, sheet)
+            found = _check_proof(exhibit.proof, found, trust, sheet, scope)
         elif log is not None and tree is not None:
             _check_index(log, tree, found, sheet)
+            _check_member(found, scope, sheet)
         opened.append(found)
     if log is None:
         sheet.not_checked(TILES, "the log's files are not part of this evidence; the proofs stand on their own")
     elif tree is not None:
         _check_tiles(log, tree, opened, sheet)
-        check_extends(log, tree, earlier, trust, sheet)
+        check_extends(log, tree, earlier, known, sheet)
     _check_together(opened, sheet)
     return sheet.report({"records": len(exhibits)})
 
@@ -123,7 +128,14 @@ def _open(
     return found
 
 
-def _check_proof(content: bytes, found: _Opened, trust: Trust, sheet: Sheet) -> _Opened:
+def _check_member(found: _Opened, scope: str | None, sheet: Sheet) -> None:
+    """A decision in the log of a scope belongs there."""
+    if scope is not None and found.record.statement.kind is RecordKind.DECISION:
+        with sheet.checking(INCLUSION, found.label):
+            scopes.check_member(statement.decision_of(found.record.statement), scope)
+
+
+def _check_proof(content: bytes, found: _Opened, trust: Trust, sheet: Sheet, scope: str | None) -> _Opened:
     """Obligations ``inclusion`` and ``checkpoint`` from a proof; the record with the index that the proof states."""
     try:
         proof = proofs.parse(content)
@@ -131,7 +143,9 @@ def _check_proof(content: bytes, found: _Opened, trust: Trust, sheet: Sheet) -> 
         sheet.fail(INCLUSION, f"{found.label}: {error}")
         return found
     with sheet.checking(CHECKPOINT, found.label):
-        check_note(proof.note, trust, sheet)
+        named = scope or of_origin(checkpoint.parse_text(proof.note.text).origin, trust)
+        check_note(proof.note, trust if named is None else examine.of_scope(trust, named), sheet)
+        _check_member(found, named, sheet)
     if found.entry is None:
         return found
     with sheet.checking(INCLUSION, found.label):

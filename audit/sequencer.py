@@ -19,8 +19,7 @@ from audit import checkpoint, tiles
 from audit.checkpoint import Checkpoint
 from audit.errors import HistoryError, MalformedError, VerificationError
 from audit.keys import LogSigner
-from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Sequenced, Store
+from audit.storage.base import MAIN, RecordStore, Sequenced, TileStore
 from audit.tiles import WIDTH, TreeEdge
 
 MAX_BATCH = 8192
@@ -32,32 +31,46 @@ Cosign = Callable[[str, Checkpoint], str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """A sequenced batch that is to be written: files in order, then the checkpoint."""
+    """A sequenced batch of one log that is to be written: files in order, then the checkpoint."""
 
+    log: str = MAIN
     files: Sequence[tuple[str, bytes]]
     note: str
     tree: Checkpoint
 
 
-def sequence(store: Store, edge: TreeEdge, signer: LogSigner) -> tuple[TreeEdge, Publication] | None:
-    """Steps 1 to 3; None if every row has its place. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
-    rows = store.unsequenced(MAX_BATCH)
+def sequence(
+    store: RecordStore, edge: TreeEdge, signer: LogSigner, log: str = MAIN
+) -> tuple[TreeEdge, Publication] | None:
+    """Steps 1 to 3 of one log; None if every row has its place. Raises ``EvidenceUnavailable`` or ``HistoryError``."""
+    found = prepare(store, edge, signer, log)
+    if found is None:
+        return None
+    grown, publication, batch = found
+    store.sequence([batch])
+    return grown, publication
+
+
+def prepare(
+    store: RecordStore, edge: TreeEdge, signer: LogSigner, log: str
+) -> tuple[TreeEdge, Publication, Sequenced] | None:
+    """Steps 1 and 2: what step 3 commits; None if every row has its place."""
+    rows = store.unsequenced(log, MAX_BATCH)
     if not rows:
         return None
     grown, files = edge.grow([leaf for _, leaf in rows])
     tree = Checkpoint(origin=signer.name, size=grown.size, root=grown.root())
     note = checkpoint.sign(tree, signer)
     staged = tuple(files.items())
-    store.sequence(
-        Sequenced(
-            ids=[identifier for identifier, _ in rows],
-            old_size=edge.size,
-            size=grown.size,
-            checkpoint=note,
-            files=staged,
-        )
+    batch = Sequenced(
+        log=log,
+        ids=[identifier for identifier, _ in rows],
+        old_size=edge.size,
+        size=grown.size,
+        checkpoint=note,
+        files=staged,
     )
-    return grown, Publication(files=staged, note=note, tree=tree)
+    return grown, Publication(log=log, files=staged, note=note, tree=tree), batch
 
 
 def unwitnessed(note: str, _: Checkpoint) -> str:
@@ -65,18 +78,18 @@ def unwitnessed(note: str, _: Checkpoint) -> str:
     return note
 
 
-def publish(publication: Publication, directory: TileDirectory, cosign: Cosign = unwitnessed) -> None:
+def publish(publication: Publication, directory: TileStore, cosign: Cosign = unwitnessed) -> None:
     """Steps 4 and 5. Raises ``OSError``, ``HistoryError`` or what ``cosign`` does; may be called again."""
     _write(publication, directory)
     _replace(publication, directory, cosign)
 
 
-def _write(publication: Publication, directory: TileDirectory) -> None:
+def _write(publication: Publication, directory: TileStore) -> None:
     for path, content in publication.files:
         directory.write_tile(path, content)
 
 
-def _replace(publication: Publication, directory: TileDirectory, cosign: Cosign) -> None:
+def _replace(publication: Publication, directory: TileStore, cosign: Cosign) -> None:
     directory.replace_checkpoint(cosign(publication.note, publication.tree))
     for path, _ in publication.files:
         if tiles.parse_path(path).width == WIDTH:
@@ -84,7 +97,11 @@ def _replace(publication: Publication, directory: TileDirectory, cosign: Cosign)
 
 
 def resume(
-    store: Store, directory: TileDirectory, signer: LogSigner, cosign: Cosign = unwitnessed
+    store: RecordStore,
+    directory: TileStore,
+    signer: LogSigner,
+    cosign: Cosign = unwitnessed,
+    log: str = MAIN,
 ) -> tuple[TreeEdge, Checkpoint]:
     """The state in which a writer may go on: staged files written, database and published log in agreement.
 
@@ -92,38 +109,76 @@ def resume(
     backup), the tiles do not lead to the root that was signed, or a witness knows another history (what ``cosign`` raises).
     Then nothing may be signed until a person has looked, and nothing new is published.
     """
-    size, note = store.head()
-    tree = _own(note.encode(), signer, "database")
-    if tree.size != size:
-        raise HistoryError(f"expected a checkpoint of {size} entries in the database, got one of {tree.size}")
-    staged = store.staged()
-    publication = Publication(files=staged, note=note, tree=tree)
+    publication = _committed(store, signer, log)
+    tree, unfinished = publication.tree, bool(publication.files)
     _write(publication, directory)
-    _check_published(tree, directory, signer, unfinished=bool(staged))
+    _check_published(tree, directory, signer, unfinished=unfinished)
     edge = _edge(tree, directory)
     _replace(publication, directory, cosign)
-    if staged:
-        store.unstage()
+    if unfinished:
+        store.unstage([log])
     return edge, tree
 
 
-def _check_published(tree: Checkpoint, directory: TileDirectory, signer: LogSigner, *, unfinished: bool) -> None:
-    """The published checkpoint is the database's, or an earlier one where a publication was cut short."""
+def take_up(store: RecordStore, directory: TileStore, signer: LogSigner) -> list[Publication]:
+    """What another process committed of the main log and may not have published. Raises as ``resume``, writes nothing."""
+    publication = _committed(store, signer, MAIN)
+    unfinished = bool(publication.files)
+    _check_published(publication.tree, directory, signer, unfinished=unfinished)
+    return [publication] if unfinished else []
+
+
+def edge_of(store: RecordStore, directory: TileStore, signer: LogSigner) -> TreeEdge:
+    """The right edge of the main log, whose files are all written. Raises as ``resume``."""
+    return _edge(_committed(store, signer, MAIN).tree, directory)
+
+
+def published(store: RecordStore, directory: TileStore, signer: LogSigner) -> Checkpoint:
+    """The published checkpoint of the main log, for a process that does not sequence.
+
+    Raises ``HistoryError`` (``log-ahead``) if it is ahead of the database. The file is read first: a head only grows.
+    """
+    found = _published(directory, signer)
+    size, _ = store.head(MAIN)
+    if found.size > size:
+        raise _ahead(found.size, size)
+    return found
+
+
+def _committed(store: RecordStore, signer: LogSigner, log: str) -> Publication:
+    """The head of a log in the database, with the files that may not be on disk yet."""
+    size, note = store.head(log)
+    tree = _own(note.encode(), signer, "database")
+    if tree.size != size:
+        raise HistoryError(f"expected a checkpoint of {size} entries in the database, got one of {tree.size}")
+    return Publication(log=log, files=store.staged(log), note=note, tree=tree)
+
+
+def _published(directory: TileStore, signer: LogSigner) -> Checkpoint:
     try:
-        published = _own(directory.read(tiles.CHECKPOINT_PATH), signer, "published log")
+        return _own(directory.read(tiles.CHECKPOINT_PATH), signer, "published log")
     except FileNotFoundError:
         raise HistoryError("expected the published `checkpoint`, got none", code="checkpoint-missing") from None
-    if published.size > tree.size:
-        raise HistoryError(
-            f"the published log has {published.size} entries and the database {tree.size}: it was restored from a backup "
-            "or is another log's; nothing is signed",
-            code="log-ahead",
-        )
-    if (published.size, published.root) != (tree.size, tree.root) and not (unfinished and published.size < tree.size):
+
+
+def _ahead(published: int, size: int) -> HistoryError:
+    return HistoryError(
+        f"the published log has {published} entries and the database {size}: it was restored from a backup "
+        "or is another log's; nothing is signed",
+        code="log-ahead",
+    )
+
+
+def _check_published(tree: Checkpoint, directory: TileStore, signer: LogSigner, *, unfinished: bool) -> None:
+    """The published checkpoint is the database's, or an earlier one where a publication was cut short."""
+    found = _published(directory, signer)
+    if found.size > tree.size:
+        raise _ahead(found.size, tree.size)
+    if (found.size, found.root) != (tree.size, tree.root) and not (unfinished and found.size < tree.size):
         raise HistoryError("the published log and the database disagree about its root", code="log-differs")
 
 
-def _edge(tree: Checkpoint, directory: TileDirectory) -> TreeEdge:
+def _edge(tree: Checkpoint, directory: TileStore) -> TreeEdge:
     try:
         edge = tiles.edge_from(directory.read, tree.size)
     except VerificationError as cause:

@@ -2,9 +2,11 @@
 
 The log is the queue: each sink has its own thread and a durable cursor, and reads on from there. Nothing is kept in memory
 that a restart would miss, a slow receiver delays nobody, and a sink that fails is tried again from its cursor. Delivery is
-exactly once into files, at least once to a receiver (the ids are the same, so a repeat can be told).
+exactly once into files, at least once to a receiver (the ids are the same, so a repeat can be told). Where several processes share
+a data directory, one of them delivers to a sink, and another takes over when it ends.
 """
 
+import fcntl
 import json
 import logging
 import sqlite3
@@ -13,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from audit import durable, traces
 from audit.errors import AuditError, MalformedError
@@ -109,6 +111,25 @@ class _Feed:
         self.delivered = 0
         self.skipped = 0
         self.failing = ""
+        self._held: BinaryIO | None = None
+
+    def hold(self) -> bool:
+        """Whether this process is the one that delivers to the sink; it is until it ends. Raises ``OSError``."""
+        if self._held is None:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+            file = self._place.with_suffix(".lock").open("ab")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                return False
+            self._held = file
+        return True
+
+    def release(self) -> None:
+        """Let another process deliver."""
+        if self._held is not None:
+            self._held.close()
 
     @property
     def next_index(self) -> int:
@@ -230,10 +251,10 @@ class TraceExporter:
         pause, began = self._first_pause_s, False
         while True:
             try:
-                if not began:
+                if not began and feed.hold():
                     feed.begin()
                     began = True
-                moved = feed.advance()
+                moved = began and feed.advance()
             except (OSError, AuditError, sqlite3.Error) as error:
                 began = False
                 feed.failing = error.code if isinstance(error, AuditError) else type(error).__name__
@@ -250,3 +271,4 @@ class TraceExporter:
             wake.wait(self._poll_s)
             wake.clear()
         feed.sink.close()
+        feed.release()

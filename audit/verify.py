@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
 
-from audit import bundle_check, checkpoint, layout, openings
+from audit import bundle_check, checkpoint, examine, layout, openings
+from audit import stamps as timestamps
 from audit.bundle_check import Opened
 from audit.checkpoint import Checkpoint
 from audit.derived import VERSION
@@ -32,6 +33,7 @@ from audit.obligations import (
     POLICIES,
     PROOFS,
     SIGSTORE,
+    TIMESTAMPS,
     Finding,
     Obligation,
     Outcome,
@@ -41,6 +43,8 @@ from audit.obligations import (
 )
 from audit.report.cover import Cover
 from audit.request_check import Indexed, Proven, verify_record
+from audit.scope_check import of_origin
+from audit.stamps import CheckToken, Stamps
 from audit.statement import Statement
 from audit.tables import Tables
 
@@ -71,15 +75,18 @@ def verify_bundle(
     *,
     asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
+    check_token: CheckToken | None = None,
     progress: Progress | None = None,
     page: Page | None = None,
+    scope: str | None = None,
 ) -> Report:
     """Verify an evidence bundle.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
     with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
-    page is not checked.
+    page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
+    that one's log; None: of whichever log its checkpoint names.
     """
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
@@ -94,25 +101,32 @@ def verify_bundle(
     _check_derived(bundle, sheet, page)
     if known is None:
         return sheet.report()
+    named = scope or of_origin(bundle.tree.origin, known)
     _check_opened(bundle, sheet)
-    before = _check_earlier(bundle, known, sheet)
+    before = _check_earlier(bundle, known if named is None else examine.of_scope(known, named), sheet)
+    required = trust is not None and bool(trust.tsa_roots) and named is None
+    stamps = Stamps(files=files.below(timestamps.FOLDER), check=check_token, required=required)
     if bundle.contents.entries is None:
-        found = _check_requests(bundle, known, sheet, earlier, before, progress)
+        found = _check_requests(bundle, known, sheet, earlier, before, progress, named)
+        found = _with_stamps(found, bundle, known, stamps)
     else:
-        found = _check_entries(bundle, known, sheet, earlier, progress)
-    return Report(subject=_subject(bundle), findings=sheet.report().findings + found.findings, counts=found.counts)
+        found = _check_entries(bundle, known, sheet, earlier, stamps, progress, named)
+    return Report(
+        subject=_subject(bundle, named), findings=sheet.report().findings + found.findings, counts=found.counts
+    )
 
 
-def _subject(bundle: Opened) -> str:
+def _subject(bundle: Opened, scope: str | None) -> str:
     """What the bundle is of, by its own account, so that a narrower one than was asked for is seen."""
     entries = bundle.contents.entries
+    of_scope = "" if scope is None else f" of scope {scope}"
     if entries is None:
-        return "bundle of chosen requests"
+        return f"bundle of chosen requests{of_scope}"
     whole = entries == range(bundle.tree.size)
     size = bundle.tree.size
     return (
         "bundle of the whole log" if whole else f"bundle of the entries {entries.start} to {entries.stop - 1} of {size}"
-    )
+    ) + of_scope
 
 
 def _own_trust(files: Files, asked: Witnessing, sheet: Sheet) -> Trust | None:
@@ -181,7 +195,13 @@ def _check_earlier(bundle: Opened, trust: Trust, sheet: Sheet) -> Checkpoint | N
 
 
 def _check_entries(
-    bundle: Opened, trust: Trust, sheet: Sheet, earlier: bytes | None, progress: Progress | None
+    bundle: Opened,
+    trust: Trust,
+    sheet: Sheet,
+    earlier: bytes | None,
+    stamps: Stamps,
+    progress: Progress | None,
+    scope: str | None,
 ) -> Report:
     log = bundle.files.below(layout.LOG)
     found = verify_log(
@@ -191,7 +211,9 @@ def _check_entries(
         records=_records(bundle),
         held=bundle.contents.entries,
         earlier=earlier,
+        stamps=stamps,
         progress=progress,
+        scope=scope,
     )
     with sheet.checking(PROOFS):
         bundle_check.proofs_of_entries(bundle, log)
@@ -218,17 +240,27 @@ def _check_requests(
     earlier: bytes | None,
     before: Checkpoint | None,
     progress: Progress | None,
+    scope: str | None,
 ) -> Report:
     reports = []
     for request_id, exhibits in _requests(bundle, sheet):
-        reports.append(verify_record(request_id, exhibits, trust, certificates=bundle.certificates))
+        reports.append(verify_record(request_id, exhibits, trust, certificates=bundle.certificates, scope=scope))
         if progress is not None:
             progress(len(reports), len(bundle.index))
     if not reports:
         sheet.fail(LISTED, "expected at least one record in the bundle, got none")
     found = merge("bundle", tuple(reports))
-    extends = _extends(bundle, trust, before, earlier)
+    known = trust if scope is None else examine.of_scope(trust, scope)
+    extends = _extends(bundle, known, before, earlier)
     return replace(found, findings=found.findings + extends.findings)
+
+
+def _with_stamps(found: Report, bundle: Opened, trust: Trust, stamps: Stamps) -> Report:
+    """The same with the timestamps of a bundle without the log's files: proofs lead from them to its checkpoint."""
+    sheet = Sheet("bundle", (TIMESTAMPS,))
+    extends = timestamps.extended_by_proofs(stamps.files, trust, bundle.note.raw.encode())
+    counts = timestamps.settle(stamps, trust, extends, sheet)
+    return replace(found, findings=found.findings + sheet.report().findings, counts={**found.counts, **counts})
 
 
 def _requests(bundle: Opened, sheet: Sheet) -> Iterator[tuple[str, tuple[Proven, ...]]]:

@@ -64,6 +64,13 @@ class LegStatus(StrEnum):
     """Stopped by us: a deadline, a straggler limit, or a client that left."""
 
 
+class Kept(StrEnum):
+    """Where a record is durable: in the record store, or on the proxy's own disk until the store takes it."""
+
+    STORE = "store"
+    LOCAL = "local"
+
+
 class RecordKind(StrEnum):
     """Kinds of statement; each is the last path segment but one of its predicate type."""
 

@@ -1,19 +1,20 @@
 """A witness on disk: its keys, the logs it knows, the latest checkpoint of each (C2SP tlog-witness).
 
 Layout: ``witness.key.pem`` and ``witness-mldsa44.key.pem`` (private), ``witness.vkey`` (both public keys, one a line),
-``logs.vkey`` (keys of known logs, one a line), ``checkpoints/<SHA-256 of the origin>`` (the latest, cosigned). Every answer of
-200 comes after its checkpoint is durable. Refuses to start on a stored checkpoint that does not verify: a witness that forgot
-what it saw would cosign a fork. One process holds a directory.
+``logs.vkey`` (keys of known logs, one a line), ``checkpoints/<SHA-256 of the origin>`` (the latest, cosigned). With a log, the
+logs of its scopes are known. Every answer of 200 comes after its checkpoint is durable. Refuses to start on a stored checkpoint
+that does not verify: a witness that forgot what it saw would cosign a fork. One process holds a directory.
 """
 
 import hashlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from audit import checkpoint, durable, keys, layout, witness
+from audit import checkpoint, durable, keys, layout, scope, witness
 from audit.checkpoint import COSIGNATURE, ED25519, MLDSA44_COSIGNATURE, Checkpoint, SignedNote, VerifierKey
 from audit.errors import AuditError, HistoryError, MalformedError
 from audit.keys import LogSigner, MLDSA44Signer
@@ -26,6 +27,9 @@ VKEY = "witness.vkey"
 LOGS = "logs.vkey"
 CHECKPOINTS = "checkpoints"
 LOCK = "lock"
+MAX_SCOPES = 4096
+"""Most logs of scopes that are kept of one log; the checkpoint of a further one is answered like that of an unknown log."""
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 _log = logging.getLogger(__name__)
 
@@ -92,19 +96,37 @@ class Witness:
             self._lock = -1
 
     def _stored(self) -> Iterable[tuple[str, SignedNote]]:
-        for origin in self._logs:
-            place = self._place(origin)
-            if not place.exists():
+        """The latest checkpoint of every log that is known, or is of a scope of one; those of others are left alone."""
+        for place in sorted(self._folder.iterdir()):
+            if not _HASH.fullmatch(place.name):
                 continue
             try:
                 note = checkpoint.parse_bytes(place.read_bytes())
-                if checkpoint.parse_text(note.text).origin != origin or not checkpoint.cosigners(note, self.vkeys):
+                origin = checkpoint.parse_text(note.text).origin
+                if self._place(origin) != place or not checkpoint.cosigners(note, self.vkeys):
                     raise MalformedError("expected a checkpoint of this log that this witness cosigned")
             except (AuditError, OSError) as cause:
                 raise HistoryError(
-                    f"the latest checkpoint of `{origin}` cannot be used: {cause}", code="witness-state"
+                    f"the latest checkpoint in `{place.name}` cannot be used: {cause}", code="witness-state"
                 ) from cause
-            yield origin, note
+            if self._known(origin):
+                yield origin, note
+
+    def _known(self, origin: str) -> tuple[VerifierKey, ...]:
+        """The keys of a log that is listed, or of the log of a scope of one: the same keys under its own name."""
+        listed = self._logs.get(origin)
+        if listed is not None:
+            return listed
+        main, _, name = origin.rpartition("/")
+        if main not in self._logs or scope.of_origin(main, origin) is None:
+            return ()
+        return tuple(scope.key(key, name) for key in self._logs[main])
+
+    def _room(self, origin: str) -> bool:
+        """Whether a log's first checkpoint can be kept: whoever holds a log's key could name scopes without end."""
+        main = origin.rpartition("/")[0]
+        kept = sum(each not in self._logs and each.rpartition("/")[0] == main for each in self._notes)
+        return origin in self._logs or origin in self._notes or kept < MAX_SCOPES
 
     def _place(self, origin: str) -> Path:
         return self._folder / origin_hash(origin)
@@ -116,7 +138,9 @@ class Witness:
         except MalformedError as error:
             return witness.malformed(error)
         with self._mutex:  # compare, store and answer are one step, else an older request could roll the state back
-            verdict = witness.judge(request, self._logs, self._trees())
+            origin = checkpoint.parse_text(request.note.text).origin
+            known = self._known(origin) if self._room(origin) else ()
+            verdict = witness.judge(request, {origin: known} if known else {}, self._trees())
             if isinstance(verdict, Checkpoint):
                 return self._cosign(request, verdict)
         if verdict.fork:
@@ -129,7 +153,7 @@ class Witness:
     def _cosign(self, request: AddCheckpoint, tree: Checkpoint) -> Answer:
         lines = witness.cosigned(request.note, self._ed25519, self._mldsa44, int(self._clock()))
         own = checkpoint.parse(f"{request.note.text}\n{lines}")
-        signed = checkpoint.only(request.note, self._logs[tree.origin])
+        signed = checkpoint.only(request.note, self._known(tree.origin))
         note = checkpoint.merged(signed, own.signatures)
         durable.replace(self._place(tree.origin), note.raw.encode())
         self._notes[tree.origin] = note

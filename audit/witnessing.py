@@ -82,8 +82,17 @@ class Witnesses:
         self._quorum = quorum
         self._timeout_s = timeout_s
         self.grace_s = grace_s
+        self._main: Witnesses | None = None
         self._bare = ""
         self._note: SignedNote | None = None
+
+    def for_scope(self) -> "Witnesses":
+        """The same witnesses for the log of a scope: none of them has to cosign it. One that the main log cannot reach is not
+        asked."""
+        peers = [Peer(client=peer.client.twin(), vkeys=peer.vkeys) for peer in self._peers]
+        found = Witnesses(peers, timeout_s=self._timeout_s)
+        found._main = self
+        return found
 
     # --- for the log --------------------------------------------------------------------------------------------------
 
@@ -114,8 +123,21 @@ class Witnesses:
         if not self._peers:
             return note
         held, now = self._held(note), time.monotonic()
-        self._ask([p for p in self._peers if not p.signed(held) and now >= p.retry_at], tree, read)
+        lost = self._main._unreachable() if self._main is not None else ()
+        missing = [p for p in self._peers if not p.signed(held) and now >= p.retry_at]
+        for peer in missing:
+            if peer.name in lost:
+                self._failed(peer, UNREACHABLE)
+        self._ask([p for p in missing if p.name not in lost], tree, read)
         return self._checked()
+
+    def hold(self, note: str) -> None:
+        """A published checkpoint whose missing lines are wanted; ``again`` asks for them."""
+        if self._peers:
+            self._held(note)
+
+    def _unreachable(self) -> frozenset[str]:
+        return frozenset(p.name for p in self._peers if p.failing == UNREACHABLE)
 
     def again(self, tree: Checkpoint, read: Read) -> str | None:
         """The checkpoint that was asked for last, with further lines; None if it has no more than before."""
@@ -130,6 +152,11 @@ class Witnesses:
         note, now = self._note, time.monotonic()
         missing = [] if note is None else [p.retry_at - now for p in self._peers if not p.signed(note)]
         return max(SHORTEST_PAUSE_S, min(missing)) if missing else None
+
+    @property
+    def required(self) -> bool:
+        """Whether a checkpoint has to be cosigned before it is published."""
+        return self._quorum > 0
 
     @property
     def status(self) -> tuple[WitnessStatus, ...]:

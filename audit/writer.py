@@ -5,8 +5,6 @@ After an error of the store the connection is made anew, what the database holds
 itself; until then every append fails closed. A history that contradicts itself stops it for good.
 """
 
-import asyncio
-import concurrent.futures
 import logging
 import threading
 import time
@@ -16,15 +14,16 @@ from dataclasses import dataclass, field
 
 from audit import sequencer
 from audit.checkpoint import Checkpoint
+from audit.delivery import Item, Result, deliver, placed
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError
-from audit.keys import LogSigner
-from audit.recording import Appended, Pending, Recorder
+from audit.recording import Recorder
 from audit.records import Anchor
+from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
-from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Row, Store
-from audit.tiles import TreeEdge
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.stamper import Stamper
+from audit.storage.base import MAIN, RecordStore, Row, TileStore
+from audit.tenure import Tenure
+from audit.vocabulary import Kept, RecordKind, Sha256Hex
 from audit.witnessing import QUORUM, Witnesses
 
 _log = logging.getLogger(__name__)
@@ -32,20 +31,12 @@ _log = logging.getLogger(__name__)
 MAX_GROUP = 256
 """Most appends in one transaction."""
 OK = "ok"
+MOVED, AHEAD = "head-moved", "log-ahead"
+"""What a process finds that is behind another one."""
+CLOSE_S = 5.0
+"""How long a process that ends goes on publishing what is in a shared store."""
 PAUSE_S = 0.2
 """Between tries of a store or a disk that fails."""
-
-Result = tuple[Appended, ...] | BaseException
-
-
-@dataclass(slots=True, eq=False)
-class Item:
-    """One append: its records, and where its result goes. ``abandoned``: nobody waits any more."""
-
-    pending: Sequence[Pending]
-    loop: asyncio.AbstractEventLoop | None
-    future: "asyncio.Future[tuple[Appended, ...]] | concurrent.futures.Future[tuple[Appended, ...]]"
-    abandoned: bool = False
 
 
 @dataclass(kw_only=True)
@@ -53,19 +44,22 @@ class Writer:
     """State of the writing thread, and of the publishing one beside it: files are written without holding up appends.
 
     Everything but ``submit``, ``state``, ``published``, ``stop`` belongs to the two threads. ``on_published`` gets the new size.
+    ``shared``: other processes write to the same store, so what is in it has to be looked at, not only what we wrote.
     """
 
-    store: Store
-    directory: TileDirectory
+    store: RecordStore
+    scopes: ScopeLogs
+    directory: TileStore
     recorder: Recorder
-    log_key: LogSigner
-    edge: TreeEdge
+    tenure: Tenure
     published: Checkpoint
     publish_interval_s: float
     queue_limit: int
     start_id: int
     on_published: Callable[[int], None]
     witnesses: Witnesses = field(default_factory=Witnesses)
+    shared: bool = False
+    stamper: Stamper = field(default_factory=Stamper)
     _queue: deque[Item] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _wake: threading.Condition = field(init=False)
@@ -75,11 +69,14 @@ class Writer:
     _broken: str = ""
     _disk: str = ""
     _unwitnessed_at: float | None = None
+    _held_back: str = QUORUM
     _fatal: str = ""
+    _behind: HistoryError | None = None
     _closing: bool = False
+    _until: float = 0.0
     _ended: bool = False
-    _publication: Publication | None = None
-    _written: bool = False
+    _unpublished: deque[Publication] = field(default_factory=deque)
+    _written: list[str] = field(default_factory=list)
     _retry_at: float = 0.0
     _due_at: float = 0.0
 
@@ -110,7 +107,7 @@ class Writer:
                 raise EvidenceUnavailable("the log is closing", code="log-closing")
             if self._unwitnessed() and any(each.kind is RecordKind.DECISION for each in item.pending):
                 # Nothing new is begun; what was begun gets its result on record.
-                raise EvidenceUnavailable("too few witnesses cosign the log now", code=QUORUM)
+                raise EvidenceUnavailable("what the log's checkpoints need cannot be had now", code=self._held_back)
             if len(self._queue) >= self.queue_limit:
                 raise EvidenceUnavailable("too many records wait to be made durable", code="queue-full")
             self._queue.append(item)
@@ -120,17 +117,17 @@ class Writer:
     @property
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
-        return self._fatal or self._broken or self._disk or (QUORUM if self._unwitnessed() else OK)
+        return self._fatal or self._broken or self._disk or (self._held_back if self._unwitnessed() else OK)
 
     def _unwitnessed(self) -> bool:
-        """Whether a checkpoint has waited for its quorum of witnesses for longer than it may."""
+        """Whether a checkpoint has waited for its quorum of witnesses, or a required timestamp, for longer than it may."""
         since = self._unwitnessed_at
         return since is not None and time.monotonic() - since >= self.witnesses.grace_s
 
     def stop(self) -> None:
         """Write what waits, publish it, end both threads. What cannot be written now is failed."""
         with self._wake:
-            self._closing = True
+            self._closing, self._until = True, time.monotonic() + CLOSE_S
             self._wake.notify_all()
             self._files.notify_all()
         for thread in self._threads:
@@ -153,17 +150,28 @@ class Writer:
 
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
-        stuck = self._fatal or self._broken or self._disk or self._unwitnessed_at is not None
-        return bool(stuck) or (not self._dirty and self._publication is None)
+        stuck = self._fatal or self._broken or self._disk or self.store.away or self._unwitnessed_at is not None
+        if self.shared and time.monotonic() >= self._until:
+            return True  # there may be much of others' records: another process goes on with them, or the next start
+        return bool(stuck) or not (self._dirty or self._unpublished or self._written)
+
+    def _to_unstage(self) -> bool:
+        """Something is on disk, and the next of its kind waits for that: the main log's batch, or all of the scopes'."""
+        return bool(self._written) and (MAIN in self._written or not self._unpublished)
+
+    def _busy(self) -> frozenset[str]:
+        """Logs with a batch that is not published or not unstaged yet."""
+        with self._wake:
+            return frozenset((*(each.log for each in self._unpublished), *self._written))
 
     def _take(self) -> list[Item]:
         with self._wake:
-            while not self._queue and not self._written:
-                pause = self._due_at - time.monotonic() if self._dirty and self._publication is None else None
+            while not self._queue and not self._to_unstage():
+                pause = self._due_at - time.monotonic() if self._dirty else None
                 if self._closing or (pause is not None and pause <= 0):
                     break
                 self._wake.wait(pause if pause is None else max(pause, 0.001))
-            if self._closing and not self._queue and self._publication is not None and not self._written:
+            if self._closing and not self._queue and self._unpublished:
                 self._wake.wait(PAUSE_S)
             return [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
 
@@ -172,7 +180,7 @@ class Writer:
         try:
             self._mend()
             rows, seq = self._build(group, results)
-            self.store.insert(rows)
+            kept = self.store.insert(rows)
             self._seq = seq
         except (AuditError, OSError) as error:
             self._give_up(error)
@@ -181,7 +189,9 @@ class Writer:
             results = [(item, failure) for item in group]
         else:
             self._mark_dirty()
-        _deliver(results)
+            if kept is not Kept.STORE:
+                results = [(item, placed(result, kept)) for item, result in results]
+        deliver(results)
 
     def _mend(self) -> None:
         """Make a store that failed usable again; what it holds decides where the sequence goes on."""
@@ -231,27 +241,108 @@ class Writer:
     def _sequence(self) -> None:
         """Steps 1 to 3 when they are due, step 6 when the files are written."""
         try:
-            if self._written:
-                self._mend()
-                self.store.unstage()
-                with self._wake:
-                    self._publication, self._written = None, False
-            due = self._closing or time.monotonic() >= self._due_at
-            if self._publication is not None or not self._dirty or not due or self._fatal:
+            if self._fatal or self.store.away:
+                self._due_at = time.monotonic() + PAUSE_S
                 return
-            self._mend()
-            found = sequencer.sequence(self.store, self.edge, self.log_key)
-            if found is None:
-                self._dirty = False
-                return
-            self.edge = found[0]
-            with self._wake:
-                self._publication = found[1]
+            if (self._unpublished or self._written) and not self._broken:
+                self._check_term()
+            if self._to_unstage():
+                self._unstage()
+            if self._dirty and (self._closing or time.monotonic() >= self._due_at):
                 self._due_at = time.monotonic() + self.publish_interval_s
-                self._files.notify_all()
+                self._mend()
+                self._dirty = self._sequenced() or (self.shared and not self._closing)
+        except HistoryError as error:
+            if not self.shared or error.code != MOVED:
+                self._give_up(error)
+                return
+            _log.warning("another process sequences: %s", error)
+            self._depose()
+            self.store.step_down()
         except AuditError as error:
-            self._give_up(error)
+            # What was committed is the store's to say: the next term reads it.
+            self._depose()
+            if not self.store.away:
+                self._give_up(error)
             self._due_at = time.monotonic() + PAUSE_S
+        except OSError as error:  # a scope's log cannot be begun or taken up now; its records wait
+            self._no_disk(error)
+            self._due_at = time.monotonic() + PAUSE_S
+
+    def _no_disk(self, error: OSError) -> None:
+        if not self._disk:
+            _log.error("the log's files cannot be written: %s", error)
+        self._disk = "tiles-unwritable"
+
+    def _unstage(self) -> None:
+        self._mend()
+        with self._wake:
+            done = list(self._written)
+        self.store.unstage(done)
+        with self._wake:
+            self._written = [log for log in self._written if log not in done]
+
+    def _check_term(self) -> None:
+        """What is left to publish is ours only in our own term; a log that is ahead within it is a broken history."""
+        behind, self._behind = self._behind, None
+        if self.tenure.lost():
+            self._depose()
+        elif behind is not None:
+            raise behind
+
+    def _sequenced(self) -> bool:
+        """Steps 1 to 3, if this process sequences; whether there may be more."""
+        left = self.tenure.begun()
+        if left is not None:
+            self._drop_unpublished()
+            self._hand_over(left)
+            return True
+        if not self.tenure.term:
+            self._follow()
+            return False
+        busy = self._busy()
+        if MAIN not in busy:
+            found = self.tenure.sequence()
+            if found is not None:
+                self._hand_over([found])
+                busy |= {MAIN}
+        if not busy - {MAIN}:
+            of_scopes = self.scopes.sequence()
+            self._hand_over(of_scopes)
+            busy |= {each.log for each in of_scopes}
+        return bool(busy)
+
+    def _follow(self) -> None:
+        """Learn what another process published. Where witnesses have to cosign, a log that stands still lacks them."""
+        tree = self.tenure.published()
+        moved = tree.size > self.published.size
+        if moved or not self.witnesses.required or self.store.head(MAIN)[0] == tree.size:
+            self._unwitnessed_at = None
+        elif self._unwitnessed_at is None:
+            self._unwitnessed_at = time.monotonic()
+        if moved:
+            self.published = tree
+            self.on_published(tree.size)
+
+    def _depose(self) -> None:
+        """The term is over: what is left to publish is its successor's."""
+        self.tenure.resign()
+        self._drop_unpublished()
+
+    def _drop_unpublished(self) -> None:
+        with self._wake:
+            self._unpublished.clear()
+            self._written.clear()
+
+    def _hand_over(self, publications: Sequence[Publication]) -> None:
+        """Give batches to the publishing thread; the main log's does not wait for those of scopes."""
+        with self._wake:
+            for each in publications:
+                if each.log == MAIN:
+                    self._unpublished.appendleft(each)
+                else:
+                    self._unpublished.append(each)
+            self._files.notify_all()
 
     def _give_up(self, error: AuditError | OSError) -> None:
         if isinstance(error, HistoryError):
@@ -265,23 +356,27 @@ class Writer:
         with self._wake:
             rest = list(self._queue)
             self._queue.clear()
-        _deliver([(item, EvidenceUnavailable("the log is closing", code="log-closing")) for item in rest])
+        deliver([(item, EvidenceUnavailable("the log is closing", code="log-closing")) for item in rest])
 
     # --- the publishing thread ----------------------------------------------------------------------------------------
 
     def _publish(self) -> None:
         while True:
             with self._wake:
-                while self._publication is None or self._written:
+                while not self._unpublished:
                     if self._ended:
                         return
-                    if not self._files.wait(self.witnesses.retry_in()):
+                    if not self._files.wait(self._retry_in()):
                         break
-                publication = None if self._written else self._publication
+                publication = self._unpublished[0] if self._unpublished else None
             if publication is None:
                 self._catch_up()
             elif not self._put(publication):
                 return
+
+    def _retry_in(self) -> float | None:
+        waits = (self.witnesses.retry_in(), self.scopes.retry_in())
+        return min((each for each in waits if each is not None), default=None)
 
     def _catch_up(self) -> None:
         """Ask the witnesses whose lines are missing on the published checkpoint once more."""
@@ -289,15 +384,20 @@ class Writer:
             note = self.witnesses.again(self.published, self.directory.read)
             if note is not None:
                 self.directory.replace_checkpoint(note)
+            self.scopes.catch_up()
         except (AuditError, OSError) as error:
             _log.error("a cosigned checkpoint cannot be published: %s", error)
 
     def _put(self, publication: Publication) -> bool:
         """Steps 4 and 5, until they succeed; False if they cannot any more, or the log is closed meanwhile."""
-        while True:
+        while self._is_next(publication):
             try:
-                sequencer.publish(publication, self.directory, self._cosign)
+                self._steps(publication)
             except HistoryError as error:
+                if self.shared and error.code == AHEAD and not self._closing:
+                    self._behind = error  # the writing thread finds out whether another process has published more
+                    time.sleep(PAUSE_S)
+                    continue
                 self._give_up(error)
                 return False
             except EvidenceUnavailable as error:
@@ -305,59 +405,55 @@ class Writer:
                     return False
                 continue
             except OSError as error:
-                if not self._disk:
-                    _log.error("the log's files cannot be written: %s", error)
-                self._disk = "tiles-unwritable"
+                self._no_disk(error)
                 if self._closing:
                     return False
                 time.sleep(PAUSE_S)
                 continue
-            break
-        self._disk, self._unwitnessed_at = "", None
-        self.published = publication.tree
-        with self._wake:
-            self._written = True
-            self._wake.notify_all()
-        self.on_published(publication.tree.size)
+            self._done(publication)
         return True
 
+    def _is_next(self, publication: Publication) -> bool:
+        """Whether it is still ours to publish."""
+        with self._wake:
+            return any(each is publication for each in self._unpublished)
+
+    def _steps(self, publication: Publication) -> None:
+        if publication.log == MAIN:
+            sequencer.publish(publication, self.directory, self._cosign)
+            return
+        try:
+            self.scopes.publish(publication)
+        except KeyError:
+            if self._is_next(publication):
+                raise
+            # Forgotten with its term: whoever goes on with the log finds the files staged.
+
+    def _done(self, publication: Publication) -> None:
+        self._disk, self._unwitnessed_at = "", None
+        if publication.log == MAIN:
+            self.published = publication.tree
+        with self._wake:
+            if not any(each is publication for each in self._unpublished):
+                return
+            self._written.append(publication.log)
+            self._unpublished.remove(publication)  # the main log's next batch may have come before it
+            if self._to_unstage():
+                self._wake.notify_all()
+        if publication.log == MAIN:
+            self.on_published(publication.tree.size)
+
     def _cosign(self, note: str, tree: Checkpoint) -> str:
-        return self.witnesses.cosign(note, tree, self.directory.read)
+        cosigned = self.witnesses.cosign(note, tree, self.directory.read)
+        self.stamper.hold(cosigned, tree)
+        return cosigned
 
     def _wait_for_quorum(self, error: EvidenceUnavailable) -> bool:
-        """Pause before the witnesses are asked again; False if the log is closed meanwhile."""
+        """Pause before witnesses and authorities are asked again; False if the log is closed meanwhile."""
+        self._held_back = error.code
         if self._unwitnessed_at is None:
             _log.error("a checkpoint is not published: %s", error)
             self._unwitnessed_at = time.monotonic()
         if not self._closing:
             time.sleep(PAUSE_S)
         return not self._closing
-
-
-def _deliver(results: Sequence[tuple[Item, Result]]) -> None:
-    """Hand results out: one wake-up per event loop, however many wait in it."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[Item, Result]]] = {}
-    for item, result in results:
-        if item.loop is None:
-            _settle(item, result)
-        else:
-            by_loop.setdefault(item.loop, []).append((item, result))
-    for loop, group in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_settle_all, group)
-        except RuntimeError:  # the loop is closed: whoever waited is gone
-            continue
-
-
-def _settle_all(group: Sequence[tuple[Item, Result]]) -> None:
-    for item, result in group:
-        _settle(item, result)
-
-
-def _settle(item: Item, result: Result) -> None:
-    if item.future.done():
-        return
-    if isinstance(result, BaseException):
-        item.future.set_exception(result)
-    else:
-        item.future.set_result(result)

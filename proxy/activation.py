@@ -30,7 +30,7 @@ from proxy.snapshot import Snapshot
 from proxy.transports import Transports
 
 START, RELOAD = "start", "reload"
-FIXED = ("data_dir", "server", "log", "traces", "sandbox")
+FIXED = ("data_dir", "server", "log", "storage", "traces", "sandbox")
 """Settings that a reload cannot change."""
 PEOPLE = ("approvals", "approvers", "pack_signers", "break_glass_hours")
 """Of ``policy``: who must sign. A reload that could change it would need nobody's signature."""

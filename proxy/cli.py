@@ -11,11 +11,13 @@ from importlib import import_module
 COMMANDS = {
     "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
+    "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
     "report": ("proxy.reporting", "report_main", "a transparency report from the signed records"),
+    "train-router": ("proxy.training.cli", "train_main", "train the router on labelled prompts and graded answers"),
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
@@ -26,7 +28,7 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "key", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset({"init", "migrate", "key", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -41,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module, function, _ = COMMANDS[arguments[0]]
         return int(getattr(import_module(module), function)(arguments[1:]))
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
-    lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<9} {c[2]}" for n, c in COMMANDS.items())]
+    lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<12} {c[2]}" for n, c in COMMANDS.items())]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else USAGE
 

@@ -1,4 +1,4 @@
-"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``key``.
+"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``migrate``, ``key``.
 
 Results on standard output, everything else on standard error. Exit codes: 0 done, 1 the answer is no, 2 usage or configuration,
 3 could not tell.
@@ -13,10 +13,12 @@ from pathlib import Path
 
 from audit import founding, keys
 from audit.errors import AuditError
-from proxy import settings, workspace
+from audit.storage import opening
+from proxy import settings, shared_store, workspace
 from proxy.app import Server
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
+from proxy.listening import READY
 
 USAGE = 2
 
@@ -61,7 +63,7 @@ def serve_main(argv: Sequence[str]) -> int:
         lambda: Server(
             arguments.config,
             os.environ,
-            ready=lambda port: print(f"APOSTILLE_URL=http://127.0.0.1:{port}", flush=True),
+            ready=lambda port: print(f"{READY}http://127.0.0.1:{port}", flush=True),
         ).run()
     )
 
@@ -75,8 +77,27 @@ def init_main(argv: Sequence[str]) -> int:
 
     def run() -> None:
         loaded = settings.load(arguments.config, environ=os.environ)
-        founding.init(loaded.data_dir, origin=loaded.log.origin, organisation=arguments.organisation)
+        founding.init(
+            loaded.data_dir,
+            origin=loaded.log.origin,
+            organisation=arguments.organisation,
+            address=shared_store.address(loaded.storage),
+        )
         print(f"created the log `{loaded.log.origin}` in {loaded.data_dir}")
+
+    return _guarded(run)
+
+
+def migrate_main(argv: Sequence[str]) -> int:
+    """Bring the record store to this release's schema. No server may be using it."""
+    parser = argparse.ArgumentParser(prog="apostille migrate", description=migrate_main.__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="configuration file")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        loaded = settings.load(arguments.config, environ=os.environ)
+        steps = opening.migrate(loaded.data_dir, shared_store.address(loaded.storage))
+        print(f"migrated: {', '.join(steps)}" if steps else "the record store is of this release's schema already")
 
     return _guarded(run)
 

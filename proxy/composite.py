@@ -47,7 +47,7 @@ async def fused(run: Run, admitted: AdmittedPlan) -> None:
     except TimeoutError:
         ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=CUT_DEADLINE)
     if ending is not None:
-        await run.calls.finish(run.flight)
+        run.calls.finish(run.flight)
         await run.end_stream(ending)
 
 
@@ -102,7 +102,7 @@ class Legs:
         replies: tuple[Reply, ...] = ()
         while not isinstance(step := self._next(replies), Final):
             replies += await self._asked(step.asks, replies)
-        await self._run.calls.finish(self._run.flight)
+        self._run.calls.finish(self._run.flight)
         return step, replies
 
     def _next(self, replies: tuple[Reply, ...]) -> Step:
@@ -168,7 +168,7 @@ class Streamed(Legs):
                 replies += (reply,)
             else:
                 replies += await self._meanwhile(self._asked(step.asks, replies))
-        await run.calls.finish(run.flight)
+        run.calls.finish(run.flight)
         await self._tell(idle=False)
         found = _chosen(step, replies)
         if found is None:

@@ -7,6 +7,7 @@ from audit.content.places import Places
 from audit.content.steward import Steward
 from audit.log import Log, utc_now
 from proxy.core.request import Keeping
+from proxy.errors import ConfigurationError
 from proxy.settings import Settings
 
 CONTENT = "content"
@@ -28,11 +29,13 @@ def keeper(settings: Settings, log: Log) -> Keeper | None:
     """The thread that keeps content and carries out orders; None where nothing is kept and nothing was.
 
     A store that is there is served on after keeping was switched off: what is in it still expires. Raises ``UnreadableError``,
-    ``EvidenceUnavailable``.
+    ``EvidenceUnavailable``; ``ConfigurationError`` beside a shared record store: two processes would write one file of content.
     """
     found = places_of(settings)
     if not found.founded and all(settings.keeping(tenant) == Keeping.NONE for tenant in settings.tenants.values()):
         return None
+    if settings.storage.url is not None:
+        raise ConfigurationError("`content`: expected none to be kept beside `storage.url`; its store has one process")
     return Keeper(steward(places.found(found), settings, log))
 
 

@@ -20,7 +20,7 @@ from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
 from proxy.composite import fused
-from proxy.core import budget, identifiers, keeping, passing_over, provenance, receipt
+from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
@@ -30,9 +30,10 @@ from proxy.core.hops import Hops
 from proxy.core.keeping import Contents
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest
+from proxy.embedding import Encoder
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
-from proxy.run import MEDIA_JSON, Exchange, Run, unavailable
+from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
 from proxy.sandbox.runner import Sandbox
 from proxy.settings import Content
 from proxy.snapshot import Snapshot
@@ -46,10 +47,18 @@ class Pipeline:
     ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
 
     def __init__(
-        self, log: Log, calls: Calls, clock: Clock, sandbox: Sandbox | None = None, keeper: Keeper | None = None
+        self,
+        log: Log,
+        calls: Calls,
+        clock: Clock,
+        *,
+        sandbox: Sandbox | None = None,
+        keeper: Keeper | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._keeper = keeper
+        self._encoder = encoder
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -57,6 +66,8 @@ class Pipeline:
 
     async def answer(self, request: InferenceRequest, caller: Caller, current: Snapshot, exchange: Exchange) -> None:
         """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
+        routed = self._encoder is not None and intent.is_routed(request.model, current.rulebook.pipelines)
+        embedding = await self._encoder.of(request.prompt) if self._encoder is not None and routed else ()
         now_us = self._clock.unix_us()
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
@@ -65,6 +76,7 @@ class Pipeline:
             current.rulebook,
             now=instant(now_us),
             open_circuits=self._calls.monitor.blocked(),
+            embedding=embedding,
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())
@@ -96,7 +108,7 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=build))
+        decided, left = await self._durable(pending(case, RecordKind.DECISION, build))
         options, limits = case.request.options, current.settings.fusion
         admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
         hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()
@@ -140,16 +152,19 @@ class Pipeline:
         expires = now_us // 1_000_000 + asked.retention_days * 86_400
         return keeping.contents(case, key, expires=expires, limit=asked.max_item_bytes)
 
-    async def _durable(self, pending: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
+    async def _durable(self, waiting: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
-        left = None
+        left: asyncio.CancelledError | None = None
         try:
-            future = self._log.submit(pending)
-            try:
-                (decided,) = await asyncio.shield(future)
-            except asyncio.CancelledError as cause:
-                left = cause
-                (decided,) = await future
+            future = self._log.submit(waiting)
+            while True:
+                try:
+                    (decided,) = await asyncio.shield(future)
+                    break
+                except asyncio.CancelledError as cause:  # and perhaps once more, by a deadline or a server that stops
+                    if future.cancelled():
+                        raise
+                    left = left or cause
         except EvidenceUnavailable as error:
             raise unavailable(error) from error
         return decided, left

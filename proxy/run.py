@@ -12,12 +12,13 @@ from typing import Any, Protocol
 
 import orjson
 
-from audit import statement
+from audit import scope, statement
 from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
+from audit.recording import Build
 from audit.records import Anchor, Position
-from audit.vocabulary import LegStatus, RecordKind, ResultOutcome, Sha256Hex
+from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import provenance, receipt
@@ -90,6 +91,7 @@ class Run:
     keep_s: float = 0.0
     keep_alive_s: float = 10.0
     concluded: bool = False
+    result: Appended | None = None
     begun: bool = False
     sent: "_Sent" = field(init=False, repr=False)
 
@@ -99,7 +101,7 @@ class Run:
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
         why = self.flight.why_cut(cause)
-        await self.calls.finish(self.flight)
+        self.calls.finish(self.flight)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -126,7 +128,7 @@ class Run:
         except Exception:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
-                await self.calls.finish(self.flight)
+                self.calls.finish(self.flight)
                 await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT))
             raise
 
@@ -151,7 +153,8 @@ class Run:
     async def begin_stream(self, answering: Sequence[Deployment] = (), *, violated: bool = False) -> None:
         """Send the head of a stream. ``answering``, ``violated``: as far as that is known (``receipt.headers``)."""
         self.begun = True
-        await self.exchange.begin(200, MEDIA_EVENTS, receipt.headers(self.case, answering, violated=violated))
+        told = receipt.headers(self.case, answering, violated=violated, locally=self._locally())
+        await self.exchange.begin(200, MEDIA_EVENTS, told)
 
     async def _forward(self, stream: OpenStream) -> None:
         """Pass a stream on. Until its end mark the client cannot take it for complete."""
@@ -229,7 +232,9 @@ class Run:
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
         later = (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
-        told = receipt.headers(self.case, answering, violated=receipt.violated(self.flight.attempts))
+        told = receipt.headers(
+            self.case, answering, violated=receipt.violated(self.flight.attempts), locally=self._locally()
+        )
         await self.exchange.begin(ending.status, MEDIA_JSON, (length, *later, *told))
         await self.exchange.end(body)
 
@@ -245,8 +250,9 @@ class Run:
         """What is kept is durable before the result that says so; what cannot be kept in time is not, and the answer goes on."""
         assert self.keeper is not None
         kept: tuple[str, ...] = ()
+        parcel = contents.parcel(self.flight.attempts, self.sent.size)
         try:
-            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(contents.parcel())), self.keep_s)
+            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(parcel)), self.keep_s)
         except (EvidenceUnavailable, TimeoutError):
             _log.warning("the content of `%s` is not kept", self.case.request_id)
         await self._record(ending, kept)
@@ -269,7 +275,12 @@ class Run:
             )
             return statement.render_result(record)
 
-        await durable(self.log, Pending(request_id=self.case.request_id, kind=RecordKind.RESULT, build=build))
+        self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build))
+
+    def _locally(self) -> bool:
+        """Whether the shared store lacks a record of this request."""
+        records = (self.flight.decided, self.result)
+        return any(each is not None and each.kept is Kept.LOCAL for each in records)
 
     def member(self, ending: Ending) -> dict[str, Any] | None:
         """The receipt, as much of it as the client asked for."""
@@ -281,11 +292,13 @@ class Run:
                 told = receipt.disclosure(self.case, tuple(dict.fromkeys(models)))
                 return {"record": self.case.request_id, **({"disclosure": told} if told else {})}
             case ReceiptDetail.FULL:
+                decided = self.flight.decided
                 return receipt.full(
                     self.case,
                     self.flight.attempts,
                     ending,
-                    decided=self.flight.decided.pae_digest,
+                    decided=decided.pae_digest,
+                    kept=decided.kept,
                     key=self.key,
                     passed=self.flight.passed_over,
                 )
@@ -316,10 +329,15 @@ class _Sent:
             await self._exchange.send(content)
 
 
-async def durable(log: Log, pending: Pending) -> Appended:
+def pending(case: Case, kind: RecordKind, build: Build) -> Pending:
+    """A record of a request, for the logs of all its scopes."""
+    return Pending(request_id=case.request_id, kind=kind, build=build, scopes=scope.logs(case.scopes))
+
+
+async def durable(log: Log, waiting: Pending) -> Appended:
     """Append one record; whoever is cancelled meanwhile does not stop the writing. Raises ``EvidenceDown``."""
     try:
-        (appended,) = await asyncio.shield(log.submit(pending))
+        (appended,) = await asyncio.shield(log.submit(waiting))
     except EvidenceUnavailable as error:
         raise unavailable(error) from error
     return appended

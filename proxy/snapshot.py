@@ -15,7 +15,7 @@ from typing import Any
 from audit import keys
 from audit.canonical import digest
 from audit.errors import MalformedError
-from audit.records import Bounds
+from audit.records import Bounds, Preference
 from audit.vocabulary import MILLIONTHS
 from policies import bounded_file, facts, packs, shipped
 from policies.errors import PolicyError
@@ -23,10 +23,11 @@ from policies.jurisdiction import Signal, SignalSource, normal
 from policies.labels import KNOWN
 from policies.packs import PolicySet
 from policies.point import PolicyPoint
+from proxy import router_file
 from proxy import settings as configuration
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
-from proxy.core import governance, loading
+from proxy.core import governance, loading, scoping
 from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.catalogue import Catalogue
 from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
@@ -34,8 +35,9 @@ from proxy.core.health import BreakerLimits
 from proxy.core.hedging import Hedging
 from proxy.core.intent import RESERVED, Declared
 from proxy.core.planning import Defaults
+from proxy.core.scoping import Scoping
 from proxy.errors import ConfigurationError
-from proxy.settings import Person, Pipeline, Settings, Tenant
+from proxy.settings import Person, Pipeline, ScopeLogs, Settings, Tenant
 
 MAX_SECRET_BYTES = 65_536
 SIGNATURE = "pack.sig.json"
@@ -99,8 +101,11 @@ def build(
             {name: _declared(name, pipeline, catalogue) for name, pipeline in settings.pipelines.items()}
         ),
         defaults=_defaults(settings),
+        router=router_file.load(settings.routing.model_file),
+        calibration=router_file.calibration(),
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
+        scoping=_scoping(settings, callable_ones),
     )
     callers = {
         name: replace(_caller(name, tenant, rulebook), keeping=settings.keeping(tenant))
@@ -121,7 +126,7 @@ def build(
 
 def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
-    compositions. Client keys come and go, and change neither.
+    compositions, whose logs records go into. Client keys come and go, and change neither.
     """
     content = {
         "catalogue": documents,
@@ -129,7 +134,11 @@ def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[st
         "jwt": [issuer.model_dump(mode="json", exclude={"public_key_file"}) for issuer in settings.jwt],
         "pipelines": {name: p.model_dump(mode="json") for name, p in settings.pipelines.items()},
         "fusion": settings.fusion.model_dump(mode="json"),
+        "router": router_file.load(settings.routing.model_file).digest,
+        "calibration": router_file.calibration().digest,
     }
+    if settings.scopes != ScopeLogs():
+        content["scopes"] = settings.scopes.model_dump(mode="json")
     return str(digest(json.dumps(content, sort_keys=True, default=str).encode()))
 
 
@@ -202,6 +211,17 @@ def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
         except OSError as cause:
             _log.warning("`%s` counts for nothing: %s", path, cause.strerror)
     return tuple(contents)
+
+
+def _scoping(settings: Settings, known: facts.Facts) -> Scoping:
+    for code in settings.scopes.groups:
+        if normal(code) not in known.jurisdictions:
+            raise ConfigurationError(f"`scopes.groups`: expected known ISO 3166 codes or groups, got `{code}`")
+    groups = tuple(dict.fromkeys(map(normal, settings.scopes.groups)))
+    rule = Scoping(tenants=settings.scopes.tenants, groups=groups)
+    for name in scoping.collisions(rule, settings.tenants):
+        raise ConfigurationError(f"`scopes`: expected tenants whose names differ by more than capitals, got `{name}`")
+    return rule
 
 
 def _draft(settings: Settings, named: tuple[str, ...], known: facts.Facts) -> Draft | None:
@@ -324,6 +344,15 @@ def _hedging(settings: Settings) -> Hedging:
     return Hedging(after_us=None if after_ms is None else after_ms * 1000, at_p95=settings.calls.hedge_p95)
 
 
+def _preference(tenant: Tenant) -> Preference:
+    wanted = tenant.preference
+    return Preference(
+        quality=round(wanted.quality * MILLIONTHS),
+        cost=round(wanted.cost * MILLIONTHS),
+        latency=round(wanted.latency * MILLIONTHS),
+    )
+
+
 def _bounds(tenant: Tenant) -> Bounds:
     def millionths(ratio: float | None) -> int | None:
         return None if ratio is None else round(ratio * MILLIONTHS)
@@ -368,6 +397,7 @@ def _caller(name: str, tenant: Tenant, rulebook: Rulebook) -> Caller:
         on_outage=tenant.on_outage,
         on_provider_refusal=tenant.on_provider_refusal,
         bounds=_bounds(tenant),
+        preference=_preference(tenant),
         withhold_violated=tenant.on_region_violated == "withhold",
         purpose=tenant.purpose,
         data_classes=frozenset(tenant.data_classes),

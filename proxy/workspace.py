@@ -11,6 +11,7 @@ from pathlib import Path
 from audit import datadir, founding
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
+from proxy.listening import READY
 
 CONFIG = "apostille.yaml"
 KEYS = "keys.env"
@@ -53,7 +54,7 @@ def prepare(folder: Path) -> Workspace:
         _write_private(secrets, "".join(f"{name}={key}\n" for name, (key, _) in made.items()))
         config.write_text(_TEMPLATE.format(de=made[DE][1], us=made[US][1]), encoding="utf-8")
     data_dir = folder / "data"
-    if not (data_dir / datadir.DATABASE).exists():
+    if not datadir.is_data_directory(data_dir):
         founding.init(data_dir, origin="localhost/apostille", organisation="apostille embedded default")
     return Workspace(config=config, data_dir=data_dir, keys=_read_keys(secrets))
 
@@ -81,7 +82,7 @@ def announcement(workspace: Workspace, port: int, pid: int) -> str:
     body += '"apostille": {"receipt": "full"}}'
     return "\n".join(
         [
-            f"APOSTILLE_URL={url}",
+            f"{READY}{url}",
             *(f"{name}={key}" for name, key in workspace.keys.items()),
             "",
             "Try:",

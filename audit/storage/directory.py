@@ -12,6 +12,11 @@ from audit import checkpoint, durable, layout, tiles
 from audit.errors import HistoryError
 from audit.tiles import CHECKPOINT_PATH, WIDTH
 
+LOCK = "lock"
+"""File of a data directory that its one writing process holds locked."""
+_GUARD = ".checkpoint.lock"
+"""Who holds it compares and replaces the checkpoint: of two processes, the slower must not put back an older one."""
+
 
 class TileDirectory:
     """The files of one log below ``root``."""
@@ -39,8 +44,13 @@ class TileDirectory:
 
         Signature lines that the same checkpoint carries already stay on it.
         """
-        place = self._root / CHECKPOINT_PATH
         self._make(self._root)
+        with (self._root / _GUARD).open("ab") as guard:
+            fcntl.flock(guard, fcntl.LOCK_EX)
+            self._compare_and_replace(note)
+
+    def _compare_and_replace(self, note: str) -> None:
+        place = self._root / CHECKPOINT_PATH
         if place.exists():
             published, given = checkpoint.parse_bytes(place.read_bytes()), checkpoint.parse(note)
             current, new = checkpoint.parse_text(published.text), checkpoint.parse_text(given.text)

@@ -8,40 +8,36 @@ Every method raises ``EvidenceUnavailable`` if the store cannot do it now.
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from audit.errors import EvidenceUnavailable, HistoryError
+from audit.storage import schema
+from audit.storage.base import MAIN, Row, Sequenced
+from audit.vocabulary import Kept
 
 _INSERT = "INSERT INTO rec (request_id, kind, epoch, seq, env, leaf) VALUES "
 _VALUES = "(?, ?, ?, ?, ?, ?)"
+_FIELDS = 6
+_JOIN = "INSERT INTO member (log, rec_id) VALUES "
 ROWS_AT_ONCE = 1024
 """Rows in one statement. One statement for a group, because every statement lets go of the interpreter's lock and has to
 wait for it again; SQLite takes 32,766 parameters."""
-
-Row = tuple[str, str, str, int, bytes, bytes]
-"""request id, kind, epoch, sequence number, envelope, log entry."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sequenced:
-    """A batch that gets its place in the log: rows in order from index ``old_size``, files, the new checkpoint."""
-
-    ids: Sequence[int]
-    old_size: int
-    size: int
-    checkpoint: str
-    files: Sequence[tuple[str, bytes]]
 
 
 class Store:
     """The writing connection. Not safe under threads: one thread owns it."""
 
     def __init__(self, path: Path) -> None:
+        """Raises ``HistoryError``: ``schema-older``, ``schema-newer``, ``schema-missing``."""
         self._path = path
         self._connection = _connect(path)
+        try:
+            schema.check(_revisions(self._connection))
+        except HistoryError:
+            self._connection.close()
+            raise
 
     @classmethod
     def create(cls, path: Path, ddl: Sequence[str], *, checkpoint: str) -> None:
@@ -54,7 +50,7 @@ class Store:
                 connection.execute("BEGIN")
                 for statement in ddl:
                     connection.execute(statement)
-                connection.execute("INSERT INTO head (id, size, checkpoint) VALUES (1, 0, ?)", (checkpoint,))
+                connection.execute("INSERT INTO head (log, size, checkpoint) VALUES (?, 0, ?)", (MAIN, checkpoint))
                 connection.execute("COMMIT")
             finally:
                 connection.close()
@@ -91,46 +87,74 @@ class Store:
             _roll_back(connection)
             raise
 
-    def insert(self, rows: Sequence[Row]) -> None:
-        """Make rows durable, all or none."""
+    away = False
+    spooled = 0
+
+    def lead(self) -> int:
+        """One process holds the data directory, for one term."""
+        return 1
+
+    def step_down(self) -> None:
+        """Nobody else could sequence."""
+
+    def insert(self, rows: Sequence[Row]) -> Kept:
+        """Make rows durable with their memberships, all or none."""
         with self._transaction() as connection:
             for start in range(0, len(rows), ROWS_AT_ONCE):
                 part = rows[start : start + ROWS_AT_ONCE]
                 statement = _INSERT + ", ".join([_VALUES] * len(part))
-                connection.execute(statement, tuple(chain.from_iterable(part)))
+                values = tuple(chain.from_iterable(row[:_FIELDS] for row in part))
+                last = connection.execute(statement, values).lastrowid
+                assert last is not None
+                first = last - len(part) + 1  # SQLite gives the next ids, and nobody else writes
+                _join(connection, [(log, first + i) for i, row in enumerate(part) for log in row.scopes])
+        return Kept.STORE
 
-    def unsequenced(self, limit: int) -> list[tuple[int, bytes]]:
-        """Id and entry of rows without a place in the log, oldest first."""
-        return self._rows("SELECT id, leaf FROM rec WHERE idx IS NULL ORDER BY id LIMIT ?", limit)
+    def logs(self) -> list[str]:
+        """Names of the logs that have a head, the main one first."""
+        return [log for (log,) in self._rows("SELECT log FROM head ORDER BY log")]
 
-    def sequence(self, batch: Sequenced) -> None:
-        """Give rows their places, stage files and swap the head, all or none.
+    def pending(self) -> list[str]:
+        """Names of the scopes' logs that have records without a place."""
+        return [log for (log,) in self._rows("SELECT DISTINCT log FROM member WHERE idx IS NULL ORDER BY log")]
 
-        Raises ``HistoryError`` (``head-moved``) if the head is not where the batch began: another writer was here.
+    def open_log(self, log: str, checkpoint: str) -> None:
+        """Give a scope its log, empty, with its signed checkpoint. One that has a head keeps it."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO head (log, size, checkpoint) VALUES (?, 0, ?)", (log, checkpoint))
+
+    def unsequenced(self, log: str, limit: int) -> list[tuple[int, bytes]]:
+        """Id and entry of rows without a place in a log: oldest first in the main log, in its order in another."""
+        if log == MAIN:
+            return self._rows("SELECT id, leaf FROM rec WHERE idx IS NULL ORDER BY id LIMIT ?", limit)
+        return self._rows(
+            "SELECT m.rec_id, r.leaf FROM member m JOIN rec r ON r.id = m.rec_id"
+            " WHERE m.log = ? AND m.idx IS NULL AND r.idx IS NOT NULL ORDER BY r.idx LIMIT ?",
+            log,
+            limit,
+        )
+
+    def sequence(self, batches: Sequence[Sequenced]) -> None:
+        """Give rows their places, stage files and swap the heads, in one transaction; at most one batch a log.
+
+        Raises ``HistoryError`` (``head-moved``) if a head is not where its batch began: another writer was here.
         """
         with self._transaction() as connection:
-            swapped = connection.execute(  # first: whoever is behind must learn that, and nothing else
-                "UPDATE head SET size = ?, checkpoint = ? WHERE id = 1 AND size = ?",
-                (batch.size, batch.checkpoint, batch.old_size),
-            )
-            if swapped.rowcount != 1:
-                raise HistoryError(f"expected the log at {batch.old_size} entries, got another size", code="head-moved")
-            places = [(batch.old_size + i, identifier) for i, identifier in enumerate(batch.ids)]
-            connection.executemany("UPDATE rec SET idx = ? WHERE id = ? AND idx IS NULL", places)
-            connection.executemany("INSERT OR REPLACE INTO staged (path, data) VALUES (?, ?)", batch.files)
+            for batch in batches:
+                _sequence(connection, batch)
 
-    def staged(self) -> list[tuple[str, bytes]]:
-        """Files that may not be on disk yet, in the order in which to write them."""
-        return self._rows("SELECT path, data FROM staged ORDER BY rowid")
+    def staged(self, log: str) -> list[tuple[str, bytes]]:
+        """Files of a log that may not be on disk yet, in the order in which to write them."""
+        return self._rows("SELECT path, data FROM staged WHERE log = ? ORDER BY place", log)
 
-    def unstage(self) -> None:
-        """The staged files are on disk."""
+    def unstage(self, logs: Sequence[str] = (MAIN,)) -> None:
+        """The staged files of these logs are on disk."""
         with self._transaction() as connection:
-            connection.execute("DELETE FROM staged")
+            connection.executemany("DELETE FROM staged WHERE log = ?", [(log,) for log in logs])
 
-    def head(self) -> tuple[int, str]:
-        """Size and signed checkpoint of the log."""
-        rows = self._rows("SELECT size, checkpoint FROM head WHERE id = 1")
+    def head(self, log: str) -> tuple[int, str]:
+        """Size and signed checkpoint of a log. Raises ``HistoryError`` (``head-missing``)."""
+        rows = self._rows("SELECT size, checkpoint FROM head WHERE log = ?", log)
         if len(rows) != 1:
             raise HistoryError("expected the head of the log in its store, got none", code="head-missing")
         size, note = rows[0]
@@ -181,6 +205,43 @@ def _connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     for pragma in ("journal_mode = WAL", "synchronous = FULL", "mmap_size = 0", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _revisions(connection: sqlite3.Connection) -> list[str]:
+    """Revisions of the schema that a database has; none where it is empty."""
+    try:
+        tables = {str(name) for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if schema.TABLE in tables:
+            return [str(each) for (each,) in connection.execute(f"SELECT version_num FROM {schema.TABLE}")]  # noqa: S608
+        ((found,),) = connection.execute("PRAGMA user_version").fetchall()
+    except sqlite3.Error as cause:
+        raise EvidenceUnavailable(f"the record store cannot be read: {cause}") from cause
+    return [schema.LEGACY.get(found, f"version {found}")] if "rec" in tables else []
+
+
+def _join(connection: sqlite3.Connection, members: Sequence[tuple[str, int]]) -> None:
+    for start in range(0, len(members), ROWS_AT_ONCE):
+        part = members[start : start + ROWS_AT_ONCE]
+        connection.execute(_JOIN + ", ".join(["(?, ?)"] * len(part)), tuple(chain.from_iterable(part)))
+
+
+def _sequence(connection: sqlite3.Connection, batch: Sequenced) -> None:
+    swapped = connection.execute(  # first: whoever is behind must learn that, and nothing else
+        "UPDATE head SET size = ?, checkpoint = ? WHERE log = ? AND size = ?",
+        (batch.size, batch.checkpoint, batch.log, batch.old_size),
+    )
+    if swapped.rowcount != 1:
+        raise HistoryError(f"expected the log at {batch.old_size} entries, got another size", code="head-moved")
+    if batch.log == MAIN:
+        places = [(batch.old_size + i, identifier) for i, identifier in enumerate(batch.ids)]
+        connection.executemany("UPDATE rec SET idx = ? WHERE id = ? AND idx IS NULL", places)
+    else:
+        of_scope = [(batch.old_size + i, batch.log, identifier) for i, identifier in enumerate(batch.ids)]
+        connection.executemany("UPDATE member SET idx = ? WHERE log = ? AND rec_id = ? AND idx IS NULL", of_scope)
+    connection.executemany(
+        "INSERT OR REPLACE INTO staged (log, path, place, data) VALUES (?, ?, ?, ?)",
+        [(batch.log, path, place, data) for place, (path, data) in enumerate(batch.files)],
+    )
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

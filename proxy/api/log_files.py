@@ -1,7 +1,8 @@
-"""The log's files over HTTP, read only, as C2SP tlog-tiles wants them: ``/log/checkpoint``, ``/log/tile/…``.
+"""The log's files over HTTP, read only, as C2SP tlog-tiles wants them: ``/log/checkpoint``, ``/log/tile/…``,
+and the same below ``/log/<scope>/``.
 
-Whoever watches the log needs no credential: entries hold digests and signatures, no content. A path is parsed by the grammar of
-tiles before any file is opened.
+Whoever watches the log needs no credential: entries hold digests and signatures, no content. Scopes are not listed
+here, because their names tell who the tenants are. A path is parsed by the grammar of tiles before any file is opened.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from audit import layout, tiles
+from audit import layout, scope, tiles
 from audit.errors import MalformedError
 from proxy.api.errors import answered
 from proxy.errors import NotFound
@@ -21,11 +22,19 @@ FRESH = "public, max-age=1"
 
 
 def routes(data_dir: Path) -> list[Route]:
-    """The routes over one data directory."""
-    root = data_dir / layout.LOG
+    """The routes over one data directory: the main log's files, and those of scopes' logs for whoever knows their names."""
 
-    async def checkpoint(_: Request) -> Response:
-        content = await _read(root / tiles.CHECKPOINT_PATH)
+    def folder(request: Request) -> Path:
+        name = request.path_params.get("scope")
+        if name is None:
+            return data_dir / layout.LOG
+        try:
+            return data_dir / layout.SCOPES / scope.checked(name)
+        except MalformedError as error:
+            raise NotFound(str(error)) from None
+
+    async def checkpoint(request: Request) -> Response:
+        content = await _read(folder(request) / tiles.CHECKPOINT_PATH)
         return Response(content, media_type="text/plain; charset=utf-8", headers={"cache-control": FRESH})
 
     async def tile(request: Request) -> Response:
@@ -34,12 +43,14 @@ def routes(data_dir: Path) -> list[Route]:
             tiles.parse_path(path)
         except MalformedError as error:
             raise NotFound(str(error)) from None
-        content = await _read(root / path)
+        content = await _read(folder(request) / path)
         return Response(content, media_type="application/octet-stream", headers={"cache-control": IMMUTABLE})
 
     return [
         Route("/log/checkpoint", answered(checkpoint), methods=["GET"]),
         Route("/log/tile/{path:path}", answered(tile), methods=["GET"]),
+        Route("/log/{scope}/checkpoint", answered(checkpoint), methods=["GET"]),
+        Route("/log/{scope}/tile/{path:path}", answered(tile), methods=["GET"]),
     ]
 
 

@@ -5,6 +5,7 @@ Another tenant's record and one that does not exist are the same answer.
 
 import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -12,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import datadir, dsse, layout, sigstore, statement
+from audit import checkpoint, datadir, dsse, layout, sigstore, statement
 from audit.bundle import StoredRecord
-from audit.errors import AuditError
+from audit.errors import AuditError, MalformedError
 from audit.log import Log
 from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
@@ -30,12 +31,10 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
     """The routes over one log."""
 
     async def found(request: Request) -> tuple[StoredRecord, ...]:
-        principal = snapshot().authenticator.principal(
-            request.headers.get("authorization"), None, request.client.host if request.client else None
-        )
+        tenant = tenant_of(request, snapshot())
         identifier = request.path_params["id"]
         records = await asyncio.to_thread(_find, log, identifier) if len(identifier) <= MAX_ID else ()
-        if not records or _tenant(records) != principal.tenant_id:
+        if not records or _tenant(records) != tenant:
             raise NotFound("expected the id of a record of this tenant", code="record-not-found")
         return records
 
@@ -53,26 +52,20 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         ]
         return JSONResponse({"id": records[0].request_id, "records": listed})
 
-    async def published(request: Request) -> tuple[StoredRecord, int]:
-        """The record of the kind asked for, and its index."""
-        records = await found(request)
-        kind = request.query_params.get("kind", RecordKind.DECISION.value)
-        chosen = next((each for each in records if each.kind.value == kind), None)
-        if chosen is None:
-            raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
-        if chosen.index is None or chosen.index >= log.published_size:
-            raise NotFound(
-                "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
-            )
-        return chosen, chosen.index
-
     async def proof(request: Request) -> Response:
-        _, index = await published(request)
-        return PlainTextResponse(await asyncio.to_thread(_proof, data_dir, index))
+        records = await found(request)
+        scope = request.query_params.get("scope")
+        if scope is None:
+            _, index = _chosen(request, records, log.published_size)
+            return PlainTextResponse(await asyncio.to_thread(_proof, data_dir / layout.LOG, index))
+        records = await asyncio.to_thread(_in_scope, data_dir, scope, records[0].request_id)
+        place = data_dir / layout.SCOPES / scope
+        _, index = _chosen(request, records, await asyncio.to_thread(_size, place))
+        return PlainTextResponse(await asyncio.to_thread(_proof, place, index))
 
     async def self_contained(request: Request) -> Response:
-        chosen, index = await published(request)
-        content = await asyncio.to_thread(_sigstore, data_dir, chosen, index)
+        record, index = _chosen(request, await found(request), log.published_size)
+        content = await asyncio.to_thread(_sigstore, data_dir, record, index)
         return Response(content, media_type=sigstore.BUNDLE_TYPE)
 
     return [
@@ -80,6 +73,25 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         Route("/v1/records/{id}/proof", answered(proof), methods=["GET"]),
         Route("/v1/records/{id}/sigstore", answered(self_contained), methods=["GET"]),
     ]
+
+
+def tenant_of(request: Request, current: Snapshot) -> str:
+    """The tenant whose key or token came with a request. Raises ``Unauthenticated``."""
+    host = request.client.host if request.client else None
+    return current.authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
+
+
+def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
+    """The record of the kind asked for, and its index in a log of some entries."""
+    kind = request.query_params.get("kind", RecordKind.DECISION.value)
+    one = next((each for each in records if each.kind.value == kind), None)
+    if one is None:
+        raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
+    if one.index is None or one.index >= size:
+        raise NotFound(
+            "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
+        )
+    return one, one.index
 
 
 def _find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
@@ -97,8 +109,27 @@ def _tenant(records: tuple[StoredRecord, ...]) -> str:
     return ""
 
 
-def _proof(data_dir: Path, index: int) -> bytes:
-    files = datadir.directory_files(data_dir / layout.LOG)
+def _in_scope(data_dir: Path, scope: str, request_id: str) -> tuple[StoredRecord, ...]:
+    """The records of a request that are in a scope's log, with their indexes there."""
+    try:
+        with closing(datadir.open_directory(data_dir)) as opened:
+            records = opened.of_scope(scope).of_request(request_id)
+    except MalformedError:
+        records = ()
+    except AuditError as error:
+        raise EvidenceDown("the record store cannot be read now", code=error.code) from error
+    if not records:
+        raise NotFound("`scope`: expected one that this request belongs to", code="scope-not-found")
+    return records
+
+
+def _size(place: Path) -> int:
+    """Entries of a log that are published."""
+    return checkpoint.parse_text(read_checkpoint(datadir.directory_files(place).read).text).size
+
+
+def _proof(place: Path, index: int) -> bytes:
+    files = datadir.directory_files(place)
     return proof_of(files, read_checkpoint(files.read), index)
 
 
@@ -106,4 +137,4 @@ def _sigstore(data_dir: Path, record: StoredRecord, index: int) -> bytes:
     folder = datadir.directory_files(data_dir / layout.KEYS)
     certificate = folder.read(f"{layout.CERTIFICATES}{dsse.parse(record.envelope).keyid}.pem")
     vkeys = layout.vkeys_of(folder.read(layout.LOG_VKEY))
-    return sigstore.of_record(record.envelope, certificate, _proof(data_dir, index), vkeys)
+    return sigstore.of_record(record.envelope, certificate, _proof(data_dir / layout.LOG, index), vkeys)

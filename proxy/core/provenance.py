@@ -136,6 +136,7 @@ def decision(
         inputs=redecision.inputs(case),
         shadow=_shadow(case),
         passed_over=admitted.passed_over if admitted else (),
+        scopes=case.scopes,
         sd=disclosures.digests(commitments.salt, withheld(case)),
     )
 
@@ -287,4 +288,5 @@ def _aggregation(ending: Ending) -> Aggregation | None:
         answer_leg=ending.answer or "",
         gate=basis.gate or "",
         flags=basis.flags,
+        confidence_method=basis.confidence_method,
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from audit.records import Exclusion, PassedOver, Substitution
-from audit.vocabulary import LegStatus, Sha256Hex
+from audit.vocabulary import Kept, LegStatus, Sha256Hex
 from policies.residency import Residency
 from proxy.core import provenance
 from proxy.core.case import Case
@@ -23,9 +23,12 @@ DISCLOSE_COMPOSITE = "disclose-composite"
 AI_GENERATED, COMPOSITE = "ai-generated", "composite"
 
 
-def headers(case: Case, answering: Sequence[Deployment] = (), *, violated: bool = False) -> Headers:
+def headers(
+    case: Case, answering: Sequence[Deployment] = (), *, violated: bool = False, locally: bool = False
+) -> Headers:
     """Headers of an answer. ``answering``: deployments whose words or votes are in it, if that is known yet.
-    ``violated``: one of them reported that it computed elsewhere than declared.
+    ``violated``: one of them reported that it computed elsewhere than declared. ``locally``: its records are durable on the
+    proxy's own disk, and not in the shared store yet.
     """
     verdict = case.verdict
     found = [
@@ -38,6 +41,8 @@ def headers(case: Case, answering: Sequence[Deployment] = (), *, violated: bool 
         found.append(("apostille-models", models))
     if violated:
         found.append(("apostille-residency", Residency.VIOLATED.value))
+    if locally:
+        found.append(("apostille-durable", Kept.LOCAL.value))
     if isinstance(verdict, AdmittedPlan):
         stand_ins = ",".join(
             (*(f"{s.excluded}->{s.substitute}" for s in verdict.substituted), *_hopped(case, answering))
@@ -100,12 +105,13 @@ def full(
     ending: Ending,
     *,
     decided: Sha256Hex,
+    kept: Kept,
     key: bytes,
     passed: Sequence[PassedOver] = (),
 ) -> dict[str, Any]:
-    """The whole receipt. ``passed``: what was passed over after the decision. ``record_key``, hexadecimal, opens the record's
-    commitments; ``sd_disclosures`` are the members behind its ``_sd``. Neither is kept elsewhere, but in the key store of a tenant
-    whose content is kept.
+    """The whole receipt. ``passed``: what was passed over after the decision. ``kept``: where the decision is durable, in the
+    record store or on the proxy's own disk. ``record_key``, hexadecimal, opens the record's commitments; ``sd_disclosures`` are
+    the members behind its ``_sd``. Neither is kept elsewhere, but in the key store of a tenant whose content is kept.
     """
     verdict = case.verdict
     assert isinstance(verdict, AdmittedPlan)
@@ -114,6 +120,7 @@ def full(
     return {
         "record": case.request_id,
         "decision": decided,
+        "durable": kept.value,
         "record_key": key.hex(),
         "sd_disclosures": provenance.disclosed(case, key),
         "outcome": verdict.outcome.value,
@@ -125,6 +132,7 @@ def full(
         "models": tuple(dict.fromkeys(each.model for each in found if each.used)),
         "deployments": tuple(dict.fromkeys(each.deployment for each in found if each.used)),
         "confidence": basis.confidence if basis else 0,
+        "confidence_method": basis.confidence_method if basis else "",
         "method": basis.method if basis else "",
         "gate": basis.gate if basis else None,
         "flags": basis.flags if basis else (),

@@ -93,6 +93,7 @@ def test_every_request_option_is_documented() -> None:
         "apostille-models",
         "apostille-substituted",
         "apostille-disclosure",
+        "apostille-durable",
         "apostille-residency",
     ],
 )

@@ -61,7 +61,7 @@ async def test_every_decision_has_one_result_whatever_happens(tmp_path: Path) ->
         assert await asyncio.to_thread(server.stop) == 0
         assert "Traceback" not in server.log_text
     opened = datadir.open_directory(tmp_path / "data")
-    counts = dict(opened.database.execute("SELECT kind, COUNT(*) FROM rec GROUP BY kind").fetchall())
+    counts = dict(opened.rows("SELECT kind, COUNT(*) FROM rec GROUP BY kind"))
     opened.close()
     assert counts["decision"] == counts["result"] > 50
     found = apostille("verify", str(tmp_path / "data"))

@@ -182,8 +182,9 @@ async def test_the_decision_is_on_disk_when_the_request_arrives_upstream(tmp_pat
 
         def look(_: Any) -> None:
             opened = datadir.open_directory(tmp_path / "data")
-            rows = opened.database.execute("SELECT COUNT(*) FROM rec WHERE kind = 'decision'").fetchone()
-            seen.append(rows[0])
+            ((count,),) = opened.rows("SELECT COUNT(*) FROM rec WHERE kind = 'decision'")
+            assert isinstance(count, int)
+            seen.append(count)
             opened.close()
 
         provider.on_request = look

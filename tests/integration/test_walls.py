@@ -34,8 +34,9 @@ class Client:
     def _look(self, event: str) -> None:
         opened = datadir.open_directory(self.data)
         query = "SELECT COUNT(*) FROM rec WHERE kind = ?"
-        (count,) = opened.database.execute(query, (RecordKind.RESULT.value,)).fetchone()
+        ((count,),) = opened.rows(query, RecordKind.RESULT.value)
         opened.close()
+        assert isinstance(count, int)
         self.seen.append((event, count))
 
     async def begin(self, status: int, media_type: str, headers: Sequence[tuple[str, str]]) -> None:

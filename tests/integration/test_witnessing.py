@@ -6,16 +6,21 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from audit import checkpoint, layout, proofs, witness
+from audit import checkpoint, founding, layout, proofs, witness
 from audit.checkpoint import SignedNote
+from audit.datadir import directory_files
 from audit.log import Log
+from audit.request_check import proof_of
 from audit.tiles import TileReader
 from audit.witness import AddCheckpoint
+from audit.witness_client import WitnessClient
+from audit.witnessing import Peer, Witnesses
 from tests.simulators.server import Server, apostille, catalogue, deployment, far_side, key_of, tenant
 from tests.simulators.witness import WitnessProcess
 from tests.unit.audit.test_log import decision
@@ -237,3 +242,37 @@ def test_a_required_quorum_fails_closed_and_recovers_by_itself(scene: Callable[.
     assert stage.cosigned((stage.data / "log/checkpoint").read_bytes()) == ["witness.example/w1"]
     assert "witness-quorum" in stage.refused()
     assert stage.cosigned((stage.data / "log/checkpoint").read_bytes()) == ["witness.example/w1"]
+
+
+def test_logs_of_scopes_are_cosigned_and_wait_for_no_witness(tmp_path: Path) -> None:
+    root, name = tmp_path / "data", "acme-eu-2026"
+    founding.init(root, origin="log.example/test")
+    main = layout.vkeys_of((root / "keys/log.vkey").read_bytes())
+    held = WitnessProcess.start(WitnessProcess.prepare(tmp_path / "w", "witness.example/w", *main))
+    vkeys = layout.vkeys_of(held.vkey_file.read_bytes())
+    asked = Witnesses([Peer(client=WitnessClient(held.url), vkeys=vkeys)], timeout_s=10)
+    log = Log.open(root, publish_interval_s=0.02, witnesses=asked)
+    place = root / layout.SCOPES / name
+
+    def state() -> tuple[int, bool]:
+        """Size of the scope's published log, and whether it is cosigned."""
+        if not (place / "checkpoint").exists():
+            return 0, False
+        note = checkpoint.parse((place / "checkpoint").read_text())
+        return size_of(note), bool(checkpoint.cosigners(note, vkeys))
+
+    try:
+        log.append_now(replace(decision("r-1"), scopes=(name,)))
+        until(lambda: state() == (1, True))
+        port = held.port
+        held.kill()
+        log.append_now(replace(decision("r-2"), scopes=(name,)))
+        until(lambda: state() == (2, False))
+        held = WitnessProcess.start(held.folder, port)
+        until(lambda: state() == (2, True))  # though nothing new came into the log
+    finally:
+        log.close()
+        held.kill()
+    note = checkpoint.parse((place / "checkpoint").read_text())
+    proven = proofs.parse(proof_of(directory_files(place), note, 1))
+    assert list(checkpoint.cosigners(proven.note, vkeys)) == ["witness.example/w"]

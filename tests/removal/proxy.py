@@ -132,8 +132,9 @@ GUARDS = (
     Guard(
         "wall 1: the proof is given after the commit",
         "audit/writer.py",
-        "            self.store.insert(rows)\n",
-        "            _deliver(results)\n            time.sleep(0.5)\n            self.store.insert(rows)\n            results = []\n",
+        "            kept = self.store.insert(rows)\n",
+        "            deliver(results)\n            time.sleep(0.5)\n            kept = self.store.insert(rows)\n"
+        "            results = []\n",
         "tests/integration/test_enforcement.py::test_the_decision_is_on_disk_when_the_request_arrives_upstream",
     ),
     Guard(

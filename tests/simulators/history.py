@@ -25,6 +25,7 @@ from proxy.core.enforcement import AdmittedPlan
 from proxy.core.provenance import Attempt, Commitments, Ending
 from proxy.core.replies import Usage
 from proxy.core.request import Family, InferenceRequest, Needs, Options
+from proxy.run import pending
 from proxy.snapshot import Snapshot
 from tests.simulators.server import Server, catalogue, deployment, tenant
 
@@ -150,7 +151,7 @@ def write(log: Log, current: Snapshot, count: int, *, seed: int = 1) -> None:
     """Append decisions and results of ``count`` requests, many in a transaction."""
     batch: list[Pending] = []
     for now, case in decided(current, count, seed=seed):
-        batch += _pending(case, now)
+        batch += appended(case, now)
         if len(batch) >= 400:
             log.append_threadsafe(*batch).result()
             batch.clear()
@@ -158,7 +159,8 @@ def write(log: Log, current: Snapshot, count: int, *, seed: int = 1) -> None:
         log.append_threadsafe(*batch).result()
 
 
-def _pending(case: Case, now: datetime) -> tuple[Pending, Pending]:
+def appended(case: Case, now: datetime) -> tuple[Pending, Pending]:
+    """Decision and result of a decided request, to be appended together."""
     key = canonical.digest(case.request_id.encode()).encode()[:32]
     commitments, at = Commitments(key), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     digests: list[Sha256Hex] = []
@@ -182,8 +184,8 @@ def _pending(case: Case, now: datetime) -> tuple[Pending, Pending]:
         return statement.render_result(record)
 
     return (
-        Pending(request_id=case.request_id, kind=RecordKind.DECISION, build=decision),
-        Pending(request_id=case.request_id, kind=RecordKind.RESULT, build=result),
+        pending(case, RecordKind.DECISION, decision),
+        pending(case, RecordKind.RESULT, result),
     )
 
 

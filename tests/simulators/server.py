@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 from audit import founding
+from audit.storage.address import StoreAddress
+from tests.oracles import schemas
 
 Config = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -81,17 +83,28 @@ def catalogue(deployments: Config, developers: dict[str, str] | None = None) -> 
 
 @dataclass
 class Server:
-    """A running server."""
+    """A running server. When it ends, what it put on record is held to the published schemas."""
 
     process: "subprocess.Popen[str]"
     url: str
     folder: Path
     output: list[str] = field(default_factory=list)
     reader: threading.Thread | None = None
+    checked: bool = False
 
     @classmethod
-    def prepare(cls, folder: Path, config: Config, documents: Config, packs: dict[str, str] | None = None) -> Path:
-        """Write configuration, catalogue and further packs, and create the log. Gives the configuration's path."""
+    def prepare(
+        cls,
+        folder: Path,
+        config: Config,
+        documents: Config,
+        packs: dict[str, str] | None = None,
+        address: StoreAddress | None = None,
+    ) -> Path:
+        """Write configuration, catalogue and further packs, and create the log. Gives the configuration's path.
+
+        ``address``: of the shared store, where the configuration names one.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "catalogue.yaml").write_text(json.dumps(documents))
         for name, text in (packs or {}).items():
@@ -108,7 +121,7 @@ class Server:
         }
         path = folder / "apostille.yaml"
         path.write_text(yaml.safe_dump(whole))
-        founding.init(folder / "data", origin="log.example/test")
+        founding.init(folder / "data", origin="log.example/test", address=address)
         return path
 
     @classmethod
@@ -165,6 +178,9 @@ class Server:
         self.process.wait(10)
         if self.reader is not None:
             self.reader.join(10)
+        if not self.checked:
+            self.checked = True
+            schemas.check_records(self.data)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from audit import checkpoint, datadir, founding, keys, layout, sequencer, statem
 from audit.errors import EvidenceUnavailable, HistoryError
 from audit.log import Appended, Log, Pending
 from audit.recording import BACKDATED
+from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
 from audit.vocabulary import RecordKind, Sha256Hex
@@ -234,13 +235,13 @@ class Base(Store):
     def arm(self, failing: Failing) -> None:
         self._failing = failing
 
-    def sequence(self, batch: object) -> None:
+    def sequence(self, batches: Sequence[Sequenced]) -> None:
         parent = super()
-        self._failing.around("sequence", lambda: parent.sequence(batch))  # type: ignore[arg-type]
+        self._failing.around("sequence", lambda: parent.sequence(batches))
 
-    def unstage(self) -> None:
+    def unstage(self, logs: Sequence[str] = (MAIN,)) -> None:
         parent = super()
-        self._failing.around("unstage", parent.unstage)
+        self._failing.around("unstage", lambda: parent.unstage(logs))
 
 
 @pytest.mark.parametrize("after", [False, True])
@@ -249,7 +250,7 @@ def test_dying_at_a_step_leaves_what_a_restart_finishes(root: Path, step: str, a
     signer, _ = _keys(root)
     store = Store(root / datadir.DATABASE)
     edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
-    store.insert([(f"r-{i}", "decision", "e", i, b"{}", b"entry %d" % i) for i in range(5)])
+    store.insert([Row(f"r-{i}", "decision", "e", i, b"{}", b"entry %d" % i) for i in range(5)])
     store.close()
     failing = Failing(step, after)
     armed = Base(root / datadir.DATABASE)
@@ -264,7 +265,7 @@ def test_dying_at_a_step_leaves_what_a_restart_finishes(root: Path, step: str, a
         edge = found[0]
         sequencer.publish(found[1], TileDirectory(root / layout.LOG))
         store.unstage()
-    assert store.staged() == []
+    assert store.staged(MAIN) == []
     store.close()
     assert entries(root)[-5:] == [b"entry %d" % i for i in range(5)]
     assert [index for index, *_ in rows(root)] == list(range(len(rows(root))))
@@ -287,9 +288,9 @@ def test_a_second_sequencer_is_fenced_off(root: Path) -> None:
     signer, _ = _keys(root)
     store = Store(root / datadir.DATABASE)
     edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
-    store.insert([("r-1", "decision", "e", 0, b"{}", b"entry")])
+    store.insert([Row("r-1", "decision", "e", 0, b"{}", b"entry")])
     assert sequencer.sequence(store, edge, signer) is not None
-    store.insert([("r-2", "decision", "e", 1, b"{}", b"another")])
+    store.insert([Row("r-2", "decision", "e", 1, b"{}", b"another")])
     with pytest.raises(HistoryError) as caught:
         sequencer.sequence(store, edge, signer)  # still at the old size: a zombie
     assert caught.value.code == "head-moved"

@@ -1,5 +1,6 @@
 """Nothing that the log holds is missing at a sink, whatever fails and whenever the process dies."""
 
+import errno
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from audit import durable
 from audit.errors import EvidenceUnavailable, MalformedError
 from audit.spans import Span
 from audit.statement import DecisionRecord
@@ -156,16 +158,22 @@ def test_a_damaged_cursor_means_beginning_again(tmp_path: Path, content: bytes) 
     assert len(set(shelf.kept)) == len(shelf.kept) == 2
 
 
-def test_dying_after_a_delivery_and_before_the_cursor_doubles_nothing(tmp_path: Path) -> None:
+def full(place: Path, content: bytes) -> None:
+    """A disk that takes nothing."""
+    raise OSError(errno.ENOSPC, "no space left")
+
+
+def test_dying_after_a_delivery_and_before_the_cursor_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log, shelf = Log(), Shelf()
     requests(log, "a")
-    in_the_way = tmp_path / "cursor" / "shelf.json.tmp"
-    in_the_way.mkdir(parents=True)
-    exporter = run(log, shelf, folder=tmp_path)
-    eventually(lambda: exporter.status()[0].failing == "IsADirectoryError")
-    exporter.stop()
+    with monkeypatch.context() as failing:
+        failing.setattr(durable, "replace", full)
+        exporter = run(log, shelf, folder=tmp_path)
+        eventually(lambda: exporter.status()[0].failing == "OSError")
+        exporter.stop()
     assert len(shelf.kept) == 1
-    in_the_way.rmdir()
     run(log, shelf, folder=tmp_path).stop()
     assert len(shelf.kept) == 1
 

@@ -106,6 +106,31 @@ def test_a_log_whose_key_was_replaced_keeps_its_history(folder: Path, opened: Wi
     again.close()
 
 
+def of_scope(name: str, size: int = 40, salt: str = "") -> SmallLog:
+    """The log of a scope of ``LOG``."""
+    return SmallLog(SmallLog.of(size, salt or name).leaves, LOG.signer.named(f"{ORIGIN}/{name}"))
+
+
+def test_a_log_of_a_scope_is_known_with_its_main_log_and_remembered(folder: Path, opened: Witness) -> None:
+    eu, other = of_scope("acme-eu-2026"), of_scope("acme-us-2026")
+    assert (ask(opened, eu, 0, 9), ask(opened, other, 0, 20), ask(opened, LOG, 0, 5)) == (200, 200, 200)
+    opened.close()
+    again = Witness(folder, lambda: NOW)
+    assert ask(again, of_scope("acme-eu-2026", salt="fork"), 9, 20) == 422
+    assert (ask(again, eu, 0, 20), ask(again, eu, 9, 20)) == (409, 200)
+    again.close()
+
+
+def test_nothing_else_is_known_with_a_log(opened: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("acme", "../x-2026", "acme-eu-2026/more"):
+        assert ask(opened, of_scope(name), 0, 9) == 404, name
+    stranger = SmallLog(LOG.leaves, keys.log_signer(f"{ORIGIN}/acme-eu-2026", b"\7" * 32))
+    assert ask(opened, stranger, 0, 9) == 403
+    monkeypatch.setattr(witness_store, "MAX_SCOPES", 2)
+    asked = [ask(opened, of_scope(f"t{i}-2026"), 0, 9) for i in range(3)]
+    assert (asked, ask(opened, of_scope("t1-2026"), 9, 20)) == ([200, 200, 404], 200)
+
+
 def test_a_witness_is_made_once_and_held_by_one_process(folder: Path, opened: Witness) -> None:
     with pytest.raises(HistoryError) as caught:
         witness_store.init(folder, "witness.example/w2", [LOG.vkey])

@@ -1,12 +1,15 @@
 """Configuration and catalogue files: unknown keys refuse, and each error names file, place and expectation."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from proxy import settings
+from audit import founding
+from audit.log import Log
+from proxy import content, settings, shared_store
 from proxy.core import loading
 from proxy.core.catalogue import Price
 from proxy.core.request import Needs
@@ -126,3 +129,65 @@ def test_capabilities_refuse_what_the_request_needs_and_they_lack() -> None:
     assert not limits.meet(Needs(tools=True))
     assert not limits.meet(Needs(vision=True))
     assert not limits.meet(Needs(json_mode=True))
+
+
+SHARED = "postgresql://proxy@db.example/evidence?sslmode=verify-full"
+
+
+def test_a_shared_store_is_named_by_its_url_alone_or_with_more(tmp_path: Path) -> None:
+    assert load(tmp_path, {**MINIMAL, "storage": SHARED}).storage.url == SHARED
+    found = load(
+        tmp_path, {**MINIMAL, "storage": {"url": SHARED, "spool": "spool", "password_file": "/run/secrets/store"}}
+    )
+    assert (found.storage.spool, found.storage.password_file) == (tmp_path / "spool", Path("/run/secrets/store"))
+    assert shared_store.shared(load(tmp_path, MINIMAL).storage) is None
+
+
+def test_a_replica_has_a_name_from_the_file_or_the_environment(tmp_path: Path) -> None:
+    named = {**MINIMAL, "storage": {"url": SHARED, "instance": "one"}}
+    for environ, name in (({}, "one"), ({"APOSTILLE_INSTANCE": "two"}, "two")):
+        found = shared_store.shared(load(tmp_path, named, environ).storage)
+        assert found is not None
+        assert found.instance == name
+    with pytest.raises(ConfigurationError, match="APOSTILLE_INSTANCE"):
+        load(tmp_path, named, {"APOSTILLE_INSTANCE": "../two"})
+    with pytest.raises(ConfigurationError, match=r"storage\.instance"):
+        shared_store.shared(load(tmp_path, {**MINIMAL, "storage": SHARED}).storage)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://proxy:sesame@db.example/evidence",
+        "postgresql://db.example/evidence?user=proxy&password=sesame",
+        "mysql://proxy:sesame@db.example/evidence",
+        "postgresql:proxy:sesame",
+        "host=db.example password=sesame",
+        "postgresql://[sesame",
+    ],
+)
+@pytest.mark.parametrize("short", [True, False])
+def test_a_url_that_could_hold_a_password_is_refused_without_quoting_it(tmp_path: Path, url: str, short: bool) -> None:
+    with pytest.raises(ConfigurationError, match=r"`storage\.url`: .*expected") as caught:
+        load(tmp_path, {**MINIMAL, "storage": url if short else {"url": url}})
+    assert "sesame" not in str(caught.value)
+
+
+def test_a_spool_needs_a_shared_store(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"storage\.spool"):
+        load(tmp_path, {**MINIMAL, "storage": {"spool": "spool"}})
+
+
+def test_content_is_not_kept_beside_a_shared_store(tmp_path: Path, log: Log) -> None:
+    kept = {**MINIMAL, "content": {"store": True}}
+    with pytest.raises(ConfigurationError, match=r"storage\.url"):
+        content.keeper(load(tmp_path, {**kept, "storage": SHARED}), log)
+    assert content.keeper(load(tmp_path, {**MINIMAL, "storage": SHARED}), log) is None
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    founding.init(tmp_path / "data", origin="log.example/unit")
+    opened = Log.open(tmp_path / "data")
+    yield opened
+    opened.close()

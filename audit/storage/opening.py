@@ -1,0 +1,97 @@
+"""From where a log's records are to a store: the embedded one in the data directory, or PostgreSQL, with a spool before it.
+
+The libraries of PostgreSQL and of the schema are loaded here, and only where they are needed.
+"""
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from audit import datadir
+from audit.errors import HistoryError
+from audit.storage import address as addresses
+from audit.storage import directory
+from audit.storage.address import StoreAddress
+from audit.storage.base import RecordStore
+from audit.storage.sqlite import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """A store that several processes write. ``instance``: name of this one; ``spool``: folder of its own disk, or None.
+
+    ``limit_s``: longest wait for an answer of the database; what takes longer counts as an outage.
+    """
+
+    address: StoreAddress
+    instance: str
+    spool: Path | None = None
+    spool_max_bytes: int = 2 << 30
+    limit_s: float = 1.0
+
+
+def open_store(root: Path, shared: Shared | None) -> RecordStore:
+    """The store of a data directory's log, to be written.
+
+    Raises ``HistoryError`` (``store-other``, ``log-missing``, those of the stores) or ``EvidenceUnavailable``.
+    """
+    addresses.check_same(root, shared.address if shared else None)
+    if shared is None:
+        return Store(root / datadir.DATABASE)
+    _need_driver()
+    from audit.storage.postgres import PostgresStore
+
+    store = PostgresStore(shared.address, shared.instance, shared.limit_s)
+    if shared.spool is None:
+        return store
+    from audit.storage.spool import Spool
+    from audit.storage.spooled import SpooledStore
+
+    try:
+        spool = Spool(shared.spool / f"{shared.instance}.spool", shared.spool_max_bytes)
+        return SpooledStore(store, spool)
+    except BaseException:
+        store.close()
+        raise
+
+
+def create(root: Path, address: StoreAddress | None, checkpoint: str) -> None:
+    """A new store with an empty log; the address is kept in the data directory. Raises ``HistoryError`` (``log-exists``)."""
+    if address is None:
+        from audit.storage import tables
+
+        Store.create(root / datadir.DATABASE, tables.ddl(), checkpoint=checkpoint)
+        return
+    _need_driver()
+    from audit.storage import postgres_schema
+
+    postgres_schema.create(address, checkpoint)
+    addresses.keep(root, address)
+
+
+def migrate(root: Path, address: StoreAddress | None) -> tuple[str, ...]:
+    """Bring the store of a data directory to the current schema; gives the steps taken. Nobody may be writing.
+
+    Raises ``HistoryError`` or ``EvidenceUnavailable``.
+    """
+    addresses.check_same(root, address)
+    if address is None:
+        from audit.storage import migrating
+
+        if not (root / datadir.DATABASE).is_file():
+            raise HistoryError(f"expected a log at `{root}`, got none", code="log-missing")
+        held = directory.lock(root / directory.LOCK)
+        try:
+            return migrating.sqlite(root / datadir.DATABASE)
+        finally:
+            os.close(held)
+    _need_driver()
+    from audit.storage import postgres_schema
+
+    return postgres_schema.migrate(address)
+
+
+def _need_driver() -> None:
+    if find_spec("psycopg") is None:
+        raise HistoryError("expected the extra `postgres` to be installed with the package", code="extra-missing")

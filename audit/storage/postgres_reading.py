@@ -1,0 +1,45 @@
+"""Reading a record store on PostgreSQL: one snapshot, rows as they are wanted, nothing that can write."""
+
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import IsolationLevel
+
+from audit.errors import EvidenceUnavailable, UnreadableError
+from audit.storage import link, schema
+from audit.storage.address import StoreAddress
+
+PAGE = 500
+"""Rows that are in memory at once."""
+
+
+class PostgresRecords:
+    """What is in the store at the first question; one thread at a time. Raises ``UnreadableError``."""
+
+    def __init__(self, address: StoreAddress) -> None:
+        try:
+            self._connection = link.reading(address)
+        except EvidenceUnavailable as cause:
+            raise UnreadableError(f"expected a readable record store: {cause}") from None
+        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+        self._connection.autocommit = False
+        self._cursors = 0
+        found = [str(version) for (version,) in self.rows(f"SELECT version_num FROM {schema.TABLE}")]  # noqa: S608
+        if found != [schema.CURRENT]:
+            self.close()
+            raise UnreadableError(f"expected a record store of schema {schema.CURRENT}, got {', '.join(found)[:40]}")
+
+    def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
+        """Rows of a query; its placeholders are question marks, as SQLite's."""
+        self._cursors += 1
+        try:
+            with self._connection.cursor(name=f"reading_{self._cursors}") as cursor:
+                cursor.itersize = PAGE
+                cursor.execute(query.replace("?", "%s"), arguments)
+                yield from cursor
+        except psycopg.Error as cause:
+            raise UnreadableError(f"expected a readable record store, got: {link.told(cause)}") from None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
