@@ -116,14 +116,21 @@ class Legs:
             asks,
             quorum=min(2, len(asks)),
             straggler_s=run.straggler_s,
+            within_s=self._limit_s(asks),
             ahead=() if before else self._ahead(asks),
         )
         return await self._tried(settled)
 
+    def _limit_s(self, asks: Sequence[Ask]) -> float | None:
+        """Longest time of the stage that is asked."""
+        limit_ms = self._composition.limit_ms(asks[0].leg)
+        return None if limit_ms is None else limit_ms / 1000
+
     def _ahead(self, asks: Sequence[Ask]) -> Sequence[Ask]:
         """What is begun before it is known to be needed, because there would be no time for it afterwards."""
         run = self._run
-        following = hedging.second_stage(self._composition) if run.speculate else ()
+        timed = bool(self._composition.deadlines_ms)
+        following = hedging.second_stage(self._composition) if run.speculate and not timed else ()
 
         def times(stage: Sequence[Ask]) -> list[Times]:
             firsts = (self._admitted.calls[ask.leg][0].deployment.id for ask in stage)
@@ -196,13 +203,13 @@ class Streamed(Legs):
 
     def _is_last(self, asks: Sequence[Ask]) -> bool:
         """Whether what comes is the answer whatever it says."""
-        author = self._composition.author
-        return author is not None and [ask.leg for ask in asks] == [author.leg]
+        return len(asks) == 1 and asks[0].leg in self._composition.authors()
 
     async def _written(self, ask: Ask) -> Reply | Ending:
         """The author's reply, told as it comes. Until something of it was told, its failure is a leg's like any other."""
         run = self._run
-        opened = await self._meanwhile(run.calls.open_stream(run.flight, self._admitted.calls[ask.leg], ask))
+        calls, limit_s = self._admitted.calls[ask.leg], self._limit_s((ask,))
+        opened = await self._meanwhile(run.calls.open_stream(run.flight, calls, ask, within_s=limit_s))
         if not isinstance(opened, OpenStream):
             run.flight.arrived(opened)
             return opened

@@ -192,9 +192,7 @@ def _most(case: Case) -> int:
         return 0
     request, plan = case.request, case.verdict.plan
     own = len(request.commitment_input) + request.needs.prompt_tokens_estimate
-    readers = {slot.leg for stage in plan.further for slot in stage} | {
-        slot.leg for slot in (plan.judge, plan.author) if slot is not None
-    }
+    readers = {slot.leg for each in (plan, plan.fallback) if each is not None for slot in each.readers()}
     reading = 2 * own + MOST_READ_BYTES
     found = sum(
         budget.worst([c.deployment for c in calls], request.needs, reading if leg in readers else own)

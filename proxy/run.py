@@ -19,7 +19,7 @@ from audit.log import Appended, Log, Pending
 from audit.recording import Build
 from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
+from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, CUT_STAGE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import provenance, receipt
 from proxy.core.aggregation.steps import AggregatorName, Ask, Basis
@@ -53,6 +53,7 @@ STATUS_OF = {
     "upstream-restricted": 451,
     "upstream-timeout": 504,
     CUT_DEADLINE: 504,
+    CUT_STAGE: 504,
     CIRCUIT_OPEN: 503,
     NO_CAPACITY: 503,
 }
@@ -114,7 +115,7 @@ class Run:
         ``fused``: how the answer of more than one model comes about.
         """
         try:
-            if admitted.plan.aggregator is AggregatorName.SINGLE:
+            if admitted.plan.alone:
                 await self._single(admitted)
             else:
                 await fused(self, admitted)

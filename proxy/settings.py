@@ -331,6 +331,15 @@ class Pipeline(_Strict):
     author: str | None = Field(None, description="deployment that writes the answer (judge-author, mixture-of-agents)")
     layers: int = Field(2, ge=1, le=3, description="layers of proposers, the first one counted (mixture-of-agents)")
     threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
+    verifier: str | None = Field(
+        None, description="second model that checks an answer whose confidence is below the threshold"
+    )
+    fallback: str | None = Field(
+        None, description="pipeline asked where this one has no answer, or none that its verifier calls right"
+    )
+    deadlines_ms: Mapping[
+        Literal["first", "rest", "further", "judge", "author", "verifier"], Annotated[int, Field(ge=10, le=3_600_000)]
+    ] = Field({}, description="longest time of a stage, by its name; legs still running then are cut")
 
 
 class Person(_Strict):

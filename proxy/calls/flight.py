@@ -27,7 +27,8 @@ NO_BUDGET = "budget-exceeded"
 DEFECT = "internal-error"
 CUT_HEDGE = "hedge-lost"
 CUT_UNNEEDED = "not-needed"
-_SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED)
+CUT_STAGE = "stage-deadline"
+_SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED, CUT_STAGE)
 
 
 @dataclass(frozen=True, slots=True)

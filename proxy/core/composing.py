@@ -4,7 +4,7 @@ from proxy.core.aggregation.steps import Composition, Seat
 from proxy.core.case import Case
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.planning import reliability
-from proxy.core.seats import Slot
+from proxy.core.seats import Plan, Slot
 
 RANDOM_BYTES = 16
 
@@ -13,8 +13,10 @@ def composition(case: Case, admitted: AdmittedPlan, randomness: bytes) -> Compos
     """The composition of an admitted plan. ``randomness``: ``RANDOM_BYTES`` that nobody can foresee; they shuffle candidates and
     mark their limits.
     """
-    plan = admitted.plan
+    return _composition(case, admitted.plan, randomness)
 
+
+def _composition(case: Case, plan: Plan, randomness: bytes) -> Composition:
     def seat(slot: Slot) -> Seat:
         primary = slot.primary
         return Seat(
@@ -35,6 +37,10 @@ def composition(case: Case, admitted: AdmittedPlan, randomness: bytes) -> Compos
         judge=seat(plan.judge) if plan.judge else None,
         author=seat(plan.author) if plan.author else None,
         threshold=plan.threshold,
+        verify=plan.verify,
+        verifier=seat(plan.verifier) if plan.verifier else None,
+        fallback=_composition(case, plan.fallback, randomness) if plan.fallback else None,
+        deadlines_ms=plan.deadlines_ms,
         order_seed=int.from_bytes(randomness[:8], "big"),
         nonce=randomness[8:].hex(),
         calibration=case.rulebook.calibration,
