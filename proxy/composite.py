@@ -193,7 +193,8 @@ class Streamed(Legs):
         member = run.member(ending) if request.options.receipt is ReceiptDetail.ID else None
         if member is not None:
             models = dict.fromkeys(each.model for each in receipt.contributed(run.flight.attempts, ending))
-            member = {**member, "models": tuple(models)}
+            violated = receipt.violated(run.flight.attempts)
+            member = {**member, "models": tuple(models), **({"residency": "violated"} if violated else {})}
         more = {**found.sources, **({"apostille": member} if member else {})}
         usage = _usage(run) if request.include_usage else None
         for event in wire.render_closing(self._head, found.finish_reason or "stop", more=more, usage=usage):
