@@ -267,6 +267,12 @@ class Fusion(_Strict):
     straggler_ms: int | None = Field(
         None, ge=10, description="cut slower panel members this long after a quorum has answered"
     )
+    keep_alive_ms: int = Field(
+        10_000,
+        ge=10,
+        le=600_000,
+        description="longest silence of a composite's stream while its legs run; then a comment",
+    )
     min_panel: int = Field(2, ge=1, le=16, description="fewer permitted panel members than this: self-fusion")
     threshold: float = Field(0.6, ge=0, le=1, description="confidence below which the gate asks more models")
     standard_cost_ratio: float = Field(0.64, gt=0, description="standard mode: most of the best model's cost")
@@ -344,6 +350,15 @@ class Pipeline(_Strict):
     layers: int = Field(2, ge=1, le=3, description="layers of proposers, the first one counted (mixture-of-agents)")
     threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
     decompose: bool = Field(False, description="answer independent parts of a prompt apart, within one cost cap")
+    verifier: str | None = Field(
+        None, description="second model that checks an answer whose confidence is below the threshold"
+    )
+    fallback: str | None = Field(
+        None, description="pipeline asked where this one has no answer, or none that its verifier calls right"
+    )
+    deadlines_ms: Mapping[
+        Literal["first", "rest", "further", "judge", "author", "verifier"], Annotated[int, Field(ge=10, le=3_600_000)]
+    ] = Field({}, description="longest time of a stage, by its name; legs still running then are cut")
 
     @field_validator("aggregator")
     @classmethod

@@ -98,7 +98,7 @@ def build(
         point=point,
         catalogue=catalogue,
         pipelines=MappingProxyType(
-            {name: _declared(name, pipeline, catalogue) for name, pipeline in settings.pipelines.items()}
+            {name: _declared(name, settings.pipelines, catalogue) for name in settings.pipelines}
         ),
         defaults=_defaults(settings),
         router=router_file.load(settings.routing.model_file),
@@ -287,16 +287,20 @@ def _pack_directories(settings: Settings) -> tuple[Path, ...]:
     return settings.pack_dirs
 
 
-def _declared(name: str, pipeline: Pipeline, catalogue: Catalogue) -> Declared:
+def _declared(name: str, pipelines: Mapping[str, Pipeline], catalogue: Catalogue) -> Declared:
+    pipeline = pipelines[name]
     if name in RESERVED or catalogue.named(name):
         raise ConfigurationError(f"`pipelines.{name}`: the name is taken by a model or deployment")
-    members = (*pipeline.first, *pipeline.rest, *(m for m in (pipeline.judge, pipeline.author) if m is not None))
+    writers = (pipeline.judge, pipeline.author, pipeline.verifier)
+    members = (*pipeline.first, *pipeline.rest, *(m for m in writers if m is not None))
     for member in members:
         if not catalogue.named(member):
             raise ConfigurationError(
                 f"`pipelines.{name}`: expected models or deployments of the catalogue whose credentials are set, "
                 f"got `{member}`"
             )
+    _check_verifier(name, pipeline, catalogue)
+    _check_fallback(name, pipelines)
     return Declared(
         aggregator=pipeline.aggregator,
         first=pipeline.first,
@@ -306,7 +310,35 @@ def _declared(name: str, pipeline: Pipeline, catalogue: Catalogue) -> Declared:
         threshold=None if pipeline.threshold is None else round(pipeline.threshold * MILLIONTHS),
         layers=pipeline.layers,
         decompose=pipeline.decompose,
+        verifier=pipeline.verifier,
+        fallback=pipeline.fallback,
+        deadlines_ms=MappingProxyType({str(stage): ms for stage, ms in pipeline.deadlines_ms.items()}),
     )
+
+
+def _check_verifier(name: str, pipeline: Pipeline, catalogue: Catalogue) -> None:
+    """A check by whoever may have written the answer is none."""
+    if pipeline.verifier is None:
+        return
+    writing = (*pipeline.first, *pipeline.rest, *(() if pipeline.author is None else (pipeline.author,)))
+    models = {deployment.model for member in writing for deployment in catalogue.named(member)}
+    if any(deployment.model in models for deployment in catalogue.named(pipeline.verifier)):
+        raise ConfigurationError(
+            f"`pipelines.{name}.verifier`: expected a model that does not answer in this pipeline, got `{pipeline.verifier}`"
+        )
+
+
+def _check_fallback(name: str, pipelines: Mapping[str, Pipeline]) -> None:
+    """One step back and no further: every leg of a request is in its plan."""
+    fallback = pipelines[name].fallback
+    if fallback is None:
+        return
+    if fallback not in pipelines or fallback == name:
+        raise ConfigurationError(f"`pipelines.{name}.fallback`: expected another pipeline, got `{fallback}`")
+    if pipelines[fallback].fallback is not None:
+        raise ConfigurationError(
+            f"`pipelines.{name}.fallback`: expected a pipeline without a fallback of its own, got `{fallback}`"
+        )
 
 
 def _defaults(settings: Settings) -> Defaults:

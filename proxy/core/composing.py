@@ -67,6 +67,10 @@ def _composed(
         judge=seat(plan.judge) if plan.judge else None,
         author=seat(plan.author) if plan.author else None,
         threshold=plan.threshold,
+        verify=plan.verify,
+        verifier=seat(plan.verifier) if plan.verifier else None,
+        fallback=_composed(case, plan.fallback, messages, task, randomness) if plan.fallback else None,
+        deadlines_ms=plan.deadlines_ms,
         order_seed=int.from_bytes(randomness[:8], "big"),
         nonce=randomness[8:].hex(),
         calibration=case.rulebook.calibration,
@@ -81,4 +85,6 @@ def final_reply(composition: Composition, step: Final, replies: Sequence[Reply])
     found = [by_leg[leg] for leg in step.joined]
     text = splitting.join([part.label for part in composition.parts], [reply.text for reply in found])
     cut = next((reply.finish_reason for reply in found if reply.finish_reason != "stop"), "stop")
-    return replace(found[0], text=text, message={"role": "assistant", "content": text}, finish_reason=cut)
+    return replace(
+        found[0], text=text, message={"role": "assistant", "content": text}, received=None, finish_reason=cut
+    )

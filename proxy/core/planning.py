@@ -193,6 +193,36 @@ def _single(question: Question, options: Sequence[Deployment]) -> Plan | None:
 
 
 def _composite(question: Question, allowed: Allowed) -> Plan | None:
+    found = _composed(question, allowed)
+    return None if found is None else _secured(question, allowed, found)
+
+
+def _secured(question: Question, allowed: Allowed, found: Plan) -> Plan:
+    """A plan with what its pipeline declares besides: a check, a fallback, deadlines of stages."""
+    intent = question.intent
+    behind = None if intent.fallback is None else _composite(replace(question, intent=intent.fallback), allowed)
+    return replace(
+        found,
+        verify=intent.verifier is not None,
+        verifier=None if intent.verifier is None else _verifier(question, allowed, found, intent.verifier),
+        fallback=None if behind is None else behind.behind(),
+        deadlines_ms=intent.deadlines_ms,
+    )
+
+
+def _verifier(question: Question, allowed: Allowed, found: Plan, name: str) -> Slot | None:
+    """Who checks: the model that was named, else a stand-in; nobody that may have written the answer."""
+    answering = (*found.first, *found.rest, *(() if found.author is None else (found.author,)))
+    writing = {deployment.model for slot in answering for deployment in slot.options}
+    named = question.catalogue.named(name)
+    options = [d for d in filter(allowed, named) if d.model not in writing]
+    if not options and question.on_restricted is OnRestricted.SUBSTITUTE:
+        others = [d for d in substitutes(question, named, allowed) if d.model not in writing]
+        options = list(seats.same_model(others[0], others)) if others else []
+    return Slot(leg="verifier", role=Role.VERIFIER, options=tuple(options[: MAX_FALLBACKS + 1])) if options else None
+
+
+def _composed(question: Question, allowed: Allowed) -> Plan | None:
     permitted = ranked(question, filter(allowed, question.pool()))
     if not permitted:
         return None

@@ -105,6 +105,8 @@ class Options:
     subject: str | None = None
     decompose: bool | None = None
     dry_run: bool = False
+    progress: bool = False
+    reasoning: bool = False
     receipt: ReceiptDetail = ReceiptDetail.ID
 
 

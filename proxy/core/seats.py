@@ -4,8 +4,8 @@ Pure. Every leg that an aggregator may ask is a slot here before the first call,
 mixture as well: so each is decided, counted and admitted like any other. An aggregator gets no seat that it does not use.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from audit.vocabulary import Role
 from proxy.core.aggregation.steps import AggregatorName
@@ -15,6 +15,9 @@ MAX_FALLBACKS = 3
 """Most further deployments behind a leg's first choice."""
 DEFAULT_LAYERS = 2
 """Proposing layers of a mixture of agents, the panel counted."""
+
+FALLBACK_LEG = "fallback-"
+"""What names of legs of a fallback begin with."""
 
 READ_BY_OTHERS = frozenset(
     {
@@ -46,6 +49,8 @@ class Slot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage.
+    ``verify``: an answer below the threshold is checked, by the ``verifier`` where policy left one; ``fallback``: another plan, asked
+    where there is no answer that holds; ``deadlines_ms``: by stage (``steps.STAGES``).
 
     ``parts``: a plan for each part of a prompt that was taken apart; their seats are then this plan's ``first``.
     """
@@ -58,11 +63,43 @@ class Plan:
     author: Slot | None = None
     threshold: int = 0
     parts: tuple["Plan", ...] = ()
+    verify: bool = False
+    verifier: Slot | None = None
+    fallback: "Plan | None" = None
+    deadlines_ms: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one model answers, and nobody reads what it says."""
+        return self.aggregator is AggregatorName.SINGLE and not self.verify and self.fallback is None
 
     def slots(self) -> tuple[Slot, ...]:
         """All seats."""
-        writers = tuple(s for s in (self.judge, self.author) if s is not None)
-        return (*self.first, *self.rest, *(slot for stage in self.further for slot in stage), *writers)
+        return (*self.first, *self.rest, *self.readers(), *(self.fallback.slots() if self.fallback else ()))
+
+    def readers(self) -> tuple[Slot, ...]:
+        """Seats that read what others answered, without those of the fallback."""
+        writers = tuple(s for s in (self.judge, self.author, self.verifier) if s is not None)
+        return (*(slot for stage in self.further for slot in stage), *writers)
+
+    def behind(self) -> "Plan":
+        """The same plan as another's fallback: its legs have names of their own."""
+
+        def named(slot: Slot | None) -> Slot | None:
+            return None if slot is None else replace(slot, leg=FALLBACK_LEG + slot.leg)
+
+        def every(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+            return tuple(replace(slot, leg=FALLBACK_LEG + slot.leg) for slot in slots)
+
+        return replace(
+            self,
+            first=every(self.first),
+            rest=every(self.rest),
+            further=tuple(map(every, self.further)),
+            judge=named(self.judge),
+            author=named(self.author),
+            verifier=named(self.verifier),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

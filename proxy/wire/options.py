@@ -116,6 +116,8 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "subject": ("subject", _identifier),
     "decompose": ("decompose", _boolean),
     "dry_run": ("dry_run", _boolean),
+    "progress": ("progress", _boolean),
+    "reasoning": ("reasoning", _boolean),
     "receipt": ("receipt", lambda w, v: ReceiptDetail(_choice(tuple(o.value for o in ReceiptDetail))(w, v))),
 }
 

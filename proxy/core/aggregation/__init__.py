@@ -9,6 +9,7 @@ from proxy.core.aggregation.cascaded import cascade
 from proxy.core.aggregation.checked import cross_validation
 from proxy.core.aggregation.judged import best_of_n, judge_author
 from proxy.core.aggregation.layered import mixture
+from proxy.core.aggregation.secured import secured
 from proxy.core.aggregation.steps import (
     Aggregator,
     AggregatorName,
@@ -30,6 +31,10 @@ def next_step(composition: Composition, replies: tuple[Reply, ...]) -> Step:
 
     The same arguments always give the same step; no leg is asked twice, and none that is not a seat of the composition.
     """
+    return secured(composition, replies, _plain)
+
+
+def _plain(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     return AGGREGATORS[composition.aggregator](composition, replies)
 
 
