@@ -83,7 +83,7 @@ def render_policy_activation(
 ) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
+        **predicates.common_object(at, position, anchor),
         "facts": activation.facts,
         "catalogue": activation.catalogue,
         "cause": activation.cause,
@@ -118,16 +118,12 @@ def activation_of(found: Statement) -> Activated:
             facts=members.digest(value, "facts"),
             catalogue=members.digest(value, "catalogue"),
             cause=members.text(value, "cause"),
-            previous=_digest_or_none(value, "previous"),
+            previous=members.digest_or_none(value, "previous"),
             approved_by=members.texts(value, "approvedBy"),
-            shadow=_digest_or_none(value, "shadow"),
+            shadow=members.digest_or_none(value, "shadow"),
             emergencies=members.every(value, "breakGlass", _emergency_from),
         ),
     )
-
-
-def _digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
-    return None if value.get(key) is None else members.digest(value, key)
 
 
 def _emergency_from(value: Mapping[str, Any]) -> Emergency:
@@ -144,7 +140,7 @@ def _emergency_from(value: Mapping[str, Any]) -> Emergency:
 def render_log_start(start: LogStart, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
+        **predicates.common_object(at, position, anchor),
         "origin": start.origin,
         "organisation": start.organisation,
     }
@@ -154,18 +150,10 @@ def render_log_start(start: LogStart, *, at: str, position: Position, anchor: An
 def render_key_event(event: KeyEvent, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
+        **predicates.common_object(at, position, anchor),
         "event": event.event,
         "certificate": event.certificate,
         "notBefore": event.not_before,
         "notAfter": event.not_after,
     }
     return statement.render(RecordKind.KEY_EVENT, {RECORD_KEY: event.keyid}, predicate)
-
-
-def _common(at: str, position: Position, anchor: Anchor | None) -> dict[str, object]:
-    return {
-        "at": at,
-        "instance": predicates.position_object(position),
-        "anchor": predicates.anchor_object(anchor),
-    }

@@ -6,12 +6,13 @@ for their result, and a number for each epoch.
 
 from collections.abc import Callable, Mapping
 
-from audit import checkpoint, entry, examine, keys, members, merkle, statement
+from audit import checkpoint, entry, examine, keys, learning, members, merkle, statement
 from audit import stamps as timestamps
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
 from audit.examine import Admission, Sequences, SignedRecord, Trust
+from audit.feedback_check import Judged
 from audit.files import Files, Read
 from audit.obligations import (
     ADMITTED,
@@ -203,6 +204,7 @@ class _Walk:
         self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
+        self._judged = Judged(records or (lambda _: None), sheet)
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
@@ -272,6 +274,10 @@ class _Walk:
                 scopes = admission.scopes
             elif kind is RecordKind.RESULT:
                 scopes = self._result(where, record)
+            elif kind is RecordKind.FEEDBACK:
+                self._judged.take(index, where, learning.feedback_of(record.statement))
+            elif kind is RecordKind.MODEL_ACTIVATION:
+                learning.model_activation_of(record.statement)
         self._membership.entry(where, kind, content, scopes)
 
     def _result(self, where: str, record: SignedRecord) -> tuple[str, ...]:
@@ -302,5 +308,6 @@ class _Walk:
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
         self._membership.finish()
+        self._judged.finish()
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)

@@ -12,6 +12,7 @@ from audit import disclosures
 from audit.errors import MalformedError
 from audit.members import (
     digest,
+    digest_or_none,
     every,
     flag,
     integer,
@@ -170,6 +171,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
         preference=optional(value, "preference", _preference_from) or Preference(),
+        reliabilities=digest_or_none(value, "reliabilities"),
     )
 
 

@@ -160,6 +160,8 @@ class Inputs:
     composition: Composition = Composition()
     circuits_open: tuple[str, ...] = ()
     preference: Preference = Preference()
+    reliabilities: Sha256Hex | None = None
+    """Digest of the reliabilities that were learned and in force; None: the catalogue's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import checkpoint, datadir, dsse, layout, sigstore, statement
+from audit import checkpoint, datadir, dsse, layout, learning, sigstore, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError, MalformedError
 from audit.log import Log
@@ -21,6 +21,7 @@ from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
 from audit.vocabulary import RecordKind
 from proxy.api.errors import answered
+from proxy.auth import Principal
 from proxy.errors import ClientError, EvidenceDown, NotFound
 from proxy.snapshot import Snapshot
 
@@ -33,7 +34,7 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
     async def found(request: Request) -> tuple[StoredRecord, ...]:
         tenant = tenant_of(request, snapshot())
         identifier = request.path_params["id"]
-        records = await asyncio.to_thread(_find, log, identifier) if len(identifier) <= MAX_ID else ()
+        records = await asyncio.to_thread(find, log, identifier) if len(identifier) <= MAX_ID else ()
         if not records or _tenant(records) != tenant:
             raise NotFound("expected the id of a record of this tenant", code="record-not-found")
         return records
@@ -77,8 +78,13 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
 
 def tenant_of(request: Request, current: Snapshot) -> str:
     """The tenant whose key or token came with a request. Raises ``Unauthenticated``."""
+    return principal_of(request, current).tenant_id
+
+
+def principal_of(request: Request, current: Snapshot) -> Principal:
+    """Whoever's key or token came with a request. Raises ``Unauthenticated``."""
     host = request.client.host if request.client else None
-    return current.authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
+    return current.authenticator.principal(request.headers.get("authorization"), None, host)
 
 
 def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
@@ -86,7 +92,9 @@ def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> t
     kind = request.query_params.get("kind", RecordKind.DECISION.value)
     one = next((each for each in records if each.kind.value == kind), None)
     if one is None:
-        raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
+        raise ClientError(
+            "`kind`: expected `decision`, `result` or `feedback` of a record that has it", code="invalid-kind"
+        )
     if one.index is None or one.index >= size:
         raise NotFound(
             "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
@@ -94,7 +102,8 @@ def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> t
     return one, one.index
 
 
-def _find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
+def find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
+    """All records of an id, oldest first. Raises ``EvidenceDown``."""
     try:
         return log.find(identifier)
     except AuditError as error:
@@ -102,8 +111,10 @@ def _find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
 
 
 def _tenant(records: tuple[StoredRecord, ...]) -> str:
-    """Tenant of a request's decision; "" where there is none (records of the log itself)."""
+    """Tenant of a request's decision, or of feedback; "" where there is none (records of the log itself)."""
     for each in records:
+        if each.kind is RecordKind.FEEDBACK:
+            return learning.feedback_of(statement.parse(dsse.parse(each.envelope).payload)).tenant
         if each.kind is RecordKind.DECISION:
             return statement.decision_of(statement.parse(dsse.parse(each.envelope).payload)).tenant
     return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit.records import Bounds, Preference, ScopeRecord
-from audit.vocabulary import RequestId
+from audit.vocabulary import RequestId, Sha256Hex
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
@@ -78,7 +78,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside."""
+    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside.
+
+    ``learned``: digest of the reliabilities that the catalogue's shares were moved by; None: they are its own."""
 
     point: PolicyPoint
     catalogue: Catalogue
@@ -86,6 +88,7 @@ class Rulebook:
     defaults: Defaults
     router: Model
     calibration: Calibration
+    learned: Sha256Hex | None = None
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
     scoping: Scoping = NOT_SCOPED

@@ -68,6 +68,7 @@ def inputs(case: Case) -> Inputs:
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
         preference=question.preference,
+        reliabilities=case.rulebook.learned,
         composition=Composition(
             mode=options.mode,
             panel=options.panel or (),

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import acts, administration, examine, statement
+from audit import acts, administration, examine, learning, statement
 from audit.acts import Access, Erasure
 from audit.administration import KeyEvent, LogStart, PolicyActivation
 from audit.errors import MalformedError
+from audit.learning import Feedback, ModelActivation
 from audit.records import Anchor, DecisionRecord, Position, ResultRecord
 from audit.vocabulary import RecordKind
 from tests.oracles import schemas
@@ -30,6 +31,8 @@ RENDER = {
     PolicyActivation: administration.render_policy_activation,
     Erasure: acts.render_erasure,
     Access: acts.render_access,
+    Feedback: learning.render_feedback,
+    ModelActivation: learning.render_model_activation,
 }
 READ = {
     RecordKind.DECISION: statement.decision_of,
@@ -37,6 +40,8 @@ READ = {
     RecordKind.POLICY_ACTIVATION: administration.activation_of,
     RecordKind.ERASURE: acts.erasure_of,
     RecordKind.CONTENT_ACCESS: acts.access_of,
+    RecordKind.FEEDBACK: learning.feedback_of,
+    RecordKind.MODEL_ACTIVATION: learning.model_activation_of,
 }
 """Kinds that something reads back in full."""
 
@@ -60,6 +65,8 @@ STATEMENTS: dict[RecordKind, st.SearchStrategy[bytes]] = {
     RecordKind.POLICY_ACTIVATION: administrative(PolicyActivation),
     RecordKind.ERASURE: administrative(Erasure),
     RecordKind.CONTENT_ACCESS: administrative(Access),
+    RecordKind.FEEDBACK: administrative(Feedback),
+    RecordKind.MODEL_ACTIVATION: administrative(ModelActivation),
 }
 
 

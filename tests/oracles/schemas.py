@@ -2,7 +2,8 @@
 
     python -m tests.oracles.schemas        writes the files anew
 
-The one source is the type of each field in ``audit.records`` and ``audit.administration``; a table here says what the wire calls it.
+The one source is the type of each field in ``audit.records``, ``audit.administration``, ``audit.acts`` and ``audit.learning``; a
+table here says what the wire calls it.
 Published schemas leave predicates open, because readers ignore members that they do not know (in-toto Attestation v1, "Parsing
 rules"); everything around the predicate is closed. ``closed`` ones, for what we ourselves write, know no other member anywhere.
 """
@@ -22,11 +23,12 @@ from typing import Any
 
 import jsonschema
 
-from audit import acts, administration, canonical, disclosures, dsse, statement
+from audit import acts, administration, canonical, disclosures, dsse, learning, statement
 from audit.acts import Access, Erasure
 from audit.administration import KeyEvent, LogStart, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
+from audit.learning import Feedback, ModelActivation
 from audit.records import Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
 from audit.vocabulary import RecordKind, RequestId, Sha256Hex
 
@@ -45,6 +47,7 @@ RENAMED: Mapping[tuple[type, str], str] = {
     (DecisionRecord, "sd"): "_sd",
     (Erasure, "id"): "requestId",
     (Access, "id"): "requestId",
+    (Feedback, "id"): "requestId",
 }
 """Fields that are called something else than their own name in camel case."""
 
@@ -104,6 +107,10 @@ FORMS: Mapping[RecordKind, Form] = {
         record=Erasure, subject_field="data_subject", subject=acts.RECORDS, further=acts.DATA_SUBJECT
     ),
     RecordKind.CONTENT_ACCESS: Form(record=Access, subject_field="decision", subject=acts.DECISION),
+    RecordKind.FEEDBACK: Form(record=Feedback, subject_field="result", subject=learning.RESULT),
+    RecordKind.MODEL_ACTIVATION: Form(
+        record=ModelActivation, subject_field="reliabilities", subject=learning.RELIABILITIES
+    ),
 }
 """Every kind that is written."""
 
