@@ -5,21 +5,24 @@ import contextlib
 import hashlib
 import io
 import json
-import signal
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from audit import datadir, dsse, learning, statement
-from audit.vocabulary import Judgement, RecordKind
+from audit.records import Anchor
+from audit.vocabulary import Judgement, RecordKind, Sha256Hex
 from proxy import cli, learned_file, settings, snapshot
 from proxy.core import redecision
-from proxy.core.learning import judgements
+from proxy.core.learning import document, judgements
+from proxy.core.learning.held import Comparison
+from proxy.errors import ConfigurationError
 from tests.integration.test_enforcement import ask
-from tests.integration.test_reload import health, statements, until
+from tests.integration.test_reload import statements, until
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, apostille, catalogue, deployment, key_of, tenant
 
@@ -41,6 +44,7 @@ def prepared(folder: Path, far: Provider, *, per_minute: int = 100_000) -> Path:
         "tenants": {"us": us, "de": tenant("de", jurisdictions=["DE"], packs=["corporate"])},
         "pipelines": {"pair": {"aggregator": "weighted-vote", "first": ["claimed", "humble"]}},
         "feedback": {"per_minute": per_minute},
+        "policy": {"watch_seconds": 0.1},
     }
     return Server.prepare(folder, config, catalogue(deployments))
 
@@ -100,10 +104,9 @@ async def published(server: Server) -> None:
     await until(server, lambda s: bool(s["log"]["published_size"] >= total))
 
 
-async def reloaded(server: Server) -> None:
-    before = (await health(server))["policy_since"]
-    server.process.send_signal(signal.SIGHUP)
-    state = await until(server, lambda s: s["policy_since"] != before or s["reload_failing"] is not None)
+async def in_force(server: Server, digest: str) -> None:
+    """The server has seen the file, and decides by it."""
+    state = await until(server, lambda s: s["reliabilities"] == digest or s["reload_failing"] is not None)
     assert state["reload_failing"] is None
 
 
@@ -139,21 +142,18 @@ async def test_what_was_learned_decides_after_a_reload_and_is_taken_back(tmp_pat
             assert not learned_file.place(data).exists()
             done = await asyncio.to_thread(learn, *config, "--activate", str(out))
             assert done.returncode == 0, done.stderr
-            assert (await ask(server, "us", "apostille/auto"))[1]["apostille-models"] == "claimed"
-            await reloaded(server)
-            assert (await health(server))["reliabilities"] == digest
+            await in_force(server, digest)
             assert (await ask(server, "us", "apostille/auto"))[1]["apostille-models"] == "humble"
             done = await asyncio.to_thread(learn, *config, "--activate", str(out))
             assert done.returncode == 1, done.stdout
 
             done = await asyncio.to_thread(learn, *config, "--rollback")
             assert done.returncode == 0, done.stderr
-            await reloaded(server)
+            await in_force(server, named(data))
             assert (await ask(server, "us", "apostille/auto"))[1]["apostille-models"] == "claimed"
-            done = await asyncio.to_thread(learn, *config, "--rollback")
-            assert done.returncode == 0, done.stderr
         finally:
             assert await asyncio.to_thread(server.stop) == 0, server.log_text
+    assert learn(*config, "--rollback").returncode == 0
     server = await asyncio.to_thread(Server.start, path)
     assert await asyncio.to_thread(server.stop) == 0, server.log_text
     assert apostille("verify", str(data)).returncode == 0
@@ -169,6 +169,11 @@ async def test_what_was_learned_decides_after_a_reload_and_is_taken_back(tmp_pat
     assert acts[0]["held"] >= 3 * KEYS
     assert acts[0]["lossAfter"] < acts[0]["lossBefore"]
     replayed(path, digest)
+
+
+def named(data: Path) -> str:
+    """The document that is to be in force."""
+    return str(json.loads(learned_file.place(data).read_bytes())["document"])
 
 
 def replayed(path: Path, digest: str) -> None:
@@ -219,6 +224,9 @@ async def test_the_same_again_changes_nothing_and_another_word_counts_instead(tm
     found = [learning.feedback_of(statement.parse(each)) for each in payloads(tmp_path / "data", RecordKind.FEEDBACK)]
     assert [each.judgement for each in found] == [Judgement.UP, Judgement.DOWN, Judgement.UP, Judgement.UP]
     assert len({each.principal for each in found}) == 2
+    bundle = str(tmp_path / "bundle")
+    assert apostille("bundle", "--data", str(tmp_path / "data"), "--out", bundle).returncode == 0
+    assert apostille("verify", bundle).returncode == 0
     assert "us-0" not in json.dumps([each.principal for each in found])
     assert apostille("verify", str(tmp_path / "data")).returncode == 0
 
@@ -295,3 +303,21 @@ async def test_too_few_judgements_and_what_is_no_document_bring_nothing_into_for
     learned_file.place(tmp_path / "data").write_text(json.dumps(said))
     served = apostille("serve", "--config", str(path))
     assert (served.returncode, "reliabilities-unreadable" in served.stderr) == (2, True)
+
+
+async def test_what_was_approved_covers_what_was_learned(tmp_path: Path) -> None:
+    async with Provider() as far:
+        path = prepared(tmp_path, far)
+    before = snapshot.build(settings.load(path, environ={}), {})
+    empty = document.nothing(Anchor(origin="log.example/test", size=0, root=Sha256Hex("0" * 64)))
+    learned_file.name(
+        tmp_path / "data", empty, learned_file.ROLLBACK, None, Comparison(judgements=0, before=0, after=0)
+    )
+    after = snapshot.build(settings.load(path, environ={}), {})
+    assert before.approvable.configuration != after.approvable.configuration
+    assert (before.rulebook.learned, after.rulebook.learned) == (None, named(tmp_path / "data"))
+    assert before.rulebook.catalogue == after.rulebook.catalogue
+    learned_file.document_place(tmp_path / "data", Sha256Hex(named(tmp_path / "data"))).write_bytes(empty[:-1])
+    with pytest.raises(ConfigurationError) as refused:
+        snapshot.build(settings.load(path, environ={}), {})
+    assert refused.value.code == "reliabilities-unreadable"

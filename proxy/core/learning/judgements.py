@@ -20,6 +20,8 @@ RATINGS = {Judgement.UP: True, Judgement.DOWN: False}
 OUTCOME_WEIGHT = MILLIONTHS
 RATING_WEIGHT = MILLIONTHS // 4
 """A thumb says whether somebody was content, which is not the same as right."""
+KNOWN = frozenset(TaskClass)
+"""Another version may tell tasks that this one does not."""
 HELD_OF, HELD = 10, 3
 """Requests that are kept apart for comparing: 3 of 10, by hash of their id."""
 
@@ -88,7 +90,10 @@ def latest(said: Iterable[Said]) -> tuple[Said, ...]:
 
 
 def joined(said: Said, decision: DecisionRecord, result: ResultRecord) -> Judged | Preferred | None:
-    """A judgement with its models; None where it is about none, or compares a model with itself. The records belong together."""
+    """A judgement with its models; None where it is about none, or on a task that is not
+    known, or compares a model with itself. The records belong together."""
+    if decision.task not in KNOWN:
+        return None
     about, task, day = said.feedback, TaskClass(decision.task), said.at[:10]
     if about.judgement is Judgement.PREFERRED:
         models = learning.compared(result)

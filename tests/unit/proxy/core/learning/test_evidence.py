@@ -104,6 +104,22 @@ def test_a_document_reads_back_and_no_other_bytes_do(said: list[Judged | Preferr
         document.parse(content.replace(b'"prior":100000000', b'"prior":1000000'))
 
 
+def test_a_document_with_more_evidence_than_its_keys_can_give_is_refused() -> None:
+    said = Judged(
+        record=LEARNED_FROM[0],
+        key=key(1),
+        day="2026-11-01",
+        model="a",
+        task=TaskClass.MATH,
+        right=True,
+        weight=MILLIONTHS,
+    )
+    content = document.learn(TREE, [said])
+    assert document.parse(content.replace(b'"right":1000000', b'"right":4000000'))
+    with pytest.raises(ConfigurationError):
+        document.parse(content.replace(b'"right":1000000', b'"right":4000001'))
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     others=everything,

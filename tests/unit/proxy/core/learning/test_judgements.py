@@ -75,6 +75,8 @@ def test_whose_words_were_sent_is_judged_and_members_of_a_panel_are_compared() -
     two = judgements.joined(said(1, Judgement.PREFERRED, pair=("panel-2", "panel-1")), decision, result)
     assert isinstance(two, Preferred)
     assert (two.better, two.worse) == (answered["panel-2"], answered["panel-1"])
+    later = replace(decision, task="of-a-later-version")
+    assert judgements.joined(said(1, Judgement.UP), later, result) is None
     nobody = replace(result, aggregation=None)
     assert judgements.joined(said(1, Judgement.UP), decision, nobody) is None
 
