@@ -294,15 +294,14 @@ async def test_too_few_judgements_and_what_is_no_document_bring_nothing_into_for
     done = learn("--config", str(path), "--activate", str(out))
     assert (done.returncode, "held judgements" in done.stderr) == (1, True)
     assert learn("--config", str(path), "--rollback").returncode == 1
+    content = out.read_bytes()
     out.write_text("{}")
     assert learn("--config", str(path), "--activate", str(out)).returncode == 2
-    folder = learned_file.place(tmp_path / "data").parent
-    assert not folder.exists()
-    folder.mkdir()
-    said = {"document": "0" * 64, "act": "activate", "previous": None, "held": 50, "lossBefore": 1, "lossAfter": 2}
-    learned_file.place(tmp_path / "data").write_text(json.dumps(said))
-    served = apostille("serve", "--config", str(path))
-    assert (served.returncode, "reliabilities-unreadable" in served.stderr) == (2, True)
+    assert not learned_file.place(tmp_path / "data").exists()
+    worse = Comparison(judgements=50, before=1, after=2)
+    learned_file.name(tmp_path / "data", content, learned_file.ACTIVATE, None, worse)
+    with pytest.raises(ConfigurationError, match="shown to be better"):
+        snapshot.build(settings.load(path, environ={}), {})
 
 
 async def test_what_was_approved_covers_what_was_learned(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Feedback in a log is held against the results that it is on; a log that does not verify teaches nothing."""
 
+import base64
 import json
 from contextlib import closing
 from dataclasses import replace
@@ -77,6 +78,13 @@ def test_feedback_that_is_not_on_an_earlier_answer_is_found(
     assert not (tmp_path / "out.json").exists()
 
 
+def turned(envelope: bytes) -> bytes:
+    """The same envelope with the thumb turned: well formed, and not what was signed."""
+    value = json.loads(envelope)
+    payload = base64.b64decode(value["payload"]).replace(b'"judgement":"up"', b'"judgement":"down"')
+    return json.dumps({**value, "payload": base64.b64encode(payload).decode()}).encode()
+
+
 def test_feedback_that_fits_holds_and_teaches_and_a_changed_log_does_not(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -89,8 +97,6 @@ def test_feedback_that_fits_holds_and_teaches_and_a_changed_log_does_not(
     out = tmp_path / "out.json"
     assert learn_main(["--data", str(ledger.root), "--out", str(out)]) == 0
     assert json.loads(out.read_bytes())["tree"]["size"] == 8
-    ledger.tamper_record(
-        "feedback-1", RecordKind.FEEDBACK, lambda envelope: envelope.replace(b'"payload":"', b'"payload":"e', 1)
-    )
+    ledger.tamper_record("feedback-1", RecordKind.FEEDBACK, turned)
     assert learn_main(["--data", str(ledger.root), "--out", str(tmp_path / "other.json")]) == 3
     assert not (tmp_path / "other.json").exists()
