@@ -111,16 +111,12 @@ def activation_of(found: Statement) -> Activated:
             facts=members.digest(value, "facts"),
             catalogue=members.digest(value, "catalogue"),
             cause=members.text(value, "cause"),
-            previous=_digest_or_none(value, "previous"),
+            previous=members.digest_or_none(value, "previous"),
             approved_by=members.texts(value, "approvedBy"),
-            shadow=_digest_or_none(value, "shadow"),
+            shadow=members.digest_or_none(value, "shadow"),
             emergencies=members.every(value, "breakGlass", _emergency_from),
         ),
     )
-
-
-def _digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
-    return None if value.get(key) is None else members.digest(value, key)
 
 
 def _emergency_from(value: Mapping[str, Any]) -> Emergency:

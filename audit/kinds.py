@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from audit import acts, administration, manifests, statement, succession
+from audit import acts, administration, learning, manifests, statement, succession
 from audit.errors import MalformedError
 from audit.statement import Statement
 from audit.vocabulary import RecordKind
@@ -36,6 +36,8 @@ KINDS: Mapping[RecordKind, Kind] = {
     RecordKind.CONTENT_ACCESS: Kind(acts.access_of),
     RecordKind.KEY_EVENT: Kind(administration.key_event_of),
     RecordKind.POLICY_ACTIVATION: Kind(administration.activation_of),
+    RecordKind.FEEDBACK: Kind(learning.feedback_of),
+    RecordKind.MODEL_ACTIVATION: Kind(learning.model_activation_of),
     RecordKind.MANIFEST: Kind(manifests.manifest_of),
     RecordKind.LOG_START: Kind(succession.start_of),
     RecordKind.LOG_END: Kind(succession.end_of),

@@ -15,7 +15,9 @@ from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
 from audit.examine import Admission, Sequences, SignedRecord, Trust
+from audit.feedback_check import Judged
 from audit.files import Files, Read
+from audit.learning import Feedback
 from audit.manifests import Held, Manifest
 from audit.obligations import (
     ADMITTED,
@@ -225,6 +227,7 @@ class _Walk:
         self._revoked: list[Revocation] = []
         self._no_evidence = 0
         self.ends: Ends
+        self._judged = Judged(records or (lambda _: None), sheet)
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
@@ -313,6 +316,8 @@ class _Walk:
                 with self._sheet.checking(ENDS):
                     chain_check.check_end(self._log, value, index, self.ends.tree)
                 self.ends = replace(self.ends, end=value)
+            case Feedback():
+                self._judged.take(index, where, value)
             case KeyEvent():
                 found = revocation.revocation_of(record.statement, index)
                 if found is not None:
@@ -347,6 +352,7 @@ class _Walk:
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
         self._membership.finish()
+        self._judged.finish()
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)
         self._no_evidence = revocation.check_log(self._log, self.ends.tree.size, self._revoked, self._sheet)

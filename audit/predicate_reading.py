@@ -12,6 +12,7 @@ from audit import disclosures
 from audit.errors import MalformedError
 from audit.members import (
     digest,
+    digest_or_none,
     every,
     flag,
     integer,
@@ -172,6 +173,7 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
         preference=_preference_from(member(value, "preference", dict)) if "preference" in value else Preference(),
         parts=every(value, "parts", _part_from) if "parts" in value else (),
+        reliabilities=digest_or_none(value, "reliabilities"),
     )
 
 

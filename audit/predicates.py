@@ -81,6 +81,11 @@ def result_object(record: ResultRecord) -> dict[str, Any]:
     }
 
 
+def common_object(at: str, position: Position, anchor: Anchor | None) -> dict[str, Any]:
+    """Members that every statement has which is not about a request. ``at``: RFC 3339."""
+    return {"at": at, "instance": position_object(position), "anchor": anchor_object(anchor)}
+
+
 def position_object(position: Position) -> dict[str, Any]:
     """JSON of a position."""
     return {"id": position.instance, "epoch": position.epoch, "seq": position.seq}
@@ -91,11 +96,6 @@ def anchor_object(anchor: Anchor | None) -> dict[str, Any] | None:
     if anchor is None:
         return None
     return {"origin": anchor.origin, "size": anchor.size, "root": anchor.root}
-
-
-def common_object(at: str, position: Position, anchor: Anchor | None) -> dict[str, Any]:
-    """Members that statements of every kind have."""
-    return {"at": at, "instance": position_object(position), "anchor": anchor_object(anchor)}
 
 
 def _exclusion_object(each: Exclusion) -> dict[str, Any]:
@@ -159,6 +159,7 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "usualEase": preference.usual_ease,
         },
         "parts": [{"task": part.task, "comparable": part.comparable} for part in inputs.parts],
+        "reliabilities": inputs.reliabilities,
     }
 
 

@@ -169,6 +169,8 @@ class Inputs:
     circuits_open: tuple[str, ...] = ()
     preference: Preference = Preference()
     parts: tuple[Part, ...] = ()
+    reliabilities: Sha256Hex | None = None
+    """Digest of the reliabilities that were learned and in force; None: the catalogue's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,6 +97,17 @@ class Kept(StrEnum):
     LOCAL = "local"
 
 
+class Judgement(StrEnum):
+    """What a client said of an answer."""
+
+    UP = "up"
+    DOWN = "down"
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    PREFERRED = "preferred"
+    """One leg's answer to another's."""
+
+
 class RecordKind(StrEnum):
     """Kinds of statement; each is the last path segment but one of its predicate type."""
 
@@ -107,6 +118,10 @@ class RecordKind(StrEnum):
     """An operator opened or disclosed what a record commits to."""
     KEY_EVENT = "key-event"
     POLICY_ACTIVATION = "policy-activation"
+    MODEL_ACTIVATION = "model-activation"
+    """Reliabilities that were learned come into force."""
+    FEEDBACK = "feedback"
+    """A client judged an answer."""
     MANIFEST = "manifest"
     LOG_START = "log-start"
     LOG_END = "log-end"

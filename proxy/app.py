@@ -29,7 +29,7 @@ from proxy import content, shared_store, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import errors, health, log_files, models, records, scopes
+from proxy.api import errors, feedback, health, log_files, models, records, scopes
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
@@ -166,6 +166,7 @@ class Server:
             [
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
+                *feedback.routes(log, current, clock, self._settings.feedback.per_minute),
                 *scopes.routes(self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
                 *health.routes(

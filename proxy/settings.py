@@ -339,6 +339,12 @@ class Routing(_Strict):
     )
 
 
+class FeedbackSettings(_Strict):
+    """What clients say of answers."""
+
+    per_minute: int = Field(60, ge=1, le=100_000, description="judgements that one key may pass a minute; more is 429")
+
+
 class Pipeline(_Strict):
     """A declared composition: full control without code."""
 
@@ -442,6 +448,7 @@ class Settings(_Strict):
     calls: CallSettings = Field(CallSettings(), description="how deployments are called")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
     routing: Routing = Field(Routing(), description="how the task of a prompt is told")
+    feedback: FeedbackSettings = Field(FeedbackSettings(), description="judgements of clients")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
 
     @field_validator("storage", mode="before")

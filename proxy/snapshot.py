@@ -23,7 +23,7 @@ from policies.jurisdiction import Signal, SignalSource, normal
 from policies.labels import KNOWN
 from policies.packs import PolicySet
 from policies.point import PolicyPoint
-from proxy import router_file
+from proxy import learned_file, router_file
 from proxy import settings as configuration
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
@@ -34,9 +34,11 @@ from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
 from proxy.core.health import BreakerLimits
 from proxy.core.hedging import Hedging
 from proxy.core.intent import RESERVED, Declared
+from proxy.core.learning.applied import applied
 from proxy.core.planning import Defaults
 from proxy.core.scoping import Scoping
 from proxy.errors import ConfigurationError
+from proxy.learned_file import InForce
 from proxy.settings import Person, Pipeline, ScopeLogs, Settings, Tenant
 
 MAX_SECRET_BYTES = 65_536
@@ -50,7 +52,8 @@ _log = logging.getLogger(__name__)
 class Snapshot:
     """What is in force. ``callers``: each tenant as a caller without signals of a request. ``approved_by``: who signed for it.
 
-    ``credentials``: value of each variable that a catalogue names, from the environment or from the file in ``<name>_FILE``.
+    ``learned``: reliabilities that were learned and activated. ``credentials``: value of each variable that a catalogue names, from
+    the environment or from the file in ``<name>_FILE``.
     """
 
     settings: Settings
@@ -61,6 +64,7 @@ class Snapshot:
     authenticator: Authenticator
     limits: Limits
     hedging: Hedging
+    learned: InForce | None
     credentials: Mapping[str, str] = field(repr=False)
 
     def caller(
@@ -79,19 +83,20 @@ def build(
     with on demand. Neither changes what a tenant's profile says.
     """
     documents = _documents(settings)
+    learned = learned_file.load(settings.data_dir)
     try:
         known = facts.load(documents)
         named = dict.fromkeys((*(p for t in settings.tenants.values() for p in t.packs), *added))
         policy_set = packs.load((*drafts, *_pack_directories(settings)), tuple(named))
         credentials = _credentials(loading.credential_names(documents), environ)
-        catalogue = loading.load(documents, available=credentials)
+        catalogue = applied(loading.load(documents, available=credentials), learned.learned if learned else None)
         # A deployment that cannot be called is never asked about, and the engine's entities grow with each.
         callable_ones = known.only(catalogue.deployments)
         point = PolicyPoint(policy_set, callable_ones)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
     approvable = Approvable(
-        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents)
+        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents, learned)
     )
     approved_by, emergencies = _signed(settings, policy_set, approvable) if not drafts else ((), ())
     rulebook = Rulebook(
@@ -103,6 +108,7 @@ def build(
         defaults=_defaults(settings),
         router=router_file.load(settings.routing.model_file),
         calibration=router_file.calibration(),
+        learned=learned.learned.digest if learned else None,
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
         scoping=_scoping(settings, callable_ones),
@@ -120,11 +126,14 @@ def build(
         authenticator=Authenticator(settings),
         limits=_limits(settings, catalogue),
         hedging=_hedging(settings),
+        learned=learned,
         credentials=MappingProxyType(credentials),
     )
 
 
-def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def _configuration(
+    settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]], learned: InForce | None
+) -> str:
     """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
     compositions, whose logs records go into. Client keys come and go, and change neither.
     """
@@ -139,6 +148,8 @@ def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[st
     }
     if settings.scopes != ScopeLogs():
         content["scopes"] = settings.scopes.model_dump(mode="json")
+    if learned is not None:
+        content["reliabilities"] = learned.learned.digest
     return str(digest(json.dumps(content, sort_keys=True, default=str).encode()))
 
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import checkpoint, datadir, dsse, layout, sigstore, statement
+from audit import checkpoint, datadir, dsse, layout, learning, sigstore, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError, MalformedError
 from audit.log import Log
@@ -20,6 +20,7 @@ from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
 from audit.vocabulary import RecordKind
 from proxy.api.errors import answered
+from proxy.auth import Principal
 from proxy.errors import ClientError, EvidenceDown, NotFound
 from proxy.snapshot import Snapshot
 
@@ -83,8 +84,13 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
 
 def tenant_of(request: Request, current: Snapshot) -> str:
     """The tenant whose key or token came with a request. Raises ``Unauthenticated``."""
+    return principal_of(request, current).tenant_id
+
+
+def principal_of(request: Request, current: Snapshot) -> Principal:
+    """Whoever's key or token came with a request. Raises ``Unauthenticated``."""
     host = request.client.host if request.client else None
-    return current.authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
+    return current.authenticator.principal(request.headers.get("authorization"), None, host)
 
 
 def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
@@ -92,12 +98,22 @@ def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> t
     kind = request.query_params.get("kind", RecordKind.DECISION.value)
     one = next((each for each in records if each.kind.value == kind), None)
     if one is None:
-        raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
+        raise ClientError(
+            "`kind`: expected `decision`, `result` or `feedback` of a record that has it", code="invalid-kind"
+        )
     if one.index is None or one.index >= size:
         raise NotFound(
             "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
         )
     return one, one.index
+
+
+def find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
+    """All records of an id in this log, oldest first. Raises ``EvidenceDown``."""
+    try:
+        return log.find(identifier)
+    except AuditError as error:
+        raise EvidenceDown("the record store cannot be read now", code=error.code) from error
 
 
 def _find(data_dir: Path, identifier: str) -> tuple[Path, tuple[StoredRecord, ...]]:
@@ -111,8 +127,10 @@ def _find(data_dir: Path, identifier: str) -> tuple[Path, tuple[StoredRecord, ..
 
 
 def _tenant(records: tuple[StoredRecord, ...]) -> str:
-    """Tenant of a request's decision; "" where there is none (records of the log itself)."""
+    """Tenant of a request's decision, or of feedback; "" where there is none (records of the log itself)."""
     for each in records:
+        if each.kind is RecordKind.FEEDBACK:
+            return learning.feedback_of(statement.parse(dsse.parse(each.envelope).payload)).tenant
         if each.kind is RecordKind.DECISION:
             return statement.decision_of(statement.parse(dsse.parse(each.envelope).payload)).tenant
     return ""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from audit.records import Bounds, Part, Preference, ScopeRecord
-from audit.vocabulary import DecisionOutcome, RequestId
+from audit.vocabulary import DecisionOutcome, RequestId, Sha256Hex
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
@@ -79,7 +79,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside."""
+    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside.
+
+    ``learned``: digest of the reliabilities that the catalogue's shares were moved by; None: they are its own."""
 
     point: PolicyPoint
     catalogue: Catalogue
@@ -87,6 +89,7 @@ class Rulebook:
     defaults: Defaults
     router: Model
     calibration: Calibration
+    learned: Sha256Hex | None = None
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
     scoping: Scoping = NOT_SCOPED

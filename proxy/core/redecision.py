@@ -69,6 +69,7 @@ def inputs(case: Case) -> Inputs:
         bounds=question.bounds,
         preference=question.preference,
         parts=question.parts,
+        reliabilities=case.rulebook.learned,
         composition=Composition(
             mode=options.mode,
             panel=options.panel or (),

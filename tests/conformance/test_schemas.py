@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit import acts, administration, examine, kinds, manifests, statement, succession
+from audit import acts, administration, examine, kinds, learning, manifests, statement, succession
 from audit.acts import Access, Erasure
 from audit.administration import KeyEvent, PolicyActivation
 from audit.errors import MalformedError
+from audit.learning import Feedback, ModelActivation
 from audit.manifests import Manifest
 from audit.records import Anchor, DecisionRecord, Position, ResultRecord
 from audit.succession import LogEnd, LogStart
@@ -35,6 +36,8 @@ RENDER = {
     PolicyActivation: administration.render_policy_activation,
     Erasure: acts.render_erasure,
     Access: acts.render_access,
+    Feedback: learning.render_feedback,
+    ModelActivation: learning.render_model_activation,
 }
 
 
@@ -66,6 +69,8 @@ STATEMENTS: dict[RecordKind, st.SearchStrategy[bytes]] = {
     RecordKind.POLICY_ACTIVATION: administrative(PolicyActivation),
     RecordKind.ERASURE: administrative(Erasure),
     RecordKind.CONTENT_ACCESS: administrative(Access),
+    RecordKind.FEEDBACK: administrative(Feedback),
+    RecordKind.MODEL_ACTIVATION: administrative(ModelActivation),
 }
 
 

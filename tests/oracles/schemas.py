@@ -22,11 +22,12 @@ from typing import Any
 
 import jsonschema
 
-from audit import acts, administration, canonical, disclosures, dsse, manifests, statement, succession
+from audit import acts, administration, canonical, disclosures, dsse, learning, manifests, statement, succession
 from audit.acts import Access, Erasure
 from audit.administration import KeyEvent, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
+from audit.learning import Feedback, ModelActivation
 from audit.manifests import Manifest
 from audit.records import Aggregation, Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
 from audit.succession import LogEnd, LogStart
@@ -47,6 +48,7 @@ RENAMED: Mapping[tuple[type, str], str] = {
     (DecisionRecord, "sd"): "_sd",
     (Erasure, "id"): "requestId",
     (Access, "id"): "requestId",
+    (Feedback, "id"): "requestId",
 }
 """Fields that are called something else than their own name in camel case."""
 
@@ -130,6 +132,10 @@ FORMS: Mapping[RecordKind, Form] = {
         record=Erasure, subject_field="data_subject", subject=acts.RECORDS, further=acts.DATA_SUBJECT
     ),
     RecordKind.CONTENT_ACCESS: Form(record=Access, subject_field="decision", subject=acts.DECISION),
+    RecordKind.FEEDBACK: Form(record=Feedback, subject_field="result", subject=learning.RESULT),
+    RecordKind.MODEL_ACTIVATION: Form(
+        record=ModelActivation, subject_field="reliabilities", subject=learning.RELIABILITIES
+    ),
 }
 """Every kind that is written."""
 
