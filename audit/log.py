@@ -18,6 +18,7 @@ from pathlib import Path
 from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery
 from audit.administration import LogStart
 from audit.bundle import StoredRecord
+from audit.checkpoint import Checkpoint
 from audit.delivery import Item
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
@@ -28,6 +29,7 @@ from audit.storage import directory as storage
 from audit.storage import opening
 from audit.storage.base import RecordStore
 from audit.storage.directory import LOCK, TileDirectory
+from audit.storage.envelopes import EnvelopeFiles
 from audit.storage.opening import Shared
 from audit.tenure import Tenure
 from audit.vocabulary import RecordKind
@@ -93,8 +95,14 @@ class Log:
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
             scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
+            envelopes = EnvelopeFiles(root / layout.ENVELOPES, lambda first, end: datadir.kept(root, first, end))
             tenure = Tenure(store=store, directory=tiles, signer=signer, scopes=scopes)
-            tree = tenure.start(lambda note, tree: asked.take_up(note, tree, tiles.read))
+
+            def take_up(note: str, tree: Checkpoint) -> str:
+                envelopes.keep(tree.size)
+                return asked.take_up(note, tree, tiles.read)
+
+            tree = tenure.start(take_up)
             instance = store.meta(INSTANCE) or _new_instance(store)
             epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
             certificates = root / layout.KEYS / layout.CERTIFICATES
@@ -103,6 +111,7 @@ class Log:
                 store=store,
                 scopes=scopes,
                 directory=tiles,
+                envelopes=envelopes,
                 recorder=Recorder(instance, epoch, authority, certificates, clock),
                 tenure=tenure,
                 published=tree,

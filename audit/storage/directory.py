@@ -67,11 +67,8 @@ class TileDirectory:
     def drop_partials(self, path: str) -> None:
         """Delete the partial forms of a full tile that is on disk; readers fall back to the full one."""
         folder = self._root / f"{layout.safe_path(path)}.p"
-        if tiles.parse_path(path).width != WIDTH or not folder.is_dir():
-            return
-        for each in folder.iterdir():
-            each.unlink(missing_ok=True)
-        folder.rmdir()
+        if tiles.parse_path(path).width == WIDTH:
+            remove_folder(folder)
 
     def _make(self, folder: Path) -> None:
         """Create a folder with its parents, durably; remembered, as every publication asks."""
@@ -82,6 +79,14 @@ class TileDirectory:
         for each in missing:
             durable.sync_folder(each.parent)
         self._made.add(folder)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder of files, if it is there."""
+    if folder.is_dir():
+        for each in folder.iterdir():
+            each.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def lock(path: Path) -> int:
