@@ -12,6 +12,7 @@ COMMANDS = {
     "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
     "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
+    "recover": ("proxy.commands", "recover_main", "make a lost or older record store again from the log's files"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
@@ -27,7 +28,7 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "migrate", "key", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset({"init", "migrate", "recover", "key", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit import datadir
 from audit.errors import HistoryError
@@ -15,6 +16,9 @@ from audit.storage import directory
 from audit.storage.address import StoreAddress
 from audit.storage.base import RecordStore
 from audit.storage.sqlite import Store
+
+if TYPE_CHECKING:
+    from audit.storage.renewal import NewStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +94,22 @@ def migrate(root: Path, address: StoreAddress | None) -> tuple[str, ...]:
     from audit.storage import postgres_schema
 
     return postgres_schema.migrate(address)
+
+
+def renew(root: Path, address: StoreAddress | None) -> "NewStore":
+    """An empty store that is to take the place of a data directory's. Nobody may be writing.
+
+    Raises ``HistoryError``, ``EvidenceUnavailable``, ``OSError``.
+    """
+    addresses.check_same(root, address)
+    if address is None:
+        from audit.storage.renewal import NewFile
+
+        return NewFile(root)
+    _need_driver()
+    from audit.storage.postgres_renewal import NewTables
+
+    return NewTables(address)
 
 
 def _need_driver() -> None:
