@@ -84,8 +84,11 @@ def render_erasure(erasure: Erasure, *, at: str, position: Position, anchor: Anc
 
 def erasure_of(found: Statement) -> Erasure:
     """The erasure of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
-    if found.kind is not RecordKind.ERASURE or RECORDS not in found.subjects:
-        raise MalformedError(f"expected an erasure whose subject is `{RECORDS}`", code="statement")
+    subjects = found.subjects.keys()
+    if found.kind is not RecordKind.ERASURE or not {RECORDS} <= subjects <= {RECORDS, DATA_SUBJECT}:
+        raise MalformedError(
+            f"expected an erasure whose subjects are `{RECORDS}` and `{DATA_SUBJECT}`", code="statement"
+        )
     value = found.predicate
     return Erasure(
         id=predicate_reading.request_id(value),

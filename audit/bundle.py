@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from audit import checkpoint, dsse, keys, layout, merkle, sigstore, tiles, witness
+from audit import checkpoint, dsse, keys, layout, merkle, sigstore, stamps, tiles, witness
 from audit.bundle_readme import readme
 from audit.checkpoint import Checkpoint, SignedNote, VerifierKey
 from audit.derived import VERSION, Derivation
@@ -127,9 +127,27 @@ def _parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
     yield layout.KEYS + layout.LOG_PUBLIC, (keys.ed25519_pem(sigstore.log_key_of(vkeys, tree.origin).public),)
     yield layout.TRUSTED_ROOT, (sigstore.trusted_root(_root(source.files), vkeys),)
     yield from _policies(source.files)
+    yield from _timestamps(chosen, now)
     yield from making.opened
     yield from _derived(chosen, tree, making)
     yield layout.README, (readme(requests=chosen.entries is None),)
+
+
+def _timestamps(chosen: Selection, now: _Now) -> Iterator[Part]:
+    """Tokens and what they are over: all of them with the log's files, else the first that covers each record.
+
+    Without the log's files each comes with what leads from there to the bundle's checkpoint.
+    """
+    kept = now.log.below(stamps.FOLDER)
+    known = [each for each in stamps.listed(kept) if each.size <= now.tree.size]
+    if known and chosen.entries is None:
+        known = list(stamps.covering(known, (each.place for each in chosen.records())))
+    for each in known:
+        yield stamps.FOLDER + each.token, (kept.read(each.token),)
+    for each in {each.size: each for each in known}.values():
+        yield stamps.FOLDER + each.checkpoint, (kept.read(each.checkpoint),)
+        if chosen.entries is None:
+            yield stamps.FOLDER + each.consistency, (stamps.consistency(now.log, now.note, each.size),)
 
 
 def _previous(content: bytes, now: _Now) -> Iterator[Part]:
@@ -185,7 +203,7 @@ def _keys(files: Files, wanted: set[str] | None) -> Iterator[Part]:
     for path in (layout.ROOT_CERTIFICATE, layout.LOG_VKEY):
         yield layout.KEYS + path, (folder.read(path),)
     for path in sorted(folder.listing()):
-        if layout.is_witness_key(path):
+        if layout.is_witness_key(path) or layout.is_tsa_root(path):
             yield layout.KEYS + path, (folder.read(path),)
     for keyid, pem in layout.certificates_of(folder).items():
         if wanted is None or keyid in wanted:

@@ -20,6 +20,7 @@ records/index.txt          index in the log, kind, request, file
 proofs/<index>.tlog-proof  inclusion proofs with the log's signed checkpoint (C2SP tlog-proof)
 sigstore/<index>.sigstore.json  the same record with key hint, entry and proof in one file (Sigstore bundle v0.3)
 sigstore/trusted_root.json log key and root certificate, as Sigstore's tools read them
+timestamps/<size>-*.tsr    RFC 3161 tokens of a timestamp authority over <size>.checkpoint, if there are any
 policies/<sha256>.cedar    policy texts that were in force, and the lists that name them, each under its digest
 previous/checkpoint        if asked for: an earlier checkpoint. Compare it with the one that YOU kept
 proofs/consistency-<old>-<new>.txt  proof that the log extends it, in the form in which a witness is asked
@@ -61,6 +62,9 @@ An opening is what the record committed to, and a disclosure is an item of the d
 The record's entry in the log holds the base64 of that same SHA-256, the signature and the public key; its hash is the
 leaf that the proof leads to the root in the checkpoint (RFC 9162, 2.1.3). Any tool that reads C2SP tlog-tiles or tlog-proof
 can check it, and any that reads Sigstore bundles the files in sigstore/ (hashedrekord 0.0.2, without timestamps).
+
+A timestamp shows that the log had these entries at the time in it, by an authority whose root you know:
+  openssl ts -verify -data timestamps/SIZE.checkpoint -in timestamps/SIZE-ID.tsr -CAfile TSA_ROOT.pem
 """
 
 

@@ -26,6 +26,7 @@ from audit.datadir import (
 )
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.stamps import FOLDER, CheckToken, Stamps
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 
@@ -78,7 +79,7 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--trust",
         metavar="DIR",
-        help="folder with root.pem, log.vkey and witness*.vkey that you got another way (default: the evidence's own), "
+        help="folder with root.pem, log.vkey, witness*.vkey and tsa*.pem that you got another way (default: the evidence's own), "
         "and `checkpoint`, if you kept one: see --earlier",
     )
     parser.add_argument(
@@ -140,6 +141,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
             trust,
             asked=asked,
             earlier=earlier,
+            check_token=_token_check(),
             progress=progress,
             page=_page(),
             scope=arguments.scope,
@@ -154,7 +156,8 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         own = trust or _trust(source.files.below(layout.KEYS), asked)
         chosen = source if arguments.scope is None else source.of_scope(arguments.scope)
         if arguments.target == "log" or data == target:
-            return _verify_data_log(chosen, own, earlier, progress), own
+            required = _required(trust) and arguments.scope is None
+            return _verify_data_log(chosen, own, earlier, progress, required=required), own
         return _verify_data_record(chosen, arguments.target, own, earlier), own
 
 
@@ -204,27 +207,55 @@ def _verify_public_log(
     beside = directory_files((above.parent if inside else above) / "keys")
     own = trust or _trust(beside, asked)
     certificates = layout.certificates_of(beside)
+    log = directory_files(place)
+    scope_name = named or (place.resolve().name if inside else None)
     report = verify_log(
-        directory_files(place),
+        log,
         own,
         certificates=certificates,
         earlier=earlier,
+        stamps=_stamps(log, required=_required(trust) and scope_name is None),
         progress=progress,
-        scope=named or (place.resolve().name if inside else None),
+        scope=scope_name,
     )
     return report, own
 
 
+def _required(trust: Trust | None) -> bool:
+    """Whether somebody who brought keys of his own trusts a timestamp authority, and so expects to see its tokens."""
+    return trust is not None and bool(trust.tsa_roots)
+
+
+def _stamps(log: Files, *, required: bool) -> Stamps:
+    return Stamps(files=log.below(FOLDER), check=_token_check(), required=required)
+
+
+def _token_check() -> CheckToken | None:
+    """The check of timestamps; None where its library, an extra, is not installed."""
+    try:
+        from audit.timestamping import check
+    except ImportError:
+        return None
+    return check
+
+
 def _verify_data_log(
-    source: DataDirectory | ScopeDirectory, trust: Trust, earlier: bytes | None, progress: "_Progress"
+    source: DataDirectory | ScopeDirectory,
+    trust: Trust,
+    earlier: bytes | None,
+    progress: "_Progress",
+    *,
+    required: bool,
 ) -> Report:
     """The log of a scope by itself; the main one with every scope's log beside it."""
+    log = source.files.below(layout.LOG)
     return verify_log(
-        source.files.below(layout.LOG),
+        log,
         trust,
         certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        records=source.record,
+        records=source.in_order(),
         earlier=earlier,
+        stamps=_stamps(log, required=required),
         progress=progress,
         scope=source.scope if isinstance(source, ScopeDirectory) else None,
         scopes=None if isinstance(source, ScopeDirectory) else _scope_logs(source),

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +25,8 @@ from audit.storage.envelopes import Kept
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
+AT_ONCE = 256
+"""Records in one query, of a pass over all: about a megabyte."""
 
 
 def directory_files(root: Path) -> Files:
@@ -103,6 +105,10 @@ class DataDirectory:
         """Envelope of the record whose entry is at an index; raises ``UnreadableError``."""
         rows = self.rows("SELECT env FROM rec WHERE idx = ?", index)
         return next((envelope for (envelope,) in rows if isinstance(envelope, bytes)), None)
+
+    def in_order(self) -> Callable[[int], bytes | None]:
+        """``record`` for whoever asks for one index after another: some hundred in one query."""
+        return _in_order(self.between)
 
     def of_request(self, request_id: str) -> tuple[StoredRecord, ...]:
         """All records of one request, oldest first; raises ``UnreadableError``."""
@@ -186,8 +192,31 @@ class ScopeDirectory:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return self._stored("m.idx < ? ORDER BY m.idx", size)
 
-    def _stored(self, condition: str, argument: object) -> Iterator[StoredRecord]:
-        return map(_stored, self.directory.rows(_OF_SCOPE + condition, self.scope, argument))
+    def in_order(self) -> Callable[[int], bytes | None]:
+        """``record`` for whoever asks for one index after another: some hundred in one query."""
+        return _in_order(self._between)
+
+    def _between(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        for each in self._stored("m.idx >= ? AND m.idx < ? ORDER BY m.idx", first, end):
+            if each.index is not None:
+                yield each.index, each.envelope
+
+    def _stored(self, condition: str, *arguments: object) -> Iterator[StoredRecord]:
+        return map(_stored, self.directory.rows(_OF_SCOPE + condition, self.scope, *arguments))
+
+
+def _in_order(between: Callable[[int, int], Iterable[tuple[int, bytes]]]) -> Callable[[int], bytes | None]:
+    held: dict[int, bytes] = {}
+    bounds = range(0)
+
+    def record(index: int) -> bytes | None:
+        nonlocal held, bounds
+        if index not in bounds:
+            bounds = range(index, index + AT_ONCE)
+            held = dict(between(bounds.start, bounds.stop))
+        return held.get(index)
+
+    return record
 
 
 def _stored(row: tuple[object, ...]) -> StoredRecord:

@@ -6,9 +6,10 @@ record. A reader accepts the one spelling that the writer gives, so equal entrie
 
 import binascii
 import hashlib
+import re
 from dataclasses import dataclass
 
-from audit import canonical, dsse, keys
+from audit import dsse, keys
 from audit.dsse import Envelope
 from audit.errors import MalformedError
 
@@ -18,6 +19,10 @@ _TEMPLATE = (
     b'{"apiVersion":"0.0.2","kind":"hashedrekord","spec":{"hashedRekordV002":{"data":{"algorithm":"SHA2_256","digest":"%b"}'
     b',"signature":{"content":"%b","verifier":{"keyDetails":"PKIX_ECDSA_P256_SHA_256","publicKey":{"rawBytes":"%b"}}}}}}'
 )
+
+
+_PATTERN = re.compile(rb"([A-Za-z0-9+/=]*)".join(map(re.escape, _TEMPLATE.split(b"%b"))))
+"""An entry has one spelling, so it need not be read as JSON."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +51,14 @@ def _base64(content: bytes) -> bytes:
 
 def parse(content: bytes) -> Entry:
     """Entry of its bytes; raises ``MalformedError`` for anything but the bytes that ``format_entry`` gives."""
-    value = canonical.decode(content, limit=MAX_ENTRY_BYTES)
+    found = _PATTERN.fullmatch(content) if len(content) <= MAX_ENTRY_BYTES else None
+    if found is None:
+        raise MalformedError("expected a hashedrekord entry of version 0.0.2", code="entry")
     try:
-        spec = value["spec"]["hashedRekordV002"]
-        signature = spec["signature"]
-        entry = Entry(
-            digest=binascii.a2b_base64(spec["data"]["digest"]),
-            signature=binascii.a2b_base64(signature["content"]),
-            public_der=binascii.a2b_base64(signature["verifier"]["publicKey"]["rawBytes"]),
-        )
-    except (KeyError, TypeError, ValueError) as cause:
-        raise MalformedError("expected a hashedrekord entry of version 0.0.2", code="entry") from cause
+        parts = [binascii.a2b_base64(part) for part in found.groups()]
+    except ValueError as cause:
+        raise MalformedError("expected base64 in a hashedrekord entry", code="entry") from cause
+    entry = Entry(digest=parts[0], signature=parts[1], public_der=parts[2])
     if len(entry.digest) != hashlib.sha256().digest_size or format_entry(entry) != content:
         raise MalformedError("expected a hashedrekord entry in its only spelling", code="entry")
     return entry

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from audit import dsse, entry, keys, scope, statement
+from audit import dsse, entry, keys, members, scope, statement
 from audit.checkpoint import VerifierKey
 from audit.dsse import Envelope
 from audit.errors import MalformedError, VerificationError
 from audit.keys import Certified
-from audit.predicate_reading import position_from
+from audit.predicate_reading import anchor_from, position_from
 from audit.statement import PAYLOAD_TYPE, DecisionRecord, Position, ResultRecord, Statement
 from audit.vocabulary import DecisionOutcome, RequestId, Role, Sha256Hex
 
@@ -29,11 +29,12 @@ class Trust:
     """What the verifier knows from elsewhere: nothing in here may come from the evidence itself.
 
     ``roots``: certificates of organisation roots (DER). ``quorum``: how many of ``witnesses`` must have cosigned;
-    one with several keys counts once.
+    one with several keys counts once. ``tsa_roots``: certificates of timestamp authorities' roots (DER).
     """
 
     roots: tuple[bytes, ...]
     log_keys: tuple[VerifierKey, ...]
+    tsa_roots: tuple[bytes, ...] = ()
     witnesses: tuple[VerifierKey, ...] = ()
     quorum: int = 0
 
@@ -77,6 +78,7 @@ def take_apart(content: bytes) -> SignedRecord:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise MalformedError(f"expected payload type `{PAYLOAD_TYPE}`", code="envelope")
     said = statement.parse(envelope.payload)
+    members.optional(said.predicate, "anchor", anchor_from)  # of every kind, so it is read here for all
     return SignedRecord(
         envelope=envelope,
         statement=said,

@@ -273,6 +273,7 @@ def _load_certificate(der: bytes) -> x509.Certificate:
         raise MalformedError("expected an X.509 certificate in DER", code="certificate") from cause
 
 
+@lru_cache(maxsize=256)
 def read_certificate(der: bytes) -> Certified:
     """What a record key's certificate says, unverified.
 

@@ -48,6 +48,7 @@ MAX_VKEYS_BYTES = 1 << 20
 """A file of verifier keys: several hundred with ML-DSA-44, which take 1.8 kB each."""
 
 _WITNESS = re.compile(r"witness[A-Za-z0-9._-]*\.vkey", re.ASCII)
+_TSA_ROOT = re.compile(r"tsa[A-Za-z0-9._-]*\.pem", re.ASCII)
 _CERTIFICATE = re.compile(r"instances/([0-9a-f]{64})\.pem", re.ASCII)
 _SAFE_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", re.ASCII)
 _MANIFEST_LINE = re.compile(r"([0-9a-f]{64})  (.{1,400})")
@@ -55,9 +56,11 @@ _INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1
 
 
 _BUNDLED = re.compile(
-    r"keys/(?:root\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
+    r"keys/(?:root\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|tsa[A-Za-z0-9._-]*\.pem"
+    r"|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
     r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
-    r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt",
+    r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt"
+    r"|timestamps/[0-9]{1,19}(?:\.checkpoint|\.consistency|-[0-9a-f]{16}\.tsr)",
     re.ASCII,
 )
 _BUNDLED_BY_NAME = frozenset(
@@ -92,7 +95,8 @@ def safe_path(path: str) -> str:
 
 
 def trust_of(folder: Files, asked: Witnessing = NOT_ASKED) -> Trust:
-    """Trust of a folder of keys: ``root.pem``, ``log.vkey``, any number of ``witness*.vkey`` (each one key a line).
+    """Trust of a folder of keys: ``root.pem``, ``log.vkey``, any number of ``witness*.vkey`` (each one key a line) and of
+    ``tsa*.pem`` (roots of timestamp authorities, one certificate each).
 
     Raises ``FileNotFoundError`` or ``MalformedError``.
     """
@@ -104,6 +108,7 @@ def trust_of(folder: Files, asked: Witnessing = NOT_ASKED) -> Trust:
     return Trust(
         roots=(keys.certificate_der(folder.read(ROOT_CERTIFICATE)),),
         log_keys=vkeys_of(folder.read(LOG_VKEY)),
+        tsa_roots=tuple(keys.certificate_der(folder.read(p)) for p in sorted(folder.listing()) if is_tsa_root(p)),
         witnesses=witnesses,
         quorum=asked.quorum,
     )
@@ -151,6 +156,11 @@ def is_witness_key(path: str) -> bool:
 def witness_key_file(keys_of_one: Sequence[VerifierKey]) -> str:
     """Name of the file of a witness's keys in a folder of keys."""
     return f"witness-{canonical.digest(keys_of_one[0].name.encode())[:16]}.vkey"
+
+
+def is_tsa_root(path: str) -> bool:
+    """Whether a file in a folder of keys holds the root of a timestamp authority."""
+    return _TSA_ROOT.fullmatch(path) is not None
 
 
 def certificates_of(folder: Files) -> Mapping[str, bytes]:

@@ -24,6 +24,7 @@ from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
 from audit.recording import Appended, Pending, Recorder, rfc3339
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
+from audit.stamper import Stamper, StampStatus
 from audit.storage import address as addresses
 from audit.storage import directory as storage
 from audit.storage import opening
@@ -77,6 +78,7 @@ class Log:
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
         shared: Shared | None = None,
+        stamper: Stamper | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
@@ -121,6 +123,7 @@ class Log:
                 start_id=store.last_id(),
                 on_published=lambda size: self[0]._tell(size),
                 witnesses=asked,
+                stamper=stamper or Stamper(),
             )
             log = cls(root, writer, store, lock, deadline_s)
             self.append(log)
@@ -134,6 +137,7 @@ class Log:
             if lock is not None:
                 os.close(lock)
             raise
+        writer.stamper.start()
         writer.start()
         if fresh:
             log._begin(signer, authority.certificate, clock)
@@ -195,6 +199,7 @@ class Log:
         self._writer.stop()
         self._writer.witnesses.close()
         self._writer.scopes.close()
+        self._writer.stamper.close()
         if self._writer.state == "ok" and not self._store.away:
             self._recovered()
         self._store.close()
@@ -239,6 +244,11 @@ class Log:
     def leads(self) -> bool:
         """Whether this process sequences."""
         return self._writer.tenure.term != 0
+
+    @property
+    def timestamps(self) -> tuple[StampStatus, ...]:
+        """What is known of each timestamp authority that is asked."""
+        return self._writer.stamper.status
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""

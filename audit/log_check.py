@@ -7,6 +7,7 @@ for their result, and a number for each epoch.
 from collections.abc import Callable, Mapping
 
 from audit import checkpoint, entry, examine, keys, members, merkle, statement
+from audit import stamps as timestamps
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
@@ -33,6 +34,7 @@ from audit.obligations import (
 from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
 from audit.scope_check import Membership, Rising
+from audit.stamps import Stamps
 from audit.tiles import CHECKPOINT_PATH, TileReader
 from audit.vocabulary import RecordKind
 
@@ -53,6 +55,7 @@ def verify_log(
     records: Records | None = None,
     held: range | None = None,
     earlier: bytes | None = None,
+    stamps: Stamps | None = None,
     progress: Progress | None = None,
     scope: str | None = None,
     scopes: Mapping[str, Files] | None = None,
@@ -82,7 +85,8 @@ def verify_log(
             progress(first + len(entries), tree.size)
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete)
-    return sheet.report({"entries": tree.size, **walk.counts()})
+    stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
+    return sheet.report({"entries": tree.size, **walk.counts(), **stamped})
 
 
 def _scope_trees(logs: Mapping[str, Files], trust: Trust, sheet: Sheet) -> Mapping[str, Checkpoint]:

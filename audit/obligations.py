@@ -51,6 +51,9 @@ SCOPE = Obligation(id="scope", name="every record belongs to the logs that it is
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
 PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the log's checkpoint")
+TIMESTAMPS = Obligation(
+    id="timestamps", name="every timestamp is a trusted authority's, over a checkpoint that the log extends"
+)
 POLICIES = Obligation(id="policies", name="every policy set that a decision names is here, each text under its digest")
 LISTED = Obligation(id="listed", name="every record here is listed as what it is, and there is no other file")
 CONSISTENCY = Obligation(id="consistency", name="the log extends the earlier checkpoint that came with it")
@@ -88,6 +91,7 @@ OF_A_LOG = (
     SCOPE,
     ADMITTED,
     EXCLUDED,
+    TIMESTAMPS,
 )
 OF_A_BUNDLE = (
     MANIFEST,

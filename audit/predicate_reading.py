@@ -35,6 +35,7 @@ from audit.records import (
     Inputs,
     PassedOver,
     Position,
+    Preference,
     Refusal,
     ResultRecord,
     ScopeRecord,
@@ -168,6 +169,17 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             threshold=integer_or_none(chosen, "threshold"),
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
+        preference=optional(value, "preference", _preference_from) or Preference(),
+    )
+
+
+def _preference_from(value: Mapping[str, Any]) -> Preference:
+    return Preference(
+        quality=integer(value, "quality"),
+        cost=integer(value, "cost"),
+        latency=integer(value, "latency"),
+        ease=integer_or_none(value, "ease"),
+        usual_ease=integer_or_none(value, "usualEase"),
     )
 
 
@@ -272,4 +284,5 @@ def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
         answer_leg=text(value, "answerLeg"),
         gate=text(value, "gate"),
         flags=texts(value, "flags"),
+        confidence_method=text_or_none(value, "confidenceMethod") or "",
     )

@@ -117,7 +117,7 @@ def _substitution_object(each: Substitution) -> dict[str, Any]:
 
 def inputs_object(inputs: Inputs) -> dict[str, Any]:
     """JSON of what a decision was made from."""
-    chosen, bounds = inputs.composition, inputs.bounds
+    chosen, bounds, preference = inputs.composition, inputs.bounds, inputs.preference
     return {
         "packs": inputs.packs,
         "humanOversight": inputs.human_oversight,
@@ -146,6 +146,13 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "threshold": chosen.threshold,
         },
         "circuitsOpen": inputs.circuits_open,
+        "preference": {
+            "quality": preference.quality,
+            "cost": preference.cost,
+            "latency": preference.latency,
+            "ease": preference.ease,
+            "usualEase": preference.usual_ease,
+        },
     }
 
 
@@ -204,4 +211,5 @@ def _aggregation_object(each: Aggregation) -> dict[str, Any]:
         "answerLeg": each.answer_leg,
         "gate": each.gate,
         "flags": each.flags,
+        "confidenceMethod": each.confidence_method,
     }

@@ -118,6 +118,21 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Preference:
+    """What a tenant wants of a model that the router picks, and what the router told of the prompt; millionths.
+
+    ``quality``, ``cost``, ``latency``: what each counts. ``ease``: probability that a cheap model is right, and ``usual_ease`` its
+    mean; None where no model was to be picked.
+    """
+
+    quality: int = 1_000_000
+    cost: int = 0
+    latency: int = 0
+    ease: int | None = None
+    usual_ease: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What a decision was made from, besides the members beside it: enough to decide again on other rules, and no content.
 
@@ -144,6 +159,7 @@ class Inputs:
     bounds: Bounds = Bounds()
     composition: Composition = Composition()
     circuits_open: tuple[str, ...] = ()
+    preference: Preference = Preference()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,7 +278,10 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aggregation:
-    """How the answer came about; mirrors ``proxy.core.aggregation.steps.Basis``."""
+    """How the answer came about; mirrors ``proxy.core.aggregation.steps.Basis``.
+
+    ``confidence_method``: what the confidence is, with the digest of the map that it was read from; "" in older records.
+    """
 
     aggregator: str
     method: str
@@ -270,6 +289,7 @@ class Aggregation:
     answer_leg: str
     gate: str = ""
     flags: tuple[str, ...] = ()
+    confidence_method: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

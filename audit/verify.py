@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from audit import bundle_check, checkpoint, examine, layout, openings
+from audit import stamps as timestamps
 from audit.bundle_check import Opened
 from audit.checkpoint import Checkpoint
 from audit.derived import VERSION
@@ -32,6 +33,7 @@ from audit.obligations import (
     POLICIES,
     PROOFS,
     SIGSTORE,
+    TIMESTAMPS,
     Finding,
     Obligation,
     Outcome,
@@ -42,6 +44,7 @@ from audit.obligations import (
 from audit.report.cover import Cover
 from audit.request_check import Indexed, Proven, verify_record
 from audit.scope_check import of_origin
+from audit.stamps import CheckToken, Stamps
 from audit.statement import Statement
 from audit.tables import Tables
 
@@ -72,6 +75,7 @@ def verify_bundle(
     *,
     asked: Witnessing = NOT_ASKED,
     earlier: bytes | None = None,
+    check_token: CheckToken | None = None,
     progress: Progress | None = None,
     page: Page | None = None,
     scope: str | None = None,
@@ -81,7 +85,8 @@ def verify_bundle(
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
     with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
-    page is not checked. ``scope``: it must be of that one's log; None: of whichever log its checkpoint names.
+    page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
+    that one's log; None: of whichever log its checkpoint names.
     """
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
@@ -99,10 +104,13 @@ def verify_bundle(
     named = scope or of_origin(bundle.tree.origin, known)
     _check_opened(bundle, sheet)
     before = _check_earlier(bundle, known if named is None else examine.of_scope(known, named), sheet)
+    required = trust is not None and bool(trust.tsa_roots) and named is None
+    stamps = Stamps(files=files.below(timestamps.FOLDER), check=check_token, required=required)
     if bundle.contents.entries is None:
         found = _check_requests(bundle, known, sheet, earlier, before, progress, named)
+        found = _with_stamps(found, bundle, known, stamps)
     else:
-        found = _check_entries(bundle, known, sheet, earlier, progress, named)
+        found = _check_entries(bundle, known, sheet, earlier, stamps, progress, named)
     return Report(
         subject=_subject(bundle, named), findings=sheet.report().findings + found.findings, counts=found.counts
     )
@@ -191,6 +199,7 @@ def _check_entries(
     trust: Trust,
     sheet: Sheet,
     earlier: bytes | None,
+    stamps: Stamps,
     progress: Progress | None,
     scope: str | None,
 ) -> Report:
@@ -202,6 +211,7 @@ def _check_entries(
         records=_records(bundle),
         held=bundle.contents.entries,
         earlier=earlier,
+        stamps=stamps,
         progress=progress,
         scope=scope,
     )
@@ -243,6 +253,14 @@ def _check_requests(
     known = trust if scope is None else examine.of_scope(trust, scope)
     extends = _extends(bundle, known, before, earlier)
     return replace(found, findings=found.findings + extends.findings)
+
+
+def _with_stamps(found: Report, bundle: Opened, trust: Trust, stamps: Stamps) -> Report:
+    """The same with the timestamps of a bundle without the log's files: proofs lead from them to its checkpoint."""
+    sheet = Sheet("bundle", (TIMESTAMPS,))
+    extends = timestamps.extended_by_proofs(stamps.files, trust, bundle.note.raw.encode())
+    counts = timestamps.settle(stamps, trust, extends, sheet)
+    return replace(found, findings=found.findings + sheet.report().findings, counts={**found.counts, **counts})
 
 
 def _requests(bundle: Opened, sheet: Sheet) -> Iterator[tuple[str, tuple[Proven, ...]]]:

@@ -20,6 +20,7 @@ from audit.recording import Recorder
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
+from audit.stamper import Stamper
 from audit.storage.base import MAIN, RecordStore, Row, TileStore
 from audit.storage.envelopes import EnvelopeFiles
 from audit.tenure import Tenure
@@ -60,6 +61,7 @@ class Writer:
     on_published: Callable[[int], None]
     witnesses: Witnesses = field(default_factory=Witnesses)
     shared: bool = False
+    stamper: Stamper = field(default_factory=Stamper)
     _queue: deque[Item] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _wake: threading.Condition = field(init=False)
@@ -69,6 +71,7 @@ class Writer:
     _broken: str = ""
     _disk: str = ""
     _unwitnessed_at: float | None = None
+    _held_back: str = QUORUM
     _fatal: str = ""
     _behind: HistoryError | None = None
     _closing: bool = False
@@ -106,7 +109,7 @@ class Writer:
                 raise EvidenceUnavailable("the log is closing", code="log-closing")
             if self._unwitnessed() and any(each.kind is RecordKind.DECISION for each in item.pending):
                 # Nothing new is begun; what was begun gets its result on record.
-                raise EvidenceUnavailable("too few witnesses cosign the log now", code=QUORUM)
+                raise EvidenceUnavailable("what the log's checkpoints need cannot be had now", code=self._held_back)
             if len(self._queue) >= self.queue_limit:
                 raise EvidenceUnavailable("too many records wait to be made durable", code="queue-full")
             self._queue.append(item)
@@ -116,10 +119,10 @@ class Writer:
     @property
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
-        return self._fatal or self._broken or self._disk or (QUORUM if self._unwitnessed() else OK)
+        return self._fatal or self._broken or self._disk or (self._held_back if self._unwitnessed() else OK)
 
     def _unwitnessed(self) -> bool:
-        """Whether a checkpoint has waited for its quorum of witnesses for longer than it may."""
+        """Whether a checkpoint has waited for its quorum of witnesses, or a required timestamp, for longer than it may."""
         since = self._unwitnessed_at
         return since is not None and time.monotonic() - since >= self.witnesses.grace_s
 
@@ -445,10 +448,13 @@ class Writer:
 
     def _cosign(self, note: str, tree: Checkpoint) -> str:
         self.envelopes.keep(tree.size)  # whatever anyone has seen of the log can be made again from files
-        return self.witnesses.cosign(note, tree, self.directory.read)
+        cosigned = self.witnesses.cosign(note, tree, self.directory.read)
+        self.stamper.hold(cosigned, tree)
+        return cosigned
 
     def _wait_for_quorum(self, error: EvidenceUnavailable) -> bool:
-        """Pause before the witnesses are asked again; False if the log is closed meanwhile."""
+        """Pause before witnesses and authorities are asked again; False if the log is closed meanwhile."""
+        self._held_back = error.code
         if self._unwitnessed_at is None:
             _log.error("a checkpoint is not published: %s", error)
             self._unwitnessed_at = time.monotonic()

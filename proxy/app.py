@@ -23,7 +23,7 @@ from audit.content.keeper import Keeper
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
-from proxy import content, shared_store
+from proxy import content, shared_store, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
@@ -31,6 +31,7 @@ from proxy.api import errors, health, log_files, models, records, scopes
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
+from proxy.embedding import Encoder
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
 from proxy.sandbox.runner import Limits, Sandbox
@@ -60,6 +61,7 @@ class Server:
         self._snapshot = self._load()
         self._settings = self._snapshot.settings
         self._witnesses = witnesses.build(self._settings.log)
+        self._stamper = timestamps.build(self._settings.data_dir, self._settings.log)
 
     def _load(self) -> Snapshot:
         return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
@@ -78,6 +80,7 @@ class Server:
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
             shared=shared_store.shared(settings.storage),
+            stamper=self._stamper,
         )
         traces = _traces(settings, log)
         keeper = None
@@ -88,6 +91,7 @@ class Server:
             activation = Activation(self._snapshot, self._load, log, Clock())
             activation.begin()
             witnesses.keep_keys(settings.data_dir, settings.log)
+            timestamps.keep_roots(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
             self._serve(log, traces, activation, keeper)
@@ -121,7 +125,16 @@ class Server:
         transports = Transports(self._snapshot.credentials)
         clock = Clock()
         monitor = Monitor(clock.monotonic_us)
-        pipeline = Pipeline(log, Calls(transports, monitor), clock, _sandbox(self._settings.sandbox), keeper)
+        routing = self._snapshot.settings.routing
+        encoder = Encoder(routing.embedding_ms / 1000) if routing.embedding else None
+        pipeline = Pipeline(
+            log,
+            Calls(transports, monitor),
+            clock,
+            sandbox=_sandbox(self._settings.sandbox),
+            keeper=keeper,
+            encoder=encoder,
+        )
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 
         @asynccontextmanager
@@ -135,6 +148,8 @@ class Server:
                 for task in reloading:
                     task.cancel()
                 await asyncio.gather(*reloading, return_exceptions=True)
+                if encoder is not None:
+                    encoder.close()
                 await transports.aclose()
 
         current = activation.current

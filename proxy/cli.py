@@ -18,6 +18,7 @@ COMMANDS = {
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
     "report": ("proxy.reporting", "report_main", "a transparency report from the signed records"),
+    "train-router": ("proxy.training.cli", "train_main", "train the router on labelled prompts and graded answers"),
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         module, function, _ = COMMANDS[arguments[0]]
         return int(getattr(import_module(module), function)(arguments[1:]))
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
-    lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<9} {c[2]}" for n, c in COMMANDS.items())]
+    lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<12} {c[2]}" for n, c in COMMANDS.items())]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else USAGE
 

@@ -21,6 +21,7 @@ from proxy import settings, shared_store, workspace
 from proxy.app import Server
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
+from proxy.listening import READY
 
 USAGE = 2
 
@@ -68,7 +69,7 @@ def serve_main(argv: Sequence[str]) -> int:
         lambda: Server(
             arguments.config,
             os.environ,
-            ready=lambda port: print(f"APOSTILLE_URL=http://127.0.0.1:{port}", flush=True),
+            ready=lambda port: print(f"{READY}http://127.0.0.1:{port}", flush=True),
         ).run()
     )
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import uvicorn
 
+READY = "APOSTILLE_URL="
+"""Begins the line that tells the address, once a server answers."""
 COLLECT_AFTER = (20_000, 50, 100)
 """Allocations before the cycle collector looks at each generation: a request makes hundreds of values and hardly a cycle."""
 

@@ -19,7 +19,7 @@ from policies import residency
 from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
-from proxy.core import budget, identifiers, keeping, passing_over, provenance, receipt
+from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
@@ -29,6 +29,7 @@ from proxy.core.hops import Hops
 from proxy.core.keeping import Contents
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest
+from proxy.embedding import Encoder
 from proxy.errors import Forbidden, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
@@ -45,10 +46,18 @@ class Pipeline:
     ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
 
     def __init__(
-        self, log: Log, calls: Calls, clock: Clock, sandbox: Sandbox | None = None, keeper: Keeper | None = None
+        self,
+        log: Log,
+        calls: Calls,
+        clock: Clock,
+        *,
+        sandbox: Sandbox | None = None,
+        keeper: Keeper | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._keeper = keeper
+        self._encoder = encoder
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -56,6 +65,8 @@ class Pipeline:
 
     async def answer(self, request: InferenceRequest, caller: Caller, current: Snapshot, exchange: Exchange) -> None:
         """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
+        routed = self._encoder is not None and intent.is_routed(request.model, current.rulebook.pipelines)
+        embedding = await self._encoder.of(request.prompt) if self._encoder is not None and routed else ()
         now_us = self._clock.unix_us()
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
@@ -64,6 +75,7 @@ class Pipeline:
             current.rulebook,
             now=instant(now_us),
             open_circuits=self._calls.monitor.blocked(),
+            embedding=embedding,
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())
@@ -140,14 +152,17 @@ class Pipeline:
 
     async def _durable(self, waiting: Pending) -> tuple[Appended, asyncio.CancelledError | None]:
         """Append a decision. A client that leaves meanwhile does not undo it: what is decided gets its result."""
-        left = None
+        left: asyncio.CancelledError | None = None
         try:
             future = self._log.submit(waiting)
-            try:
-                (decided,) = await asyncio.shield(future)
-            except asyncio.CancelledError as cause:
-                left = cause
-                (decided,) = await future
+            while True:
+                try:
+                    (decided,) = await asyncio.shield(future)
+                    break
+                except asyncio.CancelledError as cause:  # and perhaps once more, by a deadline or a server that stops
+                    if future.cancelled():
+                        raise
+                    left = left or cause
         except EvidenceUnavailable as error:
             raise unavailable(error) from error
         return decided, left

@@ -98,7 +98,7 @@ class Run:
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
         why = self.flight.why_cut(cause)
-        await self.calls.finish(self.flight)
+        self.calls.finish(self.flight)
         await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
 
     async def refuse(self, error: ProxyError) -> None:
@@ -122,7 +122,7 @@ class Run:
         except Exception:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
-                await self.calls.finish(self.flight)
+                self.calls.finish(self.flight)
                 await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
             raise
 
@@ -206,7 +206,7 @@ class Run:
                 ahead=() if replies else self._ahead(composition, admitted, step.asks),
             )
             replies += await self._tried(composition, settled)
-        await self.calls.finish(self.flight)
+        self.calls.finish(self.flight)
         found = next((r for r in replies if r.leg == step.leg), None)
         if found is None or found.message is None:
             await self._unanswered(replies[-1] if replies else None, step.basis)
@@ -303,8 +303,9 @@ class Run:
         """What is kept is durable before the result that says so; what cannot be kept in time is not, and the answer goes on."""
         assert self.keeper is not None
         kept: tuple[str, ...] = ()
+        parcel = contents.parcel(self.flight.attempts, sent.size)
         try:
-            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(contents.parcel())), self.keep_s)
+            kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(parcel)), self.keep_s)
         except (EvidenceUnavailable, TimeoutError):
             _log.warning("the content of `%s` is not kept", self.case.request_id)
         await self._record(ending, sent, kept)

@@ -70,6 +70,18 @@ class LogWitness(_Strict):
     vkey_file: Path = Field(..., description="its `witness.vkey`: public keys, one a line, all of one name")
 
 
+class LogTimestamps(_Strict):
+    """A timestamp authority (RFC 3161) that is asked about the log's checkpoints."""
+
+    url: str = Field(..., pattern=r"^https?://[^\s?#@]{1,400}$", description="where it takes timestamp queries")
+    root: Path = Field(..., description="PEM file with the certificate that its own leads to")
+    every_minutes: float = Field(60, gt=0, le=10_080, description="a checkpoint gets a token this long after the last")
+    every_checkpoints: int = Field(0, ge=0, description="or after this many checkpoints; 0: by time alone")
+    require: bool = Field(
+        False, description="a checkpoint that is due is not published without its token; fails closed like a quorum"
+    )
+
+
 class LogSettings(_Strict):
     """The transparency log."""
 
@@ -85,8 +97,14 @@ class LogSettings(_Strict):
     )
     witness_timeout_ms: int = Field(2_000, ge=50, le=60_000, description="longest wait for witnesses at a checkpoint")
     witness_grace_ms: int = Field(
-        10_000, ge=0, description="a checkpoint that waits longer for its quorum: no new request is taken, 503"
+        10_000,
+        ge=0,
+        description="a checkpoint that waits longer for its quorum or a required token: no new request is taken, 503",
     )
+    timestamps: tuple[LogTimestamps, ...] = Field(
+        (), max_length=4, description="timestamp authorities that are asked; needs the `timestamps` extra"
+    )
+    timestamp_timeout_ms: int = Field(10_000, ge=50, le=120_000, description="longest wait for one token")
 
 
 class Storage(_Strict):
@@ -149,6 +167,16 @@ class Substitution(_Strict):
     max_latency_ratio: float | None = Field(None, gt=0, description="most typical latency")
 
 
+class Preference(_Strict):
+    """What counts where the router picks one model (`apostille/auto`): parts of one sum."""
+
+    quality: float = Field(
+        1, ge=0, le=100, description="expected share of right answers, for how hard the prompt looks"
+    )
+    cost: float = Field(0, ge=0, le=100, description="cost of a typical answer, of the dearest permitted model's")
+    latency: float = Field(0, ge=0, le=100, description="typical latency, of the slowest permitted model's")
+
+
 class Tenant(_Strict):
     """One customer of the proxy: who may call, under which jurisdictions and packs."""
 
@@ -176,6 +204,7 @@ class Tenant(_Strict):
         description="a provider reports that it computed elsewhere than declared: `flag` it, or `withhold` the answer",
     )
     substitution: Substitution = Field(Substitution(), description="bounds of stand-ins that no catalogue declares")
+    preference: Preference = Field(Preference(), description="what counts where the router picks one model")
     purpose: str = Field("general", pattern=r"^[a-z][a-z0-9-]{0,63}$", description="declared purpose of processing")
     data_classes: tuple[str, ...] = Field((), description="data classes that every request of this tenant carries")
     human_oversight: bool = Field(False, description="a person reviews each answer before it has effect")
@@ -272,6 +301,20 @@ class SandboxSettings(_Strict):
     )
 
 
+class Routing(_Strict):
+    """How a prompt's task is told, where the client named no model."""
+
+    model_file: Path | None = Field(
+        None, description="router that `apostille train-router` wrote; null: the one that ships with the package"
+    )
+    embedding: bool = Field(
+        False, description="read prompts with a sentence encoder too (extra `embedding`): fewer errors, more time"
+    )
+    embedding_ms: int = Field(
+        250, ge=1, le=10_000, description="how long a request waits for its embedding; later the prompt alone is read"
+    )
+
+
 class Pipeline(_Strict):
     """A declared composition: full control without code."""
 
@@ -356,6 +399,7 @@ class Settings(_Strict):
     fusion: Fusion = Field(Fusion(), description="defaults of composite answers")
     calls: CallSettings = Field(CallSettings(), description="how deployments are called")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
+    routing: Routing = Field(Routing(), description="how the task of a prompt is told")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
 
     @field_validator("storage", mode="before")
@@ -463,7 +507,8 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                 update={
                     "witnesses": tuple(
                         w.model_copy(update={"vkey_file": base / w.vkey_file}) for w in settings.log.witnesses
-                    )
+                    ),
+                    "timestamps": tuple(t.model_copy(update={"root": base / t.root}) for t in settings.log.timestamps),
                 }
             ),
             "jwt": tuple(j.model_copy(update={"public_key_file": base / j.public_key_file}) for j in settings.jwt),
@@ -481,6 +526,9 @@ def _anchored(settings: Settings, base: Path) -> Settings:
                     for name in ("path", "keys_path", "key_file")
                     if (place := getattr(settings.content, name)) is not None
                 }
+            ),
+            "routing": settings.routing.model_copy(
+                update={"model_file": settings.routing.model_file and base / settings.routing.model_file}
             ),
         }
     )

@@ -15,7 +15,7 @@ from typing import Any
 from audit import keys
 from audit.canonical import digest
 from audit.errors import MalformedError
-from audit.records import Bounds
+from audit.records import Bounds, Preference
 from audit.vocabulary import MILLIONTHS
 from policies import bounded_file, facts, packs, shipped
 from policies.errors import PolicyError
@@ -23,6 +23,7 @@ from policies.jurisdiction import Signal, SignalSource, normal
 from policies.labels import KNOWN
 from policies.packs import PolicySet
 from policies.point import PolicyPoint
+from proxy import router_file
 from proxy import settings as configuration
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
@@ -100,6 +101,8 @@ def build(
             {name: _declared(name, pipeline, catalogue) for name, pipeline in settings.pipelines.items()}
         ),
         defaults=_defaults(settings),
+        router=router_file.load(settings.routing.model_file),
+        calibration=router_file.calibration(),
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
         scoping=_scoping(settings, callable_ones),
@@ -131,6 +134,8 @@ def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[st
         "jwt": [issuer.model_dump(mode="json", exclude={"public_key_file"}) for issuer in settings.jwt],
         "pipelines": {name: p.model_dump(mode="json") for name, p in settings.pipelines.items()},
         "fusion": settings.fusion.model_dump(mode="json"),
+        "router": router_file.load(settings.routing.model_file).digest,
+        "calibration": router_file.calibration().digest,
     }
     if settings.scopes != ScopeLogs():
         content["scopes"] = settings.scopes.model_dump(mode="json")
@@ -339,6 +344,15 @@ def _hedging(settings: Settings) -> Hedging:
     return Hedging(after_us=None if after_ms is None else after_ms * 1000, at_p95=settings.calls.hedge_p95)
 
 
+def _preference(tenant: Tenant) -> Preference:
+    wanted = tenant.preference
+    return Preference(
+        quality=round(wanted.quality * MILLIONTHS),
+        cost=round(wanted.cost * MILLIONTHS),
+        latency=round(wanted.latency * MILLIONTHS),
+    )
+
+
 def _bounds(tenant: Tenant) -> Bounds:
     def millionths(ratio: float | None) -> int | None:
         return None if ratio is None else round(ratio * MILLIONTHS)
@@ -383,6 +397,7 @@ def _caller(name: str, tenant: Tenant, rulebook: Rulebook) -> Caller:
         on_outage=tenant.on_outage,
         on_provider_refusal=tenant.on_provider_refusal,
         bounds=_bounds(tenant),
+        preference=_preference(tenant),
         withhold_violated=tenant.on_region_violated == "withhold",
         purpose=tenant.purpose,
         data_classes=frozenset(tenant.data_classes),

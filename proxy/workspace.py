@@ -11,6 +11,7 @@ from pathlib import Path
 from audit import datadir, founding
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
+from proxy.listening import READY
 
 CONFIG = "apostille.yaml"
 KEYS = "keys.env"
@@ -81,7 +82,7 @@ def announcement(workspace: Workspace, port: int, pid: int) -> str:
     body += '"apostille": {"receipt": "full"}}'
     return "\n".join(
         [
-            f"APOSTILLE_URL={url}",
+            f"{READY}{url}",
             *(f"{name}={key}" for name, key in workspace.keys.items()),
             "",
             "Try:",

@@ -157,7 +157,7 @@ def _verified(source: DataDirectory, log: Files) -> Report:
         trust = layout.trust_of(keys)
     except FileNotFoundError as cause:
         raise UnreadableError(f"expected `{cause.args[0]}` among the keys of the data directory, got none") from cause
-    return verify_log(log, trust, certificates=layout.certificates_of(keys), records=source.record)
+    return verify_log(log, trust, certificates=layout.certificates_of(keys), records=source.in_order())
 
 
 def _write(out: Path, formats: frozenset[str], page: Cover, tables: Tables) -> list[Path]:

@@ -28,8 +28,9 @@ def routes(
     monitor: Monitor,
     content: Callable[[], str],
 ) -> list[Route]:
-    """The route. Traces that cannot be delivered, content that cannot be kept and witnesses that fail are told and are no reason to
-    refuse requests by themselves: the log has the first, and ``log.state`` says when a required quorum is missing.
+    """The route. Traces that cannot be delivered, content that cannot be kept, and witnesses and timestamp authorities that
+    fail, are told and are no reason to refuse requests by themselves: the log has the first, and ``log.state`` says when a
+    required one is missing.
     """
 
     async def health(request: Request) -> Response:
@@ -45,6 +46,16 @@ def routes(
             },
             "witnesses": [
                 {"name": w.name, "cosigned_size": w.cosigned_size, "failing": w.failing} for w in log.witnesses
+            ],
+            "timestamps": [
+                {
+                    "authority": t.authority,
+                    "stamped_size": t.size,
+                    "at": None if t.at is None else t.at.isoformat(),
+                    "failing": t.failing,
+                    "failures": t.failures,
+                }
+                for t in log.timestamps
             ],
             "content": content(),
             "policy": current.rulebook.point.digest,

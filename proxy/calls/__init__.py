@@ -6,7 +6,7 @@
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from audit.vocabulary import LegStatus
 from proxy.calls.flight import (
@@ -19,6 +19,7 @@ from proxy.calls.flight import (
     DEFECT,
     NO_BUDGET,
     Flight,
+    Underway,
 )
 from proxy.calls.leg import ASKED, SPECULATION, Leg, failed
 from proxy.calls.monitor import NO_CAPACITY, Limits, Monitor
@@ -91,30 +92,32 @@ class Calls:
                 return (await self._within_deadline(flight, found[0]),)
             started |= {leg.first.leg: self._started(flight, leg) for leg in found}
             flight.ahead |= {leg.first.leg: self._started(flight, leg) for leg in early if leg.ready}
-            tasks = [started[ask.leg] for ask in asks]
+            tasks = [started[ask.leg].task for ask in asks]
             if straggler_s is not None:
                 await _cut_stragglers(tasks, quorum, straggler_s)
             return tuple(await asyncio.gather(*tasks))
         except BaseException as cause:
             for leg in (*found, *early):
                 leg.drop()
-            await _cut(started.values(), flight.why_cut(cause) if isinstance(cause, asyncio.CancelledError) else DEFECT)
+            for each in started.values():
+                each.stop(flight.why_cut(cause) if isinstance(cause, asyncio.CancelledError) else DEFECT)
             raise
 
-    def _started(self, flight: Flight, leg: Leg) -> "asyncio.Task[Reply]":
+    def _started(self, flight: Flight, leg: Leg) -> Underway:
         task = asyncio.create_task(self._within_deadline(flight, leg))
         task.add_done_callback(lambda _: leg.drop())  # a task that is cancelled before it began runs none of its own
-        return task
+        return Underway(task, leg.cut)
 
     def _reserve(self, made: list[Leg], flight: Flight, legs: Legs, asks: Sequence[Ask], trigger: str) -> None:
         for i, ask in enumerate(asks):
             made.append(Leg(flight, self.monitor, legs[ask.leg], ask, share=len(asks) - i, trigger=trigger))
             made[-1].reserve()
 
-    async def finish(self, flight: Flight) -> None:
+    def finish(self, flight: Flight) -> None:
         """Cut what was begun before its turn and is not needed; it is on record when this returns."""
-        await _cut(flight.ahead.values(), CUT_UNNEEDED)
-        flight.ahead.clear()  # not before: whoever is cut short while waiting here comes back
+        for each in flight.ahead.values():
+            each.stop(CUT_UNNEEDED)
+        flight.ahead.clear()
 
     async def _within_deadline(self, flight: Flight, leg: Leg) -> Reply:
         try:
@@ -185,14 +188,6 @@ class Calls:
         except BaseException:
             await response.aclose()
             raise
-
-
-async def _cut(tasks: Iterable["asyncio.Task[Reply]"], why: str) -> None:
-    """Cancel tasks and wait until each is on record."""
-    cut = tuple(tasks)
-    for task in cut:
-        task.cancel(why)
-    await asyncio.gather(*cut, return_exceptions=True)
 
 
 async def _cut_stragglers(tasks: Sequence["asyncio.Task[Reply]"], quorum: int, after_s: float) -> None:

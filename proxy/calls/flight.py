@@ -30,6 +30,20 @@ CUT_UNNEEDED = "not-needed"
 _SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED)
 
 
+@dataclass(frozen=True, slots=True)
+class Underway:
+    """A leg that runs in a task of its own. ``cut`` puts its attempts on record at once."""
+
+    task: "asyncio.Task[Reply]"
+    cut: Callable[[str], None]
+
+    def stop(self, why: str) -> None:
+        """End it. Nothing is waited for: whoever ends a request may be cancelled a second time, and its record must be whole."""
+        if not self.task.done():
+            self.cut(why)
+            self.task.cancel(why)
+
+
 @dataclass(slots=True, kw_only=True)
 class Flight:
     """One request under way. ``residency``: what a reported region says about a deployment; ``withhold``: an answer
@@ -53,7 +67,7 @@ class Flight:
     passed_over: list[PassedOver] = field(default_factory=list)
     bodies: dict[str, bytes] = field(default_factory=dict, repr=False)
     """Whole answers by leg, as they came: a single model's is passed on unchanged."""
-    ahead: dict[str, "asyncio.Task[Reply]"] = field(default_factory=dict)
+    ahead: dict[str, Underway] = field(default_factory=dict)
     """Legs that were started before their turn."""
 
     def remaining_s(self) -> float:

@@ -22,6 +22,7 @@ from proxy.core.aggregation.steps import Ask
 from proxy.core.enforcement import AdmittedCall
 from proxy.core.health import Ended, Fate
 from proxy.core.hops import Cause
+from proxy.core.passing_over import CIRCUIT_OPEN
 from proxy.core.replies import Reply
 from proxy.transports.base import (
     UpstreamBroken,
@@ -39,6 +40,9 @@ _RETRIED = frozenset({"upstream-rate-limited", "upstream-unreachable", "upstream
 
 ASKED, FALLBACK, RETRY, HEDGE, SPECULATION = "asked", "fallback", "retry", "hedge", "speculation"
 """Why an attempt was made, as records tell it."""
+
+_TELLING = (NO_BUDGET, NO_CAPACITY, CIRCUIT_OPEN)
+"""Why nobody was called, what the client can change first: with a higher cap, or a little later, it would have been answered."""
 
 T = TypeVar("T")
 
@@ -72,6 +76,8 @@ class Leg:
         self._retried = False
         self._waiting = list(calls)
         self._ready: Trial | None = None
+        self._trials: list[Trial] = []
+        self._why = CIRCUIT_OPEN
         self._reply = failed(calls[0], LegStatus.FAILED, NO_BUDGET)
 
     @property
@@ -93,6 +99,12 @@ class Leg:
         ready, self._ready = self._ready, None
         if ready is not None:
             ready.drop()
+
+    def cut(self, why: str) -> None:
+        """Put what is under way on record as cut; its task is cancelled by whoever calls this."""
+        self.drop()
+        for trial in self._trials:
+            trial.settle(LegStatus.CUT, why)
 
     async def run(self, send: Send[T]) -> Won[T] | Reply:
         """The first attempt that answers, or the last failure."""
@@ -213,13 +225,16 @@ class Leg:
             return None
         self._last = call
         self._number += 1
-        return Trial(flight, call, self._ask, self._number - 1, grant, permit, trigger=trigger, stream=self._stream)
+        trial = Trial(flight, call, self._ask, self._number - 1, grant, permit, trigger=trigger, stream=self._stream)
+        self._trials.append(trial)
+        return trial
 
     def _pass_over(self, call: AdmittedCall, reason: str) -> None:
         passed = PassedOver(leg=call.leg, deployment=call.deployment.id, reason=reason)
         if passed not in self._flight.passed_over:
             self._flight.passed_over.append(passed)
-        if self._number == 0:
+        if self._number == 0 and _TELLING.index(reason) <= _TELLING.index(self._why):
+            self._why = reason
             self._reply = failed(call, LegStatus.FAILED, reason)
 
     def _note_busy(self, taken: AdmittedCall) -> None:

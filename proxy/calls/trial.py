@@ -91,7 +91,9 @@ class Trial:
         return UpstreamRequest(body=self._body, stream=self._stream, timeout_s=self.call.deployment.timeout_ms / 1000)
 
     def note(self, chunk: bytes) -> None:
-        """Count what came back."""
+        """Count what came back; what comes after the record was taken is not part of it."""
+        if self._settled:
+            return
         self._hash.update(chunk)
         self.received += len(chunk)
         if self.flight.contents is not None:
@@ -189,7 +191,7 @@ class Trial:
             return reported
         written = self.received // CHARACTERS_PER_TOKEN
         if unanswered and self._request_commitment and not self._stream:
-            written = max(written, self.call.deployment.typical_output_tokens or TOKENS_OUT)
+            written = max(written, self.call.deployment.longest_typical or TOKENS_OUT)
         elif not self.received and not (unanswered and self._request_commitment):
             return Usage()
         return Usage(tokens_in=self._prompt_tokens(), tokens_out=min(written, self._allowance()), estimated=True)

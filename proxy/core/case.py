@@ -4,11 +4,11 @@ Pure: the snapshot, the caller and the clock's answer come in, a ``Case`` goes o
 request says wrongly raises ``ClientError``; what the law or the policy says is part of the case, because it goes on record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from audit.records import Bounds, ScopeRecord
+from audit.records import Bounds, Preference, ScopeRecord
 from audit.vocabulary import RequestId
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
@@ -17,6 +17,7 @@ from policies.jurisdiction import Applicable, Signal, SignalSource, Unestablishe
 from policies.point import PolicyPoint
 from proxy.core import enforcement, intent, passing_over, scoping
 from proxy.core.aggregation import examples
+from proxy.core.aggregation.calibration import Calibration
 from proxy.core.aggregation.expected import expected
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.budget import Budget
@@ -26,15 +27,17 @@ from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
 from proxy.core.planning import Defaults, Question
 from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, OnRestricted, TaskClass
-from proxy.core.routing import router
+from proxy.core.routing import tasks
+from proxy.core.routing.model import Model
+from proxy.core.routing.router import Routed, classify
 from proxy.core.scoping import NOT_SCOPED, Scoping
 from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
 NO_PURPOSE = "general"
 """A tenant's purpose that a request may make more definite; any other binds its requests."""
-NO_ROUTER = "none"
-"""Router on record where a client named its model."""
+NOT_ROUTED = Routed(task=TaskClass.GENERAL, confidence=0, best=TaskClass.GENERAL, ease=0, router="none")
+"""What is on record where a client named its model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class Caller:
     on_outage: OnOutage
     on_provider_refusal: OnRefusal
     bounds: Bounds
+    preference: Preference
     withhold_violated: bool
     purpose: str
     data_classes: frozenset[str]
@@ -80,6 +84,8 @@ class Rulebook:
     catalogue: Catalogue
     pipelines: Mapping[str, Declared]
     defaults: Defaults
+    router: Model
+    calibration: Calibration
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
     scoping: Scoping = NOT_SCOPED
@@ -124,8 +130,9 @@ def decide(
     *,
     now: datetime,
     open_circuits: frozenset[str] = frozenset(),
+    embedding: Sequence[int] = (),
 ) -> Case:
-    """Decide a request. ``open_circuits``: deployments that no call goes through to now.
+    """Decide a request. ``open_circuits``: deployments that no call goes through to now; ``embedding``: of its prompt.
 
     Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong.
     """
@@ -141,8 +148,8 @@ def decide(
     applicable = jurisdiction.resolve(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
-    task, confidence, used_router = _task(request, wanted)
-    question = replace(_question(request, caller, rulebook, wanted, task), open_circuits=open_circuits)
+    routed = _routed(request, wanted, rulebook, embedding)
+    question = replace(_question(request, caller, rulebook, wanted, routed), open_circuits=open_circuits)
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):
@@ -163,9 +170,9 @@ def decide(
         data_classes=classes,
         purpose=purpose,
         question=question,
-        task=task,
-        task_confidence=confidence,
-        router=used_router,
+        task=routed.task,
+        task_confidence=routed.confidence,
+        router=routed.router,
         verdict=found.verdict,
         decisions=found.decisions,
         sentence=found.sentence,
@@ -209,15 +216,15 @@ def _purpose(request: InferenceRequest, caller: Caller, rulebook: Rulebook) -> s
     return purpose
 
 
-def _task(request: InferenceRequest, wanted: Intent) -> tuple[TaskClass, int, str]:
+def _routed(request: InferenceRequest, wanted: Intent, rulebook: Rulebook, embedding: Sequence[int]) -> Routed:
     if wanted.kind is IntentKind.NAMED:
-        return TaskClass.GENERAL, 0, NO_ROUTER
-    routed = router.classify(request.prompt)
-    return routed.task, routed.confidence, router.ROUTER_ID
+        return NOT_ROUTED
+    routed = classify(rulebook.router, request.prompt, embedding)
+    return replace(routed, task=tasks.refined(routed.task, expected(request.prompt), hard=routed.ease < tasks.EASY))
 
 
 def _question(
-    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, task: TaskClass
+    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, routed: Routed
 ) -> Question:
     if request.options.aggregator == AggregatorName.EXAMPLES and not rulebook.defaults.sandbox:
         raise ClientError(
@@ -227,7 +234,7 @@ def _question(
         )
     return Question(
         intent=wanted,
-        task=task,
+        task=routed.task,
         comparable=wanted.kind is IntentKind.COMPOSITE and expected(request.prompt) is not None,
         examples=wanted.kind is IntentKind.COMPOSITE
         and rulebook.defaults.sandbox
@@ -240,7 +247,15 @@ def _question(
         on_outage=caller.on_outage,
         on_refusal=caller.on_provider_refusal,
         bounds=caller.bounds,
+        preference=_preference(caller, rulebook, wanted, routed),
     )
+
+
+def _preference(caller: Caller, rulebook: Rulebook, wanted: Intent, routed: Routed) -> Preference:
+    """What the tenant wants, with what is known of this prompt where one model is to be picked."""
+    if wanted.kind is not IntentKind.AUTO:
+        return caller.preference
+    return replace(caller.preference, ease=routed.ease, usual_ease=rulebook.router.usual_ease)
 
 
 def _stricter(asked: OnRestricted | None, tenant: OnRestricted) -> OnRestricted:

@@ -37,4 +37,5 @@ def composition(case: Case, admitted: AdmittedPlan, randomness: bytes) -> Compos
         threshold=plan.threshold,
         order_seed=int.from_bytes(randomness[:8], "big"),
         nonce=randomness[8:].hex(),
+        calibration=case.rulebook.calibration,
     )

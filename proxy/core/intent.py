@@ -98,6 +98,11 @@ def resolve(
     return Intent(model=name, kind=IntentKind.NAMED, named=named)
 
 
+def is_routed(name: str, pipelines: Mapping[str, Declared]) -> bool:
+    """Whether the router has a part in what is done for a name: it names no single model."""
+    return name in RESERVED or name in pipelines
+
+
 def may_ask(name: str, allowed: tuple[str, ...]) -> bool:
     """Whether a tenant's list covers a name; ``*`` stands for any text."""
     return any(fnmatchcase(name, pattern) for pattern in allowed)

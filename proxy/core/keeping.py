@@ -5,13 +5,14 @@ prompt, parameters, what every attempt gave back, and what the client was sent, 
 or nothing was permitted, the latter is kept as the former.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from audit import openings, statement
 from audit.parcel import Owner, Parcel
 from proxy.core import provenance
 from proxy.core.case import Case
 from proxy.core.enforcement import NO_CONTENT_STORAGE, AdmittedPlan
+from proxy.core.provenance import Attempt
 from proxy.core.request import Keeping
 
 
@@ -41,10 +42,14 @@ class Contents:
         self._sizes[label] = size
         self._parts.setdefault(label, []).append(content)
 
-    def parcel(self) -> Parcel:
-        """What there is now."""
-        contents = {label: b"".join(parts) for label, parts in self._parts.items()}
-        return Parcel(owner=self.owner, contents=contents, fields=self.fields)
+    def parcel(self, attempts: Iterable[Attempt], sent: int) -> Parcel:
+        """What there is now and the record commits to: of attempts on record, and of the answer if all ``sent`` bytes are here."""
+        labels = {statement.PROMPT, openings.PARAMETERS}
+        labels |= {openings.response_label(each.leg, each.number) for each in attempts if each.response_commitment}
+        if self._sizes.get(statement.ANSWER) == sent:
+            labels.add(statement.ANSWER)
+        found = {label: b"".join(parts) for label, parts in self._parts.items() if label in labels}
+        return Parcel(owner=self.owner, contents=found, fields=self.fields)
 
 
 def contents(case: Case, key: bytes, *, expires: int, limit: int) -> Contents | None:

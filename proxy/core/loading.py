@@ -14,6 +14,7 @@ from proxy.core.request import TaskClass
 from proxy.errors import ConfigurationError
 
 Usd = Annotated[Decimal, Field(ge=0, le=100_000)]
+Tokens = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[Decimal, Field(ge=0, le=1)]
 LOCAL_SCHEME = "local://"
 
@@ -55,7 +56,7 @@ class _Entry(_Strict):
     capabilities: _Capabilities
     measured: Mapping[TaskClass, Share] = {}
     latency_ms: int | None = Field(default=None, ge=1)
-    typical_output_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    typical_output_tokens: Tokens | Mapping[TaskClass, Tokens] = {}
     alternates: tuple[str, ...] = ()
 
 
@@ -143,8 +144,13 @@ def _deployment(identifier: str, entry: _Entry, developer: str) -> Deployment:
         alternates=entry.alternates,
         timeout_ms=call.timeout_ms,
         latency_ms=entry.latency_ms or call.latency_ms,
-        typical_output_tokens=entry.typical_output_tokens,
+        typical_output=_typical(entry.typical_output_tokens),
     )
+
+
+def _typical(stated: int | Mapping[TaskClass, int]) -> Mapping[TaskClass, int]:
+    """Tokens of a worked answer; a single number is that of every task."""
+    return MappingProxyType({TaskClass.GENERAL: stated} if isinstance(stated, int) else dict(stated))
 
 
 def _digest(documents: Sequence[tuple[str, Mapping[str, Any]]], entries: Mapping[str, Deployment]) -> str:

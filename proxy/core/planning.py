@@ -7,14 +7,14 @@ happen); ``enforcement`` compares the two, so that exclusions name what would ha
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from audit.records import Bounds
+from audit.records import Bounds, Preference
 from audit.vocabulary import MILLIONTHS, Role
 from proxy.core import seats
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, TaskClass
-from proxy.core.routing import cascade
+from proxy.core.routing import cascade, preferred
 from proxy.core.routing.cascade import Expert, Mode
 from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
@@ -30,6 +30,7 @@ MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
 
 NO_BOUNDS = Bounds()
+QUALITY_FIRST = Preference()
 
 Allowed = Callable[[Deployment], bool]
 
@@ -67,6 +68,7 @@ class Question:
     on_refusal: OnRefusal = OnRefusal.REFUSE
     bounds: Bounds = NO_BOUNDS
     open_circuits: frozenset[str] = frozenset()
+    preference: Preference = QUALITY_FIRST
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
@@ -84,19 +86,22 @@ def plan(question: Question, allowed: Allowed) -> Plan | None:
         case IntentKind.NAMED:
             return _named(question, allowed)
         case IntentKind.AUTO:
-            return _single(question, ranked(question, filter(allowed, question.pool())))
+            pool = tuple(filter(allowed, question.pool()))
+            experts = tuple(expert(each, question.task) for each in pool)
+            order = preferred.order(experts, question.preference)
+            if order is None:
+                return _single(question, ranked(question, pool))
+            return _single(question, [pool[i] for i in order])
         case IntentKind.COMPOSITE:
             return _composite(question, allowed)
 
 
 def reliability(deployment: Deployment, task: TaskClass) -> int:
-    """Measured share of right answers, millionths; the mean over tasks where this one was not measured."""
-    found = deployment.measured.get(task)
+    """Measured share of right answers, millionths; what was not measured for the task never outranks what was."""
+    found = deployment.share(task)
     if found is not None:
         return found
-    if deployment.measured:
-        return sum(deployment.measured.values()) // len(deployment.measured)
-    return PRIOR_RELIABILITY
+    return min([PRIOR_RELIABILITY, *deployment.measured.values()])
 
 
 def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:
@@ -124,7 +129,7 @@ def _within(question: Question, excluded: Deployment, stand_in: Deployment) -> b
     """Whether a stand-in keeps the tenant's bounds; what was not measured keeps none."""
     bounds, task = question.bounds, question.task
     if bounds.min_quality is not None:
-        had, has = excluded.measured.get(task), stand_in.measured.get(task)
+        had, has = excluded.share(task), stand_in.share(task)
         if had is None or has is None or has * MILLIONTHS < had * bounds.min_quality:
             return False
     if bounds.max_price is not None and _price(stand_in) * MILLIONTHS > _price(excluded) * bounds.max_price:
@@ -352,5 +357,5 @@ def expert(deployment: Deployment, task: TaskClass) -> Expert:
         price_out=deployment.price.output_micro_usd,
         reliability=reliability(deployment, task),
         latency_ms=deployment.latency_ms,
-        tokens_out=deployment.typical_output_tokens or cascade.TOKENS_OUT,
+        tokens_out=deployment.tokens_out(task) or cascade.TOKENS_OUT,
     )

@@ -288,4 +288,5 @@ def _aggregation(ending: Ending) -> Aggregation | None:
         answer_leg=ending.answer or "",
         gate=basis.gate or "",
         flags=basis.flags,
+        confidence_method=basis.confidence_method,
     )

@@ -132,6 +132,7 @@ def full(
         "models": tuple(dict.fromkeys(each.model for each in found if each.used)),
         "deployments": tuple(dict.fromkeys(each.deployment for each in found if each.used)),
         "confidence": basis.confidence if basis else 0,
+        "confidence_method": basis.confidence_method if basis else "",
         "method": basis.method if basis else "",
         "gate": basis.gate if basis else None,
         "flags": basis.flags if basis else (),

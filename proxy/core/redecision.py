@@ -67,6 +67,7 @@ def inputs(case: Case) -> Inputs:
         examples=question.examples,
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
+        preference=question.preference,
         composition=Composition(
             mode=options.mode,
             panel=options.panel or (),
@@ -182,6 +183,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         on_refusal=OnRefusal(found.on_provider_refusal),
         bounds=found.bounds,
         open_circuits=frozenset(found.circuits_open),
+        preference=found.preference,
     )
 
 

@@ -19,13 +19,26 @@ class Family(StrEnum):
 
 
 class TaskClass(StrEnum):
-    """What a prompt asks for; decides which experts answer and how their answers are compared."""
+    """What a prompt asks for; decides which experts answer and how their answers are compared.
+
+    A class with a hyphen is a part of another, its ``family``, where models were measured to differ in another way.
+    """
 
     MATH = "math"
+    MATH_HARD = "math-hard"
+    """Mathematics that most models get wrong."""
     CODE = "code"
+    CODE_OUTPUT = "code-output"
+    """What a program gives; not to write one."""
     FACTUAL = "factual"
+    FACTUAL_HARD = "factual-hard"
     CREATIVE = "creative"
     GENERAL = "general"
+
+    @property
+    def family(self) -> "TaskClass":
+        """The class that this one is a part of; itself for the others."""
+        return TaskClass(self.value.partition("-")[0])
 
 
 class OnRestricted(StrEnum):

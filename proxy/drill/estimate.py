@@ -57,7 +57,7 @@ def cost_micro_usd(outcome: Outcome, known: Catalogue, size: Sizes) -> int:
 def quality(outcome: Outcome, known: Catalogue, task: TaskClass) -> float | None:
     """Expected share of right answers, 0 to 1; None for a refusal, and where a member was not measured for the task."""
     members = _deployments(outcome.primaries(), known.deployments)
-    if not members or len(members) < len(outcome.legs) or any(task not in d.measured for d in members):
+    if not members or len(members) < len(outcome.legs) or any(d.share(task) is None for d in members):
         return None
     experts = [expert(d, task) for d in members]
     if outcome.aggregator in _CASCADES and len(experts) >= FIRST_LEGS:

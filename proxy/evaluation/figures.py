@@ -1,12 +1,16 @@
 """Figures of an evaluation, beside the banned model's on the same questions; pure."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from proxy.evaluation.harness import Outcome, interval, mean, quantile
+from audit.vocabulary import MILLIONTHS
+from proxy.evaluation.harness import Outcome, interval, mean, quantile, ratio_interval
 from proxy.evaluation.offline import Played
 from proxy.evaluation.recorded import Recording
+
+BINS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,16 +28,21 @@ def summary(compared: Compared) -> dict[str, Any]:
     right = [float(recording.answers[banned, o.item.key].correct) for o in outcomes]
     costs = [recording.cost(banned, o.item) for o in outcomes]
     difference = [float(o.correct) - r for o, r in zip(outcomes, right, strict=True)]
-    low, high = interval(difference)
+    given = [float(o.correct) for o in outcomes]
+    spent, calls = [o.cost for o in outcomes], [float(o.calls) for o in outcomes]
     return {
         "questions": len(outcomes),
         "failed": sum(o.status != 200 for o in outcomes),
-        "accuracy": _points(mean(float(o.correct) for o in outcomes)),
+        "accuracy": _points(mean(given)),
+        "accuracy_ci95": [_points(each) for each in interval(given)],
         "banned_accuracy": _points(mean(right)),
+        "banned_accuracy_ci95": [_points(each) for each in interval(right)],
         "difference_points": _points(mean(difference)),
-        "difference_points_ci95": [_points(low), _points(high)],
-        "cost_ratio": round(sum(o.cost for o in outcomes) / max(sum(costs), 1e-9), 3),
-        "calls_per_request": round(mean(float(o.calls) for o in outcomes), 2),
+        "difference_points_ci95": [_points(each) for each in interval(difference)],
+        "cost_ratio": round(sum(spent) / max(sum(costs), 1e-9), 3),
+        "cost_ratio_ci95": [round(each, 3) for each in ratio_interval(spent, costs)],
+        "calls_per_request": round(mean(calls), 2),
+        "calls_per_request_ci95": [round(each, 2) for each in interval(calls)],
         "accepted_share": round(mean(float(o.accepted) for o in outcomes), 3),
         "p50_ms": round(quantile((o.seconds for o in outcomes), 0.5) * 1000, 1),
         "p95_ms": round(quantile((o.seconds for o in outcomes), 0.95) * 1000, 1),
@@ -54,6 +63,25 @@ def by_benchmark(compared: Compared) -> dict[str, dict[str, Any]]:
         )
         for name in names
     }
+
+
+def calibration(outcomes: Sequence[Outcome], bins: int = BINS) -> dict[str, Any]:
+    """Stated confidence beside the share of right answers, in bins of as many answers each.
+
+    ``error``: expected calibration error, the mean distance of the two weighted by answers (Naeini, Cooper, Hauskrecht 2015).
+    Answers without a confidence (``single``) are left out.
+    """
+    pairs = sorted(
+        (int(o.receipt["confidence"]) / MILLIONTHS, float(o.correct)) for o in outcomes if o.receipt.get("confidence")
+    )
+    cuts = [round(i * len(pairs) / bins) for i in range(bins + 1)]
+    rows = [
+        (round(mean(c for c, _ in some), 4), round(mean(right for _, right in some), 4), len(some))
+        for some in (pairs[start:end] for start, end in itertools.pairwise(cuts))
+        if some
+    ]
+    error = sum(n * abs(confidence - share) for confidence, share, n in rows) / max(1, len(pairs))
+    return {"questions": len(pairs), "error": round(error, 4), "bins": rows}
 
 
 def _contributions(outcomes: Sequence[Outcome]) -> dict[str, int]:

@@ -15,8 +15,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from proxy.errors import ConfigurationError
-from proxy.evaluation.offline import grade
 from proxy.evaluation.recorded import Item
+
+Grade = Callable[[str, Item], bool]
+"""Whether a final text answers a question."""
 
 BOOTSTRAP = 1_000
 TIMEOUT_S = 300.0
@@ -46,12 +48,17 @@ class Target:
 
 
 def ask_all(
-    target: Target, items: Sequence[Item], *, workers: int = 16, progress: Callable[[], None] = lambda: None
+    target: Target,
+    items: Sequence[Item],
+    right: Grade,
+    *,
+    workers: int = 16,
+    progress: Callable[[], None] = lambda: None,
 ) -> list[Outcome]:
     """Every question once, in order. Raises ``ConfigurationError`` if the proxy cannot be reached."""
 
     def one(item: Item) -> Outcome:
-        found = ask(target, item)
+        found = ask(target, item, right)
         progress()
         return found
 
@@ -59,7 +66,7 @@ def ask_all(
         return list(pool.map(one, items))
 
 
-def ask(target: Target, item: Item) -> Outcome:
+def ask(target: Target, item: Item, right: Grade) -> Outcome:
     """One question. An answer that is not 200 is wrong, and costs what its receipt says."""
     body = {
         "model": target.model,
@@ -84,7 +91,7 @@ def ask(target: Target, item: Item) -> Outcome:
     return Outcome(
         item=item,
         status=response.status,
-        correct=grade(text, item),
+        correct=right(text, item),
         cost=float(receipt.get("cost_micro_usd", 0)),
         calls=int(receipt.get("calls", 0)),
         accepted=receipt.get("gate") is None,
@@ -105,6 +112,18 @@ def interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
     chance = random.Random(seed)  # noqa: S311
     means = sorted(mean(chance.choices(values, k=len(values))) for _ in range(BOOTSTRAP))
     return means[int(0.025 * BOOTSTRAP)], means[int(0.975 * BOOTSTRAP)]
+
+
+def ratio_interval(above: Sequence[float], below: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """Bootstrap interval of a ratio of sums over the same questions, 95 %."""
+    chance = random.Random(seed)  # noqa: S311
+    pairs = list(zip(above, below, strict=True))
+    ratios = []
+    for _ in range(BOOTSTRAP):
+        drawn = chance.choices(pairs, k=len(pairs))
+        ratios.append(sum(a for a, _ in drawn) / max(sum(b for _, b in drawn), 1e-9))
+    ratios.sort()
+    return ratios[int(0.025 * BOOTSTRAP)], ratios[int(0.975 * BOOTSTRAP)]
 
 
 def mean(values: Iterable[float]) -> float:

@@ -34,6 +34,17 @@ def grade(text: str, item: Item) -> bool:
     return found is not None and found == right(item, kind)
 
 
+def graded(recording: Recording) -> Callable[[str, Item], bool]:
+    """Grades final texts; what has no canonical answer (a program) is graded as the recorded reply that it is."""
+    keys = {item.key for item in recording.items if not item.answer}
+    by_text = {(key, found.text): found.correct for (_, key), found in recording.answers.items() if key in keys}
+
+    def right(text: str, item: Item) -> bool:
+        return grade(text, item) if item.answer else by_text.get((item.key, text), False)
+
+    return right
+
+
 def right(item: Item, kind: AnswerKind | None) -> str | None:
     """The right answer in the spelling of canonical answers."""
     match kind:

@@ -35,7 +35,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """What a model answered. ``text``: its output, or the recorded answer where the text is withheld."""
+    """What a model answered. ``text``: its output, or the recorded answer where the text is ``withheld``."""
 
     text: str
     pred: str | None
@@ -43,6 +43,7 @@ class Answered:
     tokens_in: int
     tokens_out: int
     latency_s: float | None
+    withheld: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,7 @@ def _answered(row: Mapping[str, Any]) -> Answered:
         tokens_in=int(row["tokens_in"] or 0),
         tokens_out=int(row["tokens_out"] or 0),
         latency_s=row.get("latency_s"),
+        withheld=not row["output"],
     )
 
 

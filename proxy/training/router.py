@@ -1,140 +1,69 @@
-"""Train the router: ``python -m proxy.training.router --data FOLDER`` with labelled prompts (``route_prompts.parquet``).
+"""Train the router: a document of integer weights from labelled prompts and graded answers. Same data, same seed, same bytes."""
 
-Multinomial logistic regression over hashed features by stochastic gradient descent, in plain Python: a few seconds, the same weights
-every time. Prompts of real users count more than benchmark prompts, on which alone a router looks perfect and fails in use.
-Prints the error on held-apart folds by source, then writes the weights of all prompts as a module.
-"""
+import json
+from collections.abc import Sequence
 
-import argparse
-import base64
-import hashlib
-import math
-import random
-import sys
-import zlib
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-
-from proxy.core.routing.features import BUCKETS, features
+from audit.vocabulary import MILLIONTHS
+from proxy.core.routing.features import features
+from proxy.core.routing.model import FORMAT, packed
 from proxy.core.routing.router import CLASSES
-from proxy.errors import ConfigurationError
+from proxy.training.difficulty import Graded
+from proxy.training.examples import Example, digest_of
+from proxy.training.fitting import DENSE, Fit, Row
 
-EPOCHS, RATE, DECAY, FOLDS = 8, 4.0, 0.8, 4
-REAL_USERS: Mapping[str, float] = {"arena_hard_v2": 3.0, "alpaca_seed": 10.0}
-"""How much a prompt of a source counts; others count once."""
-LEVELS = 127
-LINE = 116
-
-Weights = list[list[float]]
+EASE_EPOCHS = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A labelled prompt."""
-
-    buckets: tuple[int, ...]
-    label: int
-    source: str
+def fit(examples: Sequence[Example], seed: int = 0) -> Fit:
+    """Weights of the classes; with those of embeddings where every example has one."""
+    made = Fit(len(CLASSES), dense=bool(examples) and all(each.embedding for each in examples))
+    made.train([each.row() for each in examples], seed)
+    return made
 
 
-def load(folder: Path) -> list[Example]:
-    """Labelled prompts. Raises ``ConfigurationError``."""
-    try:
-        from pyarrow import parquet  # a large library that only this command wants
-    except ImportError:
-        raise ConfigurationError("training reads Parquet: install `pyarrow`") from None
-    path = folder / "route_prompts.parquet"
-    if not path.is_file():
-        raise ConfigurationError(f"expected labelled prompts at `{path}`, got none")
-    labels = [task.value for task in CLASSES]
-    rows = parquet.read_table(path, columns=["text", "label", "source"]).to_pylist()
-    return [Example(features(r["text"]), labels.index(r["label"]), r["source"]) for r in rows]
+def fit_ease(graded: Sequence[Graded], seed: int = 0) -> Fit:
+    """Weights of how often cheap models are right."""
+    made = Fit(1)
+    made.train([Row(groups=features(each.prompt), target=(each.share,)) for each in graded], seed, EASE_EPOCHS)
+    return made
 
 
-def train(examples: Sequence[Example], seed: int = 0) -> Weights:
-    """Weights by class and bucket."""
-    weights = [[0.0] * BUCKETS for _ in CLASSES]
-    order, chance = list(examples), random.Random(seed)  # noqa: S311  # an order, not a secret
-    for epoch in range(EPOCHS):
-        chance.shuffle(order)
-        for example in order:
-            _step(weights, example, RATE * DECAY**epoch * REAL_USERS.get(example.source, 1.0))
-    return weights
+def document(plain: Fit, embedded: Fit | None, ease: Fit, *, trained_on: dict[str, object], usual_ease: float) -> bytes:
+    """The router's file, as ``proxy.core.routing.model`` reads it."""
+    content = {
+        "format": FORMAT,
+        "classes": [task.value for task in CLASSES],
+        "trained_on": trained_on,
+        "usual_ease": max(1, min(MILLIONTHS - 1, round(usual_ease * MILLIONTHS))),
+        "plain": _head(plain),
+        "embedded": None if embedded is None else _head(embedded),
+        "ease": _head(ease),
+    }
+    return (json.dumps(content, indent=1) + "\n").encode()
 
 
-def _step(weights: Weights, example: Example, rate: float) -> None:
-    value = 1 / math.sqrt(len(example.buckets))
-    shares = _softmax([sum(w[j] for j in example.buckets) * value for w in weights])
-    for label, (row, share) in enumerate(zip(weights, shares, strict=True)):
-        change = (share - (label == example.label)) * value * rate
-        if abs(change) > 1e-6:
-            for j in example.buckets:
-                row[j] -= change
+def _head(made: Fit) -> dict[str, object]:
+    unit, rows = packed(made.rows)
+    if not made.dense[0]:
+        return {"unit": unit, "rows": rows}
+    dense_unit, dense = packed([[w * DENSE for w in row] for row in made.dense])
+    return {"unit": unit, "rows": rows, "dense_unit": dense_unit, "dense": dense}
 
 
-def _softmax(scores: Sequence[float]) -> list[float]:
-    top = max(scores)
-    raised = [math.exp(s - top) for s in scores]
-    return [r / sum(raised) for r in raised]
-
-
-def error_by_source(examples: Sequence[Example]) -> dict[str, tuple[int, int]]:
-    """Errors and prompts of each source, every prompt judged by weights that did not see it."""
-    order = list(examples)
-    random.Random(1).shuffle(order)  # noqa: S311
-    wrong: Counter[str] = Counter()
-    for fold in range(FOLDS):
-        weights = train([e for i, e in enumerate(order) if i % FOLDS != fold])
-        for example in order[fold::FOLDS]:
-            scores = [sum(row[j] for j in example.buckets) for row in weights]
-            wrong[example.source] += scores.index(max(scores)) != example.label
-    total = Counter(e.source for e in order)
-    return {source: (wrong[source], n) for source, n in sorted(total.items())}
-
-
-def packed(weights: Weights) -> tuple[bytes, int]:
-    """Weights as signed bytes, compressed, and the micro-unit of one step."""
-    most = max(abs(w) for row in weights for w in row)
-    unit = max(1, round(most / LEVELS * 1_000_000))
-    steps = bytes((round(w * 1_000_000 / unit) + 128) & 0xFF for row in weights for w in row)
-    return zlib.compress(steps, 9), unit
-
-
-def module(weights: Weights) -> str:
-    """Source of ``proxy.core.routing.weights``."""
-    content, unit = packed(weights)
-    text = base64.b85encode(content).decode()
-    lines = "\n".join(f'    r"{text[i : i + LINE]}"' for i in range(0, len(text), LINE))
-    return (
-        '"""Weights of the router, made by ``proxy.training.router``; not written by hand.\n\n'
-        "Signed bytes by class and bucket, compressed with zlib, in base 85. ``UNIT``: millionths of one step.\n"
-        '"""\n\n'
-        f'DIGEST = "{hashlib.sha256(content).hexdigest()}"\nUNIT = {unit}\nPACKED = (\n{lines}\n)\n'
+def train(
+    examples: Sequence[Example], graded: Sequence[Graded], *, seed: int = 0, embedded: Sequence[Example] | None = None
+) -> bytes:
+    """The router of a training set. ``embedded``: the same examples with their embeddings, for the second head."""
+    about: dict[str, object] = {
+        "digest": digest_of(examples, graded),
+        "prompts": len(examples),
+        "graded": len(graded),
+        "seed": seed,
+    }
+    return document(
+        fit(examples, seed),
+        fit(embedded, seed) if embedded else None,
+        fit_ease(graded, seed),
+        trained_on=about,
+        usual_ease=sum(each.share for each in graded) / len(graded),
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Train, say how good it is, write."""
-    parser = argparse.ArgumentParser(prog="python -m proxy.training.router", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder with route_prompts.parquet")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parents[1] / "core" / "routing" / "weights.py")
-    arguments = parser.parse_args(argv)
-    try:
-        examples = load(arguments.data)
-    except ConfigurationError as error:
-        sys.stderr.write(f"{error.code}: {error}\n")
-        return 2
-    found = error_by_source(examples)
-    for source, (wrong, total) in found.items():
-        sys.stdout.write(f"  {source:<14} {wrong / total:6.1%} of {total}\n")
-    wrong = sum(w for w, _ in found.values())
-    sys.stdout.write(f"error on held-apart prompts: {wrong / len(examples):.1%} of {len(examples)}\n")
-    arguments.out.write_text(module(train(examples)), encoding="ascii")
-    sys.stdout.write(f"wrote {arguments.out}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

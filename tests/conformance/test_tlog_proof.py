@@ -1,15 +1,13 @@
 """C2SP tlog-proof: the text of the specification, its only spelling, and proofs from golang.org/x/mod/sumdb."""
 
 import hashlib
-import json
-from typing import Any
 
 import pytest
 
 from audit import checkpoint, keys, merkle, proofs
 from audit.errors import MalformedError, VerificationError
 from audit.proofs import InclusionProof
-from tests.shared import require
+from tests.oracles.vectors import read as read_vectors
 
 COSIGNED_2 = """\
 c2sp.org/tlog-proof@v1
@@ -83,9 +81,8 @@ def test_another_spelling_is_malformed(text: bytes, change: tuple[bytes, bytes])
         proofs.parse(text.replace(*change, 1))
 
 
-@pytest.mark.shared
 def test_every_published_inclusion_proof_holds_as_a_file_and_for_no_other_entry() -> None:
-    vectors = _vectors()
+    vectors = read_vectors()
     for vector in vectors["inclusion"]:
         note = checkpoint.parse(cosigned(vector["Size"], bytes.fromhex(vectors["roots"][str(vector["Size"])])))
         made = InclusionProof(
@@ -95,10 +92,6 @@ def test_every_published_inclusion_proof_holds_as_a_file_and_for_no_other_entry(
         proofs.verify(proof, entry(vector["Index"]))
         with pytest.raises(VerificationError):
             proofs.verify(proof, entry(vector["Index"] + 1))
-
-
-def _vectors() -> dict[str, Any]:
-    return json.loads(require("vectors/tlog.json").read_text(encoding="utf-8"))
 
 
 def test_the_only_leaf_of_a_log_has_a_proof_without_hashes() -> None:

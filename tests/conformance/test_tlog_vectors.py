@@ -1,22 +1,15 @@
-"""C2SP tlog-tiles, tlog-checkpoint and tlog-cosignature against vectors from golang.org/x/mod/sumdb.
-
-The short ones are written here; the file with every size and proof is used where the shared folder is present.
-"""
+"""C2SP tlog-tiles, tlog-checkpoint and tlog-cosignature against vectors from golang.org/x/mod/sumdb."""
 
 import hashlib
-import json
-from typing import Any
 
 import pytest
 
 from audit import checkpoint, keys, merkle, tiles
 from audit.errors import VerificationError
-from tests.shared import require
+from tests.oracles import vectors
+from tests.oracles.vectors import LOG_SEED, ORIGIN, entry
 
-LOG_SEED = hashlib.sha256(b"provenance test vector: log key").digest()
-WITNESS_SEED = hashlib.sha256(b"provenance test vector: witness key").digest()
 WITNESS_TIME = 1_767_225_600
-ORIGIN = "log.example/prov-test"
 ROOTS = {
     0: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
     1: "08310f523cfdb751543abacfc3d0614f7c04fb7636235c2ccfaba1ec8d241e67",
@@ -37,10 +30,6 @@ FILES_70000 = {
     "tile/2/000.p/1": ("e38d84d7", "3c35"),
     "tile/entries/000": ("ff290d8b", "515d"),
 }
-
-
-def entry(index: int) -> bytes:
-    return f"{hashlib.sha256(b'record %d' % index).hexdigest()}  records/{index:08d}.dsse.json\n".encode()
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +74,16 @@ def test_log_and_witness_keys_have_the_published_names() -> None:
     )
 
 
-@pytest.mark.shared
 def test_every_published_root_and_proof_holds() -> None:
-    vectors = _vectors()
+    known = vectors.read()
     leaves = [merkle.leaf_hash(entry(i)) for i in range(70_000)]
-    for size, expected in vectors["roots"].items():
+    for size, expected in known["roots"].items():
         assert merkle.root(leaves[: int(size)]).hex() == expected
-    for proof in vectors["inclusion"]:
+    for proof in known["inclusion"]:
         hashes = [bytes.fromhex(h) for h in proof["Proof"]]
         expected_root = merkle.root(leaves[: proof["Size"]])
         merkle.verify_inclusion(proof["Index"], proof["Size"], leaves[proof["Index"]], hashes, expected_root)
-    for proof in vectors["consistency"]:
+    for proof in known["consistency"]:
         old, new = merkle.root(leaves[: proof["Old"]]), merkle.root(leaves[: proof["New"]])
         hashes = [bytes.fromhex(h) for h in proof["Proof"]]
         merkle.verify_consistency(proof["Old"], proof["New"], old, new, hashes)
@@ -104,32 +92,25 @@ def test_every_published_root_and_proof_holds() -> None:
                 merkle.verify_consistency(proof["Old"], proof["New"], new, old, hashes)
 
 
-@pytest.mark.shared
 @pytest.mark.parametrize("size", [0, 1, 300, 70_000])
 def test_a_signed_checkpoint_is_byte_equal(size: int) -> None:
     leaves = [merkle.leaf_hash(entry(i)) for i in range(size)]
     signed = checkpoint.sign(
         checkpoint.Checkpoint(origin=ORIGIN, size=size, root=merkle.root(leaves)), keys.log_signer(ORIGIN, LOG_SEED)
     )
-    assert signed == _vectors()[f"checkpoint_{size}"]
+    assert signed == vectors.read()[f"checkpoint_{size}"]
 
 
-@pytest.mark.shared
 def test_a_cosigned_checkpoint_verifies_and_names_its_witness() -> None:
-    vectors = _vectors()
-    note = checkpoint.parse(vectors["checkpoint_300_cosigned"])
-    log, witness = checkpoint.parse_vkey(vectors["log_vkey"]), checkpoint.parse_vkey(vectors["witness_vkey"])
+    known = vectors.read()
+    note = checkpoint.parse(known["checkpoint_300_cosigned"])
+    log, witness = checkpoint.parse_vkey(known["log_vkey"]), checkpoint.parse_vkey(known["witness_vkey"])
     assert checkpoint.verify(note, [log]).size == 300
     assert checkpoint.cosigners(note, [witness]) == {"witness.example/w1": WITNESS_TIME}
 
 
-@pytest.mark.shared
 def test_a_checkpoint_with_one_changed_byte_does_not_verify() -> None:
-    vectors = _vectors()
-    changed = vectors["checkpoint_300"].replace("\n300\n", "\n301\n")
+    known = vectors.read()
+    changed = known["checkpoint_300"].replace("\n300\n", "\n301\n")
     with pytest.raises(VerificationError):
-        checkpoint.verify(checkpoint.parse(changed), [checkpoint.parse_vkey(vectors["log_vkey"])])
-
-
-def _vectors() -> dict[str, Any]:
-    return json.loads(require("vectors/tlog.json").read_text(encoding="utf-8"))
+        checkpoint.verify(checkpoint.parse(changed), [checkpoint.parse_vkey(known["log_vkey"])])

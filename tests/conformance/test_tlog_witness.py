@@ -1,15 +1,13 @@
 """C2SP tlog-witness and tlog-cosignature: every status of ``add-checkpoint``, in the order of the checks, and bytes of vectors."""
 
 import hashlib
-import json
-from typing import Any
 
 import pytest
 
 from audit import checkpoint, keys, merkle, witness
 from audit.checkpoint import Checkpoint, VerifierKey
 from audit.witness import AddCheckpoint, Answer
-from tests.shared import require
+from tests.oracles.vectors import read as read_vectors
 from tests.simulators.witness import ORIGIN, SmallLog
 
 COSIGNED_300 = """\
@@ -166,9 +164,8 @@ def test_a_client_keeps_the_lines_of_known_keys_and_ignores_the_others() -> None
         witness.accept(("another text\n\n" + lines).encode(), note, [vkey])
 
 
-@pytest.mark.shared
 def test_every_published_consistency_proof_is_accepted_as_a_request_and_no_swapped_one() -> None:
-    vectors = _vectors()
+    vectors = read_vectors()
     signer = keys.log_signer(vectors["origin"], bytes.fromhex(vectors["log_seed_hex"]))
     known = {signer.name: (checkpoint.vkey_of(signer),)}
     leaves = [
@@ -193,7 +190,3 @@ def test_every_published_consistency_proof_is_accepted_as_a_request_and_no_swapp
 
 def _entry(index: int) -> bytes:
     return f"{hashlib.sha256(b'record %d' % index).hexdigest()}  records/{index:08d}.dsse.json\n".encode()
-
-
-def _vectors() -> dict[str, Any]:
-    return json.loads(require("vectors/tlog.json").read_text(encoding="utf-8"))

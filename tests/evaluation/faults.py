@@ -1,10 +1,10 @@
 """Every promise about a call, while everything around it fails: ``python -m tests.evaluation.faults --data DIR --requests 10000``.
 
 Recorded answers are served at two places for each vendor, and each place answers 429, 500, nothing, half or late to a share of
-requests. One vendor is banned by a rule. Clients ask for single models and composites, plain and streamed, with deadlines and caps,
-and some leave. Then the log is read: exit code 1, with what was found, if a request passed its cap or its deadline (plus the stated
-slack), if anybody connected to the banned vendor, if a call that was cut is not billed, or if a request lacks its decision or its
-result.
+requests; one vendor goes down at one of them for good, another is banned by a rule. Clients ask for single models and composites,
+plain and streamed, with deadlines and caps, and some leave. Then the log is read: exit code 1, with what was found, if a request
+passed its cap or its deadline (plus the stated slack), if anybody connected to the banned vendor, if a call that was cut is not
+billed, or if a request lacks its decision or its result.
 """
 
 import argparse
@@ -38,7 +38,9 @@ DEADLINES_MS = {"hurried": 400, "usual": 1500, "patient": 4000}
 CAPS_USD = (None, 0.02, 0.002, 0.0003)
 LEAVING = 0.05
 """Share of clients that do not wait for their answer."""
-CALLS = {"hedge_ms": 300, "max_concurrent": 64, "queue_ms": 500}
+CALLS = {"hedge_ms": 300, "max_concurrent": 12, "queue_ms": 500, "breaker_failures": 5}
+AFTER = 10
+"""Requests that the vendor which goes down still takes."""
 WORKERS = 32
 
 
@@ -95,7 +97,11 @@ async def campaign(plan: Plan, folder: Path) -> Found:
     """Run it all."""
     recording = recorded.load(plan.data, plan.benchmarks)
     shelf, vendor = replay.Shelf(recording), recording.models[plan.banned].vendor
-    places = [await replay.serve(shelf, _faults(seed)) for seed in (plan.seed, plan.seed + 1)]
+    falls = next(each for each in shelf.vendors() if each != vendor)
+    places = [
+        await replay.serve(shelf, _faults(plan.seed, {falls: (AFTER, sys.maxsize)})),
+        await replay.serve(shelf, _faults(plan.seed + 1, {})),
+    ]
     documents = _documents(recording, [{name: each.port for name, each in place.items()} for place in places])
     config = {
         "tenants": {name: tenant(name, jurisdictions=["DE"], packs=["corporate", "ban"]) for name in DEADLINES_MS},
@@ -126,9 +132,17 @@ async def campaign(plan: Plan, folder: Path) -> Found:
     return found
 
 
-def _faults(seed: int) -> replay.Faults:
+def _faults(seed: int, down: dict[str, tuple[int, int]]) -> replay.Faults:
     return replay.Faults(
-        p429=SHARE, p500=SHARE, pstall=SHARE, pcut=SHARE, pslow=SHARE, slow_s=0.8, afresh=True, seed=seed
+        p429=SHARE,
+        p500=SHARE,
+        pstall=SHARE,
+        pcut=SHARE,
+        pslow=SHARE,
+        slow_s=0.8,
+        afresh=True,
+        seed=seed,
+        down=down,
     )
 
 

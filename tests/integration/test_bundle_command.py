@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from audit import bundle, layout, statement
+from audit import bundle, checkpoint, layout, statement
 from audit.vocabulary import RecordKind, Sha256Hex
 from proxy.cli import main
 from tests.simulators.evidence import Evidence, failed, remanifest
 from tests.simulators.ledger import NOW, Ledger, result
-from tests.simulators.tampering import Tampered
+from tests.simulators.tampering import Tampered, log_key_of
 
 
 def at(minutes: int) -> str:
@@ -121,6 +121,21 @@ def test_requests_extend_what_the_auditor_kept_if_they_were_bundled_with_it(
     without = evidence.bundle(tmp_path / "without", "--record", evidence.records[0])
     assert failed(capsys, str(without), "--trust", str(evidence.trust)) == (3, set())
     assert failed(capsys, str(without), "--earlier", str(without / "log/checkpoint")) == (0, set())
+
+
+def test_a_fork_is_found_by_who_kept_the_other_branch(
+    evidence: Evidence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = str(evidence.trust / "checkpoint")
+    out = evidence.bundle(tmp_path / "out", "--record", evidence.records[0], "--previous", kept)
+    for path in (kept, str(out / "log/checkpoint")):
+        tree = checkpoint.parse_text(checkpoint.parse_bytes(Path(path).read_bytes()).text)
+        other = checkpoint.sign(replace(tree, root=bytes(32)), log_key_of(evidence.data))
+        (tmp_path / "other").write_text(other)
+        assert failed(capsys, str(out), "--trust", str(evidence.trust), "--earlier", str(tmp_path / "other")) == (
+            1,
+            {"extends"},
+        )
 
 
 def test_nothing_is_overwritten(data: Path, tmp_path: Path) -> None:

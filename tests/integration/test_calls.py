@@ -139,6 +139,17 @@ async def test_an_open_circuit_never_leads_to_a_barred_deployment(tmp_path: Path
     assert [each.reason for r in results[1:] for each in r.passed_over] == ["circuit-open"] * 2
 
 
+async def test_a_cap_that_bars_the_sibling_of_an_open_circuit_is_what_is_told(tmp_path: Path) -> None:
+    first, second = Provider(behave=lambda body, number: Act.FAIL), Provider()
+    async with pair(first, second) as deployments:
+        deployments["n/second"]["price"] = {"input_usd_per_million": 1000, "output_usd_per_million": 1000}
+        async with running(tmp_path, deployments, calls={"breaker_failures": 1}) as server:
+            assert (await ask(server))[0] == 200
+            status, _, body = await ask(server, max_cost_usd=0.001)
+            assert (status, body["error"]["code"]) == (429, "budget-exceeded")
+        assert len(second.bodies) == 1
+
+
 async def test_the_health_of_deployments_is_told_to_who_has_a_key(tmp_path: Path) -> None:
     async with Provider(delay_s=0.02) as provider:
         deployments = {"n/a": deployment(provider.base_url, model=MODEL)}

@@ -20,8 +20,9 @@ async def test_every_promise_holds_while_everything_fails(tmp_path: Path) -> Non
     assert {promise: who for promise, who in faults.breaches(plan, found).items() if who} == {}
     told = faults.figures(found)
     # The faults were there, and so was what answers them.
-    assert {"200", "left"} <= told["status"].keys()
+    assert told["status"]["200"] > 50
     assert {"upstream-rate-limited", "upstream-server-error", "upstream-broken-stream"} <= told["failed"].keys()
     assert {"asked", "fallback", "hedge"} <= told["trigger"].keys()
-    assert any(each.status is LegStatus.CUT and each.error == "client-left" for each in found.contributions())
+    assert told["passed_over"]["circuit-open"] > 0
+    assert any(each.status is LegStatus.CUT for each in found.contributions())
     assert any(each.tokens_estimated and each.cost_micro_usd for each in found.contributions())

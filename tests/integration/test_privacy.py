@@ -1,5 +1,6 @@
 """Content that is kept and erased: a real server, real commands, and every byte that they leave on disk."""
 
+import json
 import os
 import re
 import shutil
@@ -9,15 +10,17 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
+from openai import OpenAI
 
 from audit import acts, canonical, datadir, dsse, statement
 from audit.content import parcels, places
 from audit.storage import directory as storage
-from audit.vocabulary import RecordKind
+from audit.vocabulary import RecordKind, ResultOutcome
 from tests.simulators.keeping import ANNA, BERT, SECRETS, Left, apostille, asked, holding, keys_on_disk, traffic
-from tests.simulators.server import ROOT, Server
+from tests.simulators.server import ROOT, Server, key_of
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,32 @@ def test_a_running_server_erases_what_is_ordered_beside_it(served: tuple[Server,
     assert erased.returncode == 0, erased.stderr
     assert "no key of this record" in found.run("open", "--record", record, "--reason", "test").stderr
     assert asked(server, "full", "hello", subject="carl"), "expected a person to be able to come back"
+
+
+def test_what_a_client_that_left_or_a_stream_that_broke_had_is_kept(served: tuple[Server, Left]) -> None:
+    """What is kept is to the byte what is on record, however a request ended."""
+    server, found = served
+    records = [asked(server, "full", "hello", stream=True, model="act-cut")]
+    with OpenAI(base_url=f"{server.url}/v1", api_key=key_of("full"), max_retries=0) as client:
+        raw = client.chat.completions.with_raw_response.create(
+            model="act-stall-midway", messages=[{"role": "user", "content": "hello"}], stream=True
+        )
+        records.append(raw.headers["apostille-record"])
+        next(raw.http_response.iter_bytes())
+        raw.http_response.close()
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        ended = [r for r in map(statement.result_of, found.statements(RecordKind.RESULT)) if r.request_id in records]
+        if len(ended) == 2:
+            break
+        time.sleep(0.1)
+    assert {each.outcome for each in ended} == {ResultOutcome.ERROR, ResultOutcome.ABORTED}
+    for each in ended:
+        assert {"prompt", "answer"} < set(each.kept)
+        shown = found.run("open", "--record", each.request_id, "--reason", "r")
+        assert shown.returncode == 0, shown.stderr
+        assert "--- answer\n" in shown.stdout
+    assert json.loads(urlopen(f"{server.url}/healthz", timeout=30).read())["content"] == "ok"
 
 
 def test_what_a_result_says_is_kept_is_there_after_a_kill(served: tuple[Server, Left], tmp_path: Path) -> None:

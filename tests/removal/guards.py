@@ -3,7 +3,14 @@
 ``run`` takes them away one by one; ``test_guards`` holds the texts to the sources.
 """
 
-from tests.removal import engine, privacy, proxy, store
+from tests.removal import engine, log, privacy, proxy, store, verifier
 from tests.removal.guard import Guard
 
-GUARDS: tuple[Guard, ...] = (*engine.GUARDS, *proxy.GUARDS, *privacy.GUARDS, *store.GUARDS)
+GUARDS: tuple[Guard, ...] = (
+    *engine.GUARDS,
+    *proxy.GUARDS,
+    *privacy.GUARDS,
+    *store.GUARDS,
+    *log.GUARDS,
+    *verifier.GUARDS,
+)

@@ -151,7 +151,7 @@ def write(log: Log, current: Snapshot, count: int, *, seed: int = 1) -> None:
     """Append decisions and results of ``count`` requests, many in a transaction."""
     batch: list[Pending] = []
     for now, case in decided(current, count, seed=seed):
-        batch += _pending(case, now)
+        batch += appended(case, now)
         if len(batch) >= 400:
             log.append_threadsafe(*batch).result()
             batch.clear()
@@ -159,7 +159,8 @@ def write(log: Log, current: Snapshot, count: int, *, seed: int = 1) -> None:
         log.append_threadsafe(*batch).result()
 
 
-def _pending(case: Case, now: datetime) -> tuple[Pending, Pending]:
+def appended(case: Case, now: datetime) -> tuple[Pending, Pending]:
+    """Decision and result of a decided request, to be appended together."""
     key = canonical.digest(case.request_id.encode()).encode()[:32]
     commitments, at = Commitments(key), now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     digests: list[Sha256Hex] = []

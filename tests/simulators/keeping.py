@@ -108,7 +108,9 @@ def receipt(
 def traffic(folder: Path) -> Iterator[tuple[Server, Left]]:
     """A server that keeps content of one tenant, keys of another and nothing of a third, after some traffic of the first."""
     with far_side() as url:
-        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three")}
+        deployments = {
+            f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three", "act-cut", "act-stall-midway")
+        }
         config = {
             "content": {"store": True, "backup_days": 3},
             "tenants": {

@@ -16,19 +16,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from proxy.evaluation import recorded
-from proxy.evaluation.recorded import Answered, Recording
+from proxy.evaluation import recorded, shelf
+from proxy.evaluation.recorded import Answered
+from proxy.evaluation.shelf import Shelf
 from tests.simulators.provider import Act, Body, Provider
 
 RATE = 60.0
 """Tokens a second where no time was recorded."""
-MISS = (404, {"message": "this prompt is not in the recording", "code": "replay_miss"})
-NO_RECORD = (404, {"message": "this model was not asked this prompt", "code": "replay_no_record"})
-
-
-def normal(text: str) -> str:
-    """A prompt as it is looked up: line ends and outer space do not matter."""
-    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,37 +45,19 @@ class Faults:
     seed: int = 0
 
 
-class Shelf:
-    """Answers by (model, prompt)."""
-
-    def __init__(self, recording: Recording) -> None:
-        self.prompts = {normal(item.prompt) for item in recording.items}
-        self.vendor_of = {name: model.vendor for name, model in recording.models.items()}
-        prompt_of = {item.key: normal(item.prompt) for item in recording.items}
-        self.answers: dict[tuple[str, str], Answered] = {}
-        for (model, key), answered in recording.answers.items():
-            if key in prompt_of:  # a prompt that occurs twice keeps the first answer
-                self.answers.setdefault((model, prompt_of[key]), answered)
-
-    def vendors(self) -> list[str]:
-        """Vendors that have an answer here."""
-        return sorted({self.vendor_of[model] for model, _ in self.answers if model in self.vendor_of})
-
-
 class Vendor(Provider):
     """One vendor's port."""
 
-    def __init__(self, name: str, shelf: Shelf, faults: Faults) -> None:
+    def __init__(self, name: str, answers: Shelf, faults: Faults) -> None:
         super().__init__()
         self.name = name
-        self._shelf = shelf
+        self._shelf = answers
         self._faults = faults
         self._times: Counter[tuple[str, str]] = Counter()
 
     def _found(self, body: Body) -> tuple[str, Answered | None, str]:
-        content = body["messages"][-1].get("content")
-        prompt = normal(content if isinstance(content, str) else "")
-        return prompt, self._shelf.answers.get((str(body["model"]), prompt)), str(body["model"])
+        model, prompt = self._shelf.asked(body)
+        return prompt, self._shelf.answers.get((model, prompt)), model
 
     def _chance(self, body: Body) -> list[float]:
         """Numbers in [0, 1) that depend on seed, model and prompt, and where asked for on how often that was asked before."""
@@ -102,7 +78,7 @@ class Vendor(Provider):
             return await super()._act(Act.RESTRICTED, body, writer)
         prompt, found, _ = self._found(body)
         if found is None:
-            status, error = NO_RECORD if prompt in self._shelf.prompts else MISS
+            status, error = self._shelf.missing(prompt)
             await self._whole(writer, status, {"error": error})
             return True
         chances = self._chance(body)
@@ -131,34 +107,12 @@ class Vendor(Provider):
         """The recorded answer with its recorded usage, as far as the request lets it write; its id depends on the request alone."""
         prompt, found, model = self._found(body)
         assert found is not None
-        most = body.get("max_completion_tokens") or body.get("max_tokens") or found.tokens_out
-        whole = found.tokens_out <= most
-        written = min(found.tokens_out, most)
-        text = found.text if whole else found.text[: len(found.text) * most // found.tokens_out]
-        identity = hashlib.sha256(f"{model}\0{prompt}".encode()).hexdigest()[:24]
-        return {
-            "id": f"replay-{identity}",
-            "object": "chat.completion",
-            "created": 0,
-            "model": model,
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": text},
-                    "finish_reason": "stop" if whole else "length",
-                }
-            ],
-            "usage": {
-                "prompt_tokens": found.tokens_in,
-                "completion_tokens": written,
-                "total_tokens": found.tokens_in + written,
-            },
-        }
+        return shelf.completion(model, prompt, found, body.get("max_completion_tokens") or body.get("max_tokens"))
 
 
-async def serve(shelf: Shelf, faults: Faults) -> dict[str, Vendor]:
+async def serve(answers: Shelf, faults: Faults) -> dict[str, Vendor]:
     """A started server per vendor."""
-    found = {name: Vendor(name, shelf, faults) for name in shelf.vendors()}
+    found = {name: Vendor(name, answers, faults) for name in answers.vendors()}
     for vendor in found.values():
         await vendor.start()
     return found

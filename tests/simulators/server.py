@@ -17,6 +17,7 @@ import yaml
 
 from audit import founding
 from audit.storage.address import StoreAddress
+from tests.oracles import schemas
 
 Config = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -82,13 +83,14 @@ def catalogue(deployments: Config, developers: dict[str, str] | None = None) -> 
 
 @dataclass
 class Server:
-    """A running server."""
+    """A running server. When it ends, what it put on record is held to the published schemas."""
 
     process: "subprocess.Popen[str]"
     url: str
     folder: Path
     output: list[str] = field(default_factory=list)
     reader: threading.Thread | None = None
+    checked: bool = False
 
     @classmethod
     def prepare(
@@ -183,6 +185,9 @@ class Server:
         self.process.wait(10)
         if self.reader is not None:
             self.reader.join(10)
+        if not self.checked:
+            self.checked = True
+            schemas.check_records(self.data)
 
 
 @contextmanager

@@ -9,10 +9,13 @@ from collections.abc import Mapping, Sequence
 
 from audit.vocabulary import MILLIONTHS
 from proxy.core.aggregation import candidates
-from proxy.core.aggregation.steps import Basis, Composition, Final, Seat, Step, Vote
+from proxy.core.aggregation.steps import Basis, Composition, Final, Seat, Step
 from proxy.core.aggregation.voting import ABSTAINED, UNSURE, Tally, extract
 from proxy.core.replies import Reply
 
+METHOD = "cascade"
+RELIABILITY = "reliability"
+"""What the confidence in a text is that cannot be compared: the measured share of its writer."""
 UNMET = "threshold-not-met"
 
 
@@ -27,13 +30,25 @@ def cascade(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     strongest = tuple(reversed(asked))
     best = tally.best(strongest)
     leg = tally.spokesman(best) if best is not None else tally.any_good(strongest)
-    sure = _sure(tally, leg, asked, settled)
+    score = _sure(tally, leg, asked, settled)
+    compared = tally.confidence_of(leg) is not None
+    sure = composition.calibration.of(METHOD, score) if compared else score
     if sure < composition.threshold and len(asked) < len(order):
         return candidates.ask(order[len(asked) : len(asked) + 1])
     gate = None if len(asked) == 1 else UNSURE if tally.good else ABSTAINED
     votes = tally.votes() if best is not None else ()
     flags = (UNMET,) if sure < composition.threshold else ()
-    return _final(composition, leg, sure, votes, gate, flags)
+    named = composition.calibration.name(METHOD) if compared else RELIABILITY if sure else ""
+    basis = Basis(
+        aggregator=composition.aggregator,
+        method=METHOD,
+        confidence=sure,
+        votes=votes,
+        gate=gate,
+        flags=flags,
+        confidence_method=named,
+    )
+    return Final(leg=leg, basis=basis)
 
 
 def _sure(tally: Tally, leg: str | None, asked: Sequence[Seat], settled: Mapping[str, Reply]) -> int:
@@ -47,17 +62,3 @@ def _sure(tally: Tally, leg: str | None, asked: Sequence[Seat], settled: Mapping
     if logprob is None:
         return min(known, MILLIONTHS - 1)
     return min(known, round(math.exp(min(0.0, logprob / MILLIONTHS)) * MILLIONTHS), MILLIONTHS - 1)
-
-
-def _final(
-    composition: Composition,
-    leg: str | None,
-    sure: int,
-    votes: tuple[Vote, ...],
-    gate: str | None,
-    flags: tuple[str, ...],
-) -> Final:
-    basis = Basis(
-        aggregator=composition.aggregator, method="cascade", confidence=sure, votes=votes, gate=gate, flags=flags
-    )
-    return Final(leg=leg, basis=basis)

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from audit.vocabulary import Role
+from proxy.core.aggregation import calibration
+from proxy.core.aggregation.calibration import Calibration
 from proxy.core.replies import Reply
 from proxy.core.request import JsonObject, TaskClass
 
@@ -68,6 +70,7 @@ class Composition:
     threshold: int = 0
     order_seed: int = 0
     nonce: str = ""
+    calibration: Calibration = calibration.NONE
 
     def seats(self) -> tuple[Seat, ...]:
         """Every seat that may be asked: a step never names another."""
@@ -104,7 +107,8 @@ class Vote:
 class Basis:
     """Why this answer: goes into the record. ``gate`` is the reason the confidence gate opened, or None.
 
-    ``confidence`` in millionths with its ``method``; ``flags``: e.g. ``override-attempt``, ``no-majority``, ``dissent:panel-2``.
+    ``confidence`` in millionths; ``confidence_method`` says what it is, "" where there is none. ``flags``: e.g. ``override-attempt``,
+    ``no-majority``, ``dissent:panel-2``.
     """
 
     aggregator: AggregatorName
@@ -113,6 +117,7 @@ class Basis:
     votes: tuple[Vote, ...] = ()
     gate: str | None = None
     flags: tuple[str, ...] = ()
+    confidence_method: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from proxy.core.request import JsonObject
 Extract = Callable[[Reply, AnswerKind | None], str | None]
 """Canonical answer of a reply, or None."""
 
+AGREEMENT, WEIGHTED = "agreement", "weighted-vote"
+"""Ways of ending a vote whose confidence a gate reads."""
 DISAGREE, ABSTAINED, UNSURE = "disagreement", "no-answer", "low-confidence"
 """Why the confidence gate opened."""
 
@@ -82,13 +84,15 @@ class Tally:
         flags: tuple[str, ...] = (),
     ) -> Final:
         """The end of a vote: the answer of ``leg``, with the confidence of its group."""
+        score = self.confidence_of(leg)
         basis = Basis(
             aggregator=composition.aggregator,
             method=method,
-            confidence=self.confidence_of(leg) or 0,
+            confidence=0 if score is None else composition.calibration.of(method, score),
             votes=self.votes(),
             gate=gate,
             flags=flags,
+            confidence_method="" if score is None else composition.calibration.name(method),
         )
         return Final(leg=leg, basis=basis)
 
@@ -124,7 +128,7 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
     if not composition.rest or not asked(replies, composition.rest):
         gate = _gate(composition, tally)
         if gate is None:
-            return tally.final(composition, tally.spokesman(tally.groups[0]), "agreement")
+            return tally.final(composition, tally.spokesman(tally.groups[0]), AGREEMENT)
         if composition.rest:
             return ask(composition.rest)
         return _without_rest(composition, tally, gate)
@@ -156,7 +160,8 @@ def _gate(composition: Composition, tally: Tally) -> str | None:
         return ABSTAINED
     if len(tally.groups) > 1:
         return DISAGREE
-    if scoring.confidence(tally.groups[0], tally.groups, tally.kind) < composition.threshold and composition.rest:
+    score = scoring.confidence(tally.groups[0], tally.groups, tally.kind)
+    if composition.calibration.of(AGREEMENT, score) < composition.threshold and composition.rest:
         return UNSURE
     return None
 
@@ -165,7 +170,7 @@ def _without_rest(composition: Composition, tally: Tally, gate: str) -> Final:
     order = sorted(composition.first, key=lambda seat: -seat.reliability)
     best = tally.best(order)
     leg = tally.spokesman(best) if best else tally.any_good(order)
-    return tally.final(composition, leg, "weighted-vote", gate=gate, flags=("no-majority",))
+    return tally.final(composition, leg, WEIGHTED, gate=gate, flags=("no-majority",))
 
 
 def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
@@ -177,13 +182,13 @@ def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Ex
     best = tally.best(order)
     gate = None
     if composition.rest and not asked(replies, composition.rest):
-        sure = 0 if best is None else scoring.confidence(best, tally.groups, tally.kind)
-        if sure < composition.threshold:
+        score = 0 if best is None else scoring.confidence(best, tally.groups, tally.kind)
+        if (composition.calibration.of(WEIGHTED, score) if score else 0) < composition.threshold:
             return ask(composition.rest)
     elif composition.rest:
         gate = UNSURE if best is not None else ABSTAINED
     leg = tally.spokesman(best) if best else tally.any_good(order)
-    return tally.final(composition, leg, "weighted-vote", gate=gate, flags=() if best else ("no-answer",))
+    return tally.final(composition, leg, WEIGHTED, gate=gate, flags=() if best else ("no-answer",))
 
 
 def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:

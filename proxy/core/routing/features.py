@@ -1,43 +1,82 @@
-"""Features of a prompt for the router: hashed words and word pairs, and a few facts about its form. Bounded, deterministic, pure.
+"""Features of a prompt for the router: hashed words, pairs and pieces of words, concepts, and facts about its form.
 
-Each feature is a bucket; its value is one over the square root of how many there are, so that long prompts do not shout.
+Bounded, deterministic, pure. A feature is a bucket. Features come in groups; each group has a length of its own (one over the
+square root of how many there are, times what the group counts), so that long prompts do not shout and pieces do not drown words.
 """
 
-import hashlib
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from zlib import crc32
 
 from proxy.core.aggregation.expected import expected
+from proxy.core.routing import lexicon
 
-BUCKETS = 1 << 14
+BUCKETS = 1 << 15
 MAX_PREFIX = 4_000
 """Characters looked at: what is asked stands at the beginning or at the end."""
-MAX_WORDS = 400
+MAX_WORDS = 300
+MAX_WORD = 24
+WORDS, CONCEPTS, PIECES = 1.0, 0.5, 0.7
+"""What the groups count."""
 
-_WORD = re.compile(r"[a-z]+|[0-9]+|[^\sa-z0-9]", re.IGNORECASE)
+_WORD = re.compile(r"[^\W\d_]+|[0-9]+|[^\s\w]")
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
 _CODE = re.compile(r"```(?!json)|\bdef |\bclass \w+[:(]|\bimport \w+|#include|;\s*$|\{\s*$|=>|</\w+>", re.MULTILINE)
 _MATHS = re.compile(r"\\[a-z]+|\$[^$\n]{1,80}\$|\d ?[-+*/=^] ?\d|\b[xyz] ?[=+-]")
 
 
-@lru_cache(maxsize=65_536)
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Buckets, each once and sorted, and the value of each of them."""
+
+    buckets: tuple[int, ...]
+    value: float
+
+
 def bucket(feature: str) -> int:
     """Place of a feature: the same on every machine and in every process."""
-    return int.from_bytes(hashlib.blake2b(feature.encode(), digest_size=4).digest(), "big") % BUCKETS
+    return crc32(feature.encode("utf-8", "surrogatepass")) % BUCKETS
 
 
-def features(prompt: str) -> tuple[int, ...]:
-    """Buckets of a prompt's features, each once."""
+def features(prompt: str) -> tuple[Group, ...]:
+    """Groups of a prompt's features: words and their pairs, concepts with the form, pieces of words."""
     text = prompt.strip()
     if len(text) > MAX_PREFIX:
         text = text[: MAX_PREFIX // 2] + "\n" + text[-MAX_PREFIX // 2 :]
-    words = ["0" if w.isdigit() else w.lower() for w in _WORD.findall(text)][:MAX_WORDS]
-    found = {f"w:{word}" for word in words}
-    found |= {f"p:{a} {b}" for a, b in pairwise(words)}
-    found |= {f"s:{i}:{word}" for i, word in enumerate(words[:3])}
-    found |= {f"c:{word[:4]}" for word in words if len(word) > 4}
-    found |= _form(text, words)
-    return tuple({bucket(each) for each in found})
+    low = text.lower()
+    found = _WORD.findall(low)
+    if len(found) > MAX_WORDS:
+        found = found[: MAX_WORDS // 2] + found[-MAX_WORDS // 2 :]
+    words = ["0" if word.isdigit() else word[:MAX_WORD] for word in found]
+    distinct = dict.fromkeys(words)
+    wordy = {each for word in distinct for each in _of_word(word)[0]}
+    wordy |= {bucket(f"p:{a} {b}") for a, b in pairwise(words)}
+    wordy |= {bucket(f"s:{i}:{word}") for i, word in enumerate(words[:3])}
+    known = {bucket(f"x:{name}") for name in lexicon.concepts(low, words)} | {
+        bucket(each) for each in _form(text, words)
+    }
+    pieces = {each for word in distinct for each in _of_word(word)[1]}
+    return _group(wordy, WORDS), _group(known, CONCEPTS), _group(pieces, PIECES)
+
+
+def _group(buckets: Iterable[int], counts: float) -> Group:
+    found = tuple(sorted(buckets))
+    return Group(found, counts / max(1, len(found)) ** 0.5)
+
+
+@lru_cache(maxsize=65_536)
+def _of_word(word: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Buckets of a word: itself and its beginnings, and its pieces of three and four characters (two, in unspaced scripts)."""
+    unspaced = _UNSPACED.match(word) is not None
+    own = [f"w:{word}"]
+    own += [f"c:{word[:size]}" for size in (4, 6) if len(word) > size and not unspaced]
+    shown = word if unspaced else f" {word} "
+    sizes = (1, 2) if unspaced else (3, 4)
+    pieces = {f"g:{shown[i : i + size]}" for size in sizes for i in range(len(shown) - size + 1)}
+    return tuple(map(bucket, own)), tuple(sorted({bucket(piece) for piece in pieces}))
 
 
 def _form(text: str, words: list[str]) -> set[str]:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from enum import Enum
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -14,21 +14,12 @@ from hypothesis import strategies as st
 from audit import statement
 from audit.errors import MalformedError
 from audit.statement import DecisionRecord, Position, ResultRecord
+from audit.vocabulary import Sha256Hex
 from tests.simulators import ledger
 
 HEX = st.binary(min_size=32, max_size=32).map(bytes.hex)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=12)
 STARTS = {DecisionRecord: statement.render_decision, ResultRecord: statement.render_result}
-DIGESTS = {
-    "root",
-    "policy",
-    "facts",
-    "catalogue",
-    "parameters_digest",
-    "prompt_commitment",
-    "decision",
-    "answer_commitment",
-}
 COMMITMENTS = {"request_commitment", "response_commitment"}
 SD = st.binary(min_size=32, max_size=32).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("="))
 
@@ -36,14 +27,15 @@ NAMED = {
     "at": st.just("2026-11-23T12:00:00.000000Z"),
     "sd": st.lists(SD, max_size=3).map(tuple),
     "request_id": st.uuids().map(str),
+    "id": st.uuids().map(str),
 }
 
 
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
-    """A value of each field's declared type; digests where a field holds a digest."""
+    """A value of each field's declared type; digests where a field is one."""
     if name in NAMED:
         return NAMED[name]
-    if name in DIGESTS | COMMITMENTS and not is_dataclass(kind):
+    if kind is Sha256Hex or name in COMMITMENTS:
         return HEX
     if kind in (str,) or getattr(kind, "__supertype__", None) is str:
         return TEXT.map(lambda t: t or "x")

@@ -66,6 +66,19 @@ func checkpoint(signed []byte, verifier note.Verifier) tree {
 	return tree{text[0], number(text[1]), root}
 }
 
+// verifierOf gives the key that is named as a log; a scope's log has its name after the main log's.
+func verifierOf(vkeys []string, origin string) note.Verifier {
+	for _, vkey := range vkeys {
+		verifier, err := note.NewVerifier(vkey)
+		check(err, "log.vkey")
+		if verifier.Name() == origin {
+			return verifier
+		}
+	}
+	log.Fatal("no key of the log " + origin)
+	return nil
+}
+
 func hashes(text []string) []tlog.Hash {
 	var found []tlog.Hash
 	for _, line := range text {
@@ -215,9 +228,8 @@ func checkConsistency(place string, signed []byte, now tree, verifier note.Verif
 func main() {
 	log.SetFlags(0)
 	place := os.Args[1]
-	verifier, err := note.NewVerifier(strings.TrimSpace(string(read(place, "keys", "log.vkey"))))
-	check(err, "log.vkey")
 	signed := read(place, "log", "checkpoint")
+	verifier := verifierOf(lines(read(place, "keys", "log.vkey")), lines(signed)[0])
 	now := checkpoint(signed, verifier)
 	all := entries(place, now.size)
 	reader := recomputed(all)

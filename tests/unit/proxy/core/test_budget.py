@@ -1,6 +1,6 @@
 """A request's cost cap is never passed, whatever is called."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -28,6 +28,7 @@ def test_what_cannot_be_paid_is_not_called() -> None:
     assert Budget(left=100 + SMALLEST_ANSWER - 1).reserve(found, Needs(), 100)[1] is None
 
 
+@settings(deadline=None)
 @given(
     left=st.integers(0, 100_000),
     calls=st.lists(st.tuples(st.integers(0, 20_000_000), st.integers(0, 2_000), st.integers(0, 100)), max_size=6),
@@ -94,6 +95,7 @@ class Spending(RuleBasedStateMachine):
 TestSpending = Spending.TestCase
 
 
+@settings(deadline=None)
 @given(
     prices=st.lists(st.integers(0, 10_000_000), min_size=1, max_size=4), prompt=st.integers(0, 5_000), again=st.data()
 )

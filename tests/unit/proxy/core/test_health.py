@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -130,6 +130,7 @@ class Calling(RuleBasedStateMachine):
 TestCalling = Calling.TestCase
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(Fate), st.none() | st.integers(0, 10**9)), max_size=200))
 def test_averages_stay_between_what_was_seen(calls: list[tuple[Fate, int | None]]) -> None:
     health = Health()
@@ -146,6 +147,7 @@ def test_averages_stay_between_what_was_seen(calls: list[tuple[Fate, int | None]
     assert health.first_content == Times()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 10**6), max_size=100), st.integers(1, 100))
 def test_a_percentile_is_of_what_was_measured(values: list[int], percent: int) -> None:
     times = Times()

@@ -1,6 +1,6 @@
 """When a second call starts, and when a stage starts before its turn: by measured times, and never on a guess."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.vocabulary import LegStatus, Role
@@ -23,6 +23,7 @@ def times(*values: int) -> Times:
 STEADY = times(*range(100, 100 + 20))
 
 
+@settings(deadline=None)
 @given(
     after_us=st.none() | st.integers(1, 10**7),
     at_p95=st.booleans(),
@@ -48,6 +49,7 @@ def test_off_by_default_and_at_the_percentile() -> None:
     assert Hedging(at_p95=True).delay_us(times(1, 2)) is None
 
 
+@settings(deadline=None)
 @given(
     remaining=st.integers(0, 3000),
     first=st.lists(st.integers(1, 1000), min_size=1, max_size=4),

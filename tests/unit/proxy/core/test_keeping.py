@@ -16,7 +16,9 @@ def test_an_item_is_kept_whole_or_not_at_all(notes: list[tuple[str, bytes]], lim
     for label, content in notes:
         contents.note(label, content)
     whole = {label: b"".join(c for at, c in notes if at == label) for label, _ in notes}
-    assert contents.parcel().contents == {label: c for label, c in whole.items() if len(c) <= limit}
+    sent = len(whole.get("answer", b""))
+    assert contents.parcel((), sent).contents == {label: c for label, c in whole.items() if len(c) <= limit}
+    assert "answer" not in contents.parcel((), sent + 1).contents, "expected no answer that is not the one on record"
 
 
 @given(NOTES)
@@ -24,5 +26,11 @@ def test_without_a_limit_there_is_no_content(notes: list[tuple[str, bytes]]) -> 
     contents = Contents(OWNER, {"subject": "p"}, None)
     for label, content in notes:
         contents.note(label, content)
-    assert contents.parcel().contents == {}
-    assert contents.parcel().fields == {"subject": "p"}
+    assert contents.parcel((), 0).contents == {}
+    assert contents.parcel((), 0).fields == {"subject": "p"}
+
+
+def test_what_an_attempt_gave_that_is_not_on_record_is_not_kept() -> None:
+    contents = Contents(OWNER, {}, 100)
+    contents.note("response:author:0", b"hello")
+    assert contents.parcel((), 0).contents == {}

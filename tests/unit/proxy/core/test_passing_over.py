@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy.core import passing_over
@@ -45,6 +45,7 @@ def test_an_open_circuit_leads_where_an_outage_would(
     assert order(on_outage, on_refusal, *opened) == (wanted, passed)
 
 
+@settings(deadline=None)
 @given(
     denied=st.sets(st.sampled_from(sorted(FOUR.deployments))),
     opened=st.frozensets(st.sampled_from(sorted(FOUR.deployments))),
