@@ -29,7 +29,8 @@ from audit.storage import address as addresses
 from audit.storage import directory as storage
 from audit.storage import opening
 from audit.storage.base import RecordStore
-from audit.storage.directory import LOCK, TileDirectory
+from audit.storage.copying import BucketAddress
+from audit.storage.directory import LOCK
 from audit.storage.envelopes import EnvelopeFiles
 from audit.storage.opening import Shared
 from audit.tenure import Tenure
@@ -78,6 +79,7 @@ class Log:
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
         shared: Shared | None = None,
+        bucket: BucketAddress | None = None,
         stamper: Stamper | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
@@ -94,9 +96,10 @@ class Log:
         store: RecordStore | None = None
         try:
             store = opening.open_store(root, shared)
-            tiles = TileDirectory(root / layout.LOG)
+            place_of = opening.place_of(root, bucket)
+            tiles = place_of(root / layout.LOG)
             asked = witnesses or Witnesses()
-            scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
+            scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked, place_of)
             envelopes = EnvelopeFiles(root / layout.ENVELOPES, lambda first, end: datadir.kept(root, first, end))
             tenure = Tenure(store=store, directory=tiles, signer=signer, scopes=scopes)
 

@@ -81,6 +81,7 @@ class Server:
             witnesses=self._witnesses,
             shared=shared_store.shared(settings.storage),
             stamper=self._stamper,
+            bucket=shared_store.bucket(settings.log),
         )
         traces = _traces(settings, log)
         keeper = None

@@ -4,6 +4,7 @@ The libraries of PostgreSQL and of the schema are loaded here, and only where th
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +15,8 @@ from audit.errors import HistoryError
 from audit.storage import address as addresses
 from audit.storage import directory
 from audit.storage.address import StoreAddress
-from audit.storage.base import RecordStore
+from audit.storage.base import RecordStore, TileStore
+from audit.storage.copying import BucketAddress, CopiedTiles
 from audit.storage.sqlite import Store
 
 if TYPE_CHECKING:
@@ -110,6 +112,23 @@ def renew(root: Path, address: StoreAddress | None) -> "NewStore":
     from audit.storage.postgres_renewal import NewTables
 
     return NewTables(address)
+
+
+def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileStore]:
+    """What finds the files of a log below a data directory, copied to a bucket if one is given.
+
+    Raises ``HistoryError`` (``extra-missing``).
+    """
+    if bucket is None:
+        return directory.TileDirectory
+    if find_spec("obstore") is None:
+        raise HistoryError("expected the extra `s3` to be installed with the package", code="extra-missing")
+    from audit.storage.bucket import Bucket
+
+    objects = Bucket(bucket)
+    return lambda folder: CopiedTiles(
+        directory.TileDirectory(folder), objects, f"{folder.relative_to(root).as_posix()}/"
+    )
 
 
 def _need_driver() -> None:
