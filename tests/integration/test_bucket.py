@@ -115,6 +115,33 @@ def test_a_checkpoint_that_another_put_meanwhile_is_compared_again(tmp_path: Pat
     assert objects.get(layout.LOG + tiles.CHECKPOINT_PATH)[0] == now
 
 
+def test_a_lost_folder_comes_back_from_the_bucket(tmp_path: Path, address: BucketAddress) -> None:
+    root = tmp_path / "data"
+    founding.init(root, origin=ORIGIN)
+    size = filled(root, address, 270)
+    shutil.rmtree(root / layout.LOG)
+    (root / datadir.DATABASE).unlink()
+    objects = Bucket(address)
+    for path in (tiles.CHECKPOINT_PATH, *map(tiles.file_path, tiles.tiles_of(size))):
+        place = root / layout.LOG / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(objects.get(layout.LOG + path)[0])
+    assert rebuild.recover(root, None).records == size
+    assert filled(root, address, 1) > size
+    _, signed, computed = copied(address)
+    assert signed == computed
+
+
+def test_the_bucket_of_another_log_is_left_alone(tmp_path: Path, address: BucketAddress) -> None:
+    for name in ("one", "two"):
+        founding.init(tmp_path / name, origin=f"log.example/{name}")
+    size = filled(tmp_path / "one", address, 1)
+    with pytest.raises(HistoryError) as caught:
+        filled(tmp_path / "two", address, 9)
+    assert caught.value.code == "log-differs"
+    assert copied(address)[0] == size
+
+
 @pytest.mark.parametrize(
     ("old", "new"), [(0, 1), (0, 256), (255, 256), (3, 300), (256, 257), (256, 65_537), (70_000, 70_001)]
 )
