@@ -246,6 +246,7 @@ def _appended(log: Log, request_id: str) -> bool:
     try:
         log.append_now(decision(request_id))
     except EvidenceUnavailable:
+        time.sleep(0.05)  # a quick machine would be through before either log tries its store again
         return False
     return True
 
