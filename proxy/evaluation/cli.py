@@ -54,7 +54,7 @@ def eval_main(argv: Sequence[str]) -> int:
         banned = _compared_with(arguments, recording)
         items = [i for i in recording.items if (banned, i.key) in recording.answers]
         asked, _ = harness.sample(items, arguments.limit or len(items), arguments.seed)
-        outcomes, connections = _outcomes(arguments, recording, asked)
+        outcomes, connections = _outcomes(arguments, recording, asked, banned)
     except ConfigurationError as error:
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
         return USAGE
@@ -84,20 +84,21 @@ def _compared_with(arguments: argparse.Namespace, recording: Recording) -> str:
 
 
 def _outcomes(
-    arguments: argparse.Namespace, recording: Recording, asked: Sequence[Item]
+    arguments: argparse.Namespace, recording: Recording, asked: Sequence[Item], banned: str
 ) -> tuple[list[Outcome], int | None]:
     """Outcomes, with how many connections there were to the banned vendor where the upstream is ours."""
     right, progress = offline.graded(recording), Counter(len(asked))
     if arguments.url:
         target = Target(url=arguments.url, key=os.environ.get(arguments.key_env, ""), model=MODELS[arguments.mode])
         return harness.ask_all(target, asked, right, progress=progress), None
-    return asyncio.run(_hosted(arguments, recording, asked, right, progress))
+    return asyncio.run(_hosted(arguments, recording, asked, banned, right, progress))
 
 
 async def _hosted(
     arguments: argparse.Namespace,
     recording: Recording,
     asked: Sequence[Item],
+    banned: str,
     right: harness.Grade,
     progress: "Counter",
 ) -> tuple[list[Outcome], int]:
@@ -105,7 +106,9 @@ async def _hosted(
     ban = pool.banned(recording, vendor=vendor, model=arguments.ban_model)
     known = shares.load(arguments.shares)
     today = datetime.now(UTC).date()
-    async with hosted.hosted(recording, known, ban, today=today, sandbox=not arguments.no_sandbox) as running:
+    async with hosted.hosted(
+        recording, known, ban, beside=banned, today=today, sandbox=not arguments.no_sandbox
+    ) as running:
         target = Target(url=running.url, key=running.key, model=MODELS[arguments.mode])
         outcomes = await asyncio.to_thread(harness.ask_all, target, asked, right, progress=progress)
         counted = running.vendors.get(vendor) if vendor is not None else None

@@ -40,7 +40,7 @@ class Hosted:
 
 @asynccontextmanager
 async def hosted(
-    recording: Recording, shares: Shares, ban_: Ban, *, today: date, sandbox: bool
+    recording: Recording, shares: Shares, ban_: Ban, *, beside: str, today: date, sandbox: bool
 ) -> AsyncIterator[Hosted]:
     """Start it, and stop it at the end. Raises ``ConfigurationError`` with what the proxy said where it does not start."""
     key = f"ap-{secrets.token_urlsafe(32)}"
@@ -48,7 +48,7 @@ async def hosted(
         with tempfile.TemporaryDirectory(prefix="apostille-eval-") as made:
             folder = Path(made)
             ports = {name: vendor.port for name, vendor in vendors.items()}
-            _write(folder / "catalogue.yaml", pool.catalogue(recording, shares, ports, today))
+            _write(folder / "catalogue.yaml", pool.catalogue(recording, shares, ports, today, beside))
             _write(
                 folder / "apostille.yaml",
                 pool.configuration(sha256(key.encode()).hexdigest(), sandbox=sandbox),

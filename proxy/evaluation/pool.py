@@ -50,9 +50,14 @@ def comparable(recording: Recording, vendor: str) -> tuple[str, ...]:
     return tuple(sorted(own, key=lambda m: -recording.accuracy(m, recording.items)))
 
 
-def catalogue(recording: Recording, shares: Shares, ports: Mapping[str, int], today: date) -> dict[str, Any]:
-    """A catalogue document: one deployment a model, what is known of it from ``shares`` alone."""
-    chosen = members(recording)
+def catalogue(
+    recording: Recording, shares: Shares, ports: Mapping[str, int], today: date, beside: str
+) -> dict[str, Any]:
+    """A catalogue document: one deployment a model, what is known of it from ``shares`` alone.
+
+    ``beside``: the banned model that is compared with; it is there, barred, also where its texts are withheld.
+    """
+    chosen = tuple(dict.fromkeys((*members(recording), beside)))
     vendors = sorted({recording.models[m].vendor for m in chosen})
     companies = {_name(v): {"name": v, "home": HOMES.get(v, "US")} for v in vendors}
     return {

@@ -149,12 +149,12 @@ def _faults(seed: int, down: dict[str, tuple[int, int]]) -> replay.Faults:
     )
 
 
-def _documents(recording: Recording, ports: list[dict[str, int]]) -> Config:
+def _documents(recording: Recording, ports: list[dict[str, int]], beside: str) -> Config:
     """The catalogue of an evaluation, with every deployment at two places."""
     least = min(shares.LEAST, len(recording.items) // 2)
     known = shares.fit(recording, recording.items, shares.task_of, least=least)
     today = datetime.now(UTC).date()
-    made, twin = (pool.catalogue(recording, known, each, today) for each in ports)
+    made, twin = (pool.catalogue(recording, known, each, today, beside) for each in ports)
     made["deployments"] |= {f"{name}@b": each for name, each in twin["deployments"].items()}
     for each in made["deployments"].values():
         each["call"] = {**each["call"], "timeout_ms": 1200}

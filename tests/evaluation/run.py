@@ -75,7 +75,7 @@ async def evaluate(row: Row, data: Path, seed: int, limit: int | None = None, fi
     known = shares.fit(recording, fit, shares.task_of, least=min(shares.LEAST, len(fit) // 2))
     ban = pool.banned(recording, vendor=row.vendor, model=None if row.vendor else row.banned)
     today = datetime.now(UTC).date()
-    async with hosted.hosted(recording, known, ban, today=today, sandbox=True) as running:
+    async with hosted.hosted(recording, known, ban, beside=row.banned, today=today, sandbox=True) as running:
         target = Target(url=running.url, key=running.key, model=MODELS[row.mode])
         right = offline.graded(recording)
         outcomes = await asyncio.to_thread(harness.ask_all, target, asked, right, progress=Counter(len(asked)))

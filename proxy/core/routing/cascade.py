@@ -21,10 +21,10 @@ SHARED_FATE = 0.5
 """Correlation of two models' being right: questions are easy or hard for all (measured 0.4 to 0.6)."""
 WRONG_AND_ALIKE = 0.35
 """Share of questions that both of two models get wrong where their wrong answers are the same."""
-GAIN_OF_AGREEMENT = 0.03
-"""Share of questions that two agreeing models get right where the strong model alone is wrong."""
-LOSS_OF_AGREEMENT = 0.4
-"""Share of questions on which two models agree on a wrong answer where the strong model alone is right."""
+GAIN_OF_AGREEMENT = 0.4
+"""Share of what the strong model gets wrong that it gets wrong where two others agree on the right answer."""
+LOSS_OF_AGREEMENT = 0.6
+"""Share of what the strong model gets right on which two others agree on a wrong answer, where they are wrong alike."""
 GAIN_OF_SECOND = 0.012
 """Accuracy that a fourth voter adds to the strong one (measured 1.0 to 1.3 points)."""
 WORTH = 0.003
@@ -153,5 +153,5 @@ def expected_accuracy(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
     if len(rest) > 1:
         second = GAIN_OF_SECOND * rest[1].accuracy / max(rest[0].accuracy, 0.01)
         second *= 0.5 if rest[0].make == rest[1].make else 1.0
-    alike = LOSS_OF_AGREEMENT * WRONG_AND_ALIKE * wrong * (2 if one.make == other.make else 1)
-    return strong + GAIN_OF_AGREEMENT * right + second - alike
+    alike = LOSS_OF_AGREEMENT * strong * WRONG_AND_ALIKE * wrong * (2 if one.make == other.make else 1)
+    return strong + GAIN_OF_AGREEMENT * (1 - strong) * right + second - alike
