@@ -13,7 +13,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, layout, scope
+from audit import bundle, bundle_selection, canonical, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
 from audit.datadir import (
@@ -26,12 +26,14 @@ from audit.datadir import (
 )
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.log_check import Spread
 from audit.stamps import FOLDER, CheckToken, Stamps
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
 CANNOT_TELL = 3
+MAX_JOBS = 256
 
 _MARKS = {Outcome.OK: "✓", Outcome.FAILED: "✗", Outcome.UNDECIDED: "?", Outcome.NOT_CHECKED: "-"}
 _VERDICTS = {
@@ -101,8 +103,22 @@ def _verify_parser() -> argparse.ArgumentParser:
         help="the log of this scope, for example acme-eu-2026 (default: the main log, or the one that a bundle names)",
     )
     parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
+    parser.add_argument(
+        "--jobs",
+        type=job_count,
+        default=parallel.cores(),
+        metavar="N",
+        help="processes that check the entries of a long log (default: one for each core, %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
+
+
+def job_count(text: str) -> int:
+    """The number of processes of ``--jobs``."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_JOBS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_JOBS} processes, got `{text[:20]}`")
+    return int(text)
 
 
 def _scope(text: str) -> str:
@@ -132,7 +148,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
     trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), asked)
     earlier = _earlier(arguments)
-    progress = _Progress()
+    progress, spread = _Progress(), parallel.spread(arguments.jobs)
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
@@ -145,10 +161,11 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
             progress=progress,
             page=_page(),
             scope=arguments.scope,
+            spread=spread,
         )
         return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
-        return _verify_public_log(target, trust, asked, earlier, progress, arguments.scope)
+        return _verify_public_log(target, trust, asked, earlier, progress, spread, arguments.scope)
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else _data_directory(arguments.data)
@@ -157,7 +174,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         chosen = source if arguments.scope is None else source.of_scope(arguments.scope)
         if arguments.target == "log" or data == target:
             required = _required(trust) and arguments.scope is None
-            return _verify_data_log(chosen, own, earlier, progress, required=required), own
+            return _verify_data_log(chosen, own, earlier, progress, spread, required=required), own
         return _verify_data_record(chosen, arguments.target, own, earlier), own
 
 
@@ -199,6 +216,7 @@ def _verify_public_log(
     asked: Witnessing,
     earlier: bytes | None,
     progress: "_Progress",
+    spread: Spread,
     named: str | None,
 ) -> tuple[Report, Trust]:
     """A log's folder by itself; its keys are beside it when it is in a data directory, and beside ``scopes/``."""
@@ -216,6 +234,7 @@ def _verify_public_log(
         earlier=earlier,
         stamps=_stamps(log, required=_required(trust) and scope_name is None),
         progress=progress,
+        spread=spread,
         scope=scope_name,
     )
     return report, own
@@ -244,6 +263,7 @@ def _verify_data_log(
     trust: Trust,
     earlier: bytes | None,
     progress: "_Progress",
+    spread: Spread,
     *,
     required: bool,
 ) -> Report:
@@ -257,6 +277,7 @@ def _verify_data_log(
         earlier=earlier,
         stamps=_stamps(log, required=required),
         progress=progress,
+        spread=spread,
         scope=source.scope if isinstance(source, ScopeDirectory) else None,
         scopes=None if isinstance(source, ScopeDirectory) else _scope_logs(source),
     )

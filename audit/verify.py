@@ -11,6 +11,7 @@ from itertools import groupby
 
 from audit import bundle_check, checkpoint, examine, layout, openings
 from audit import stamps as timestamps
+from audit.appraisal import in_turn
 from audit.bundle_check import Opened
 from audit.checkpoint import Checkpoint
 from audit.derived import VERSION
@@ -18,7 +19,7 @@ from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
 from audit.layout import IndexedRecord
-from audit.log_check import Progress, verify_log
+from audit.log_check import Progress, Spread, verify_log
 from audit.obligations import (
     CONSISTENCY,
     DERIVED,
@@ -79,6 +80,7 @@ def verify_bundle(
     progress: Progress | None = None,
     page: Page | None = None,
     scope: str | None = None,
+    spread: Spread = in_turn,
 ) -> Report:
     """Verify an evidence bundle.
 
@@ -86,7 +88,7 @@ def verify_bundle(
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
     with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
     page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
-    that one's log; None: of whichever log its checkpoint names.
+    that one's log; None: of whichever log its checkpoint names. ``spread``: as of ``verify_log``.
     """
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
@@ -110,7 +112,7 @@ def verify_bundle(
         found = _check_requests(bundle, known, sheet, earlier, before, progress, named)
         found = _with_stamps(found, bundle, known, stamps)
     else:
-        found = _check_entries(bundle, known, sheet, earlier, stamps, progress, named)
+        found = _check_entries(bundle, known, sheet, earlier, stamps, progress, named, spread)
     return Report(
         subject=_subject(bundle, named), findings=sheet.report().findings + found.findings, counts=found.counts
     )
@@ -202,6 +204,7 @@ def _check_entries(
     stamps: Stamps,
     progress: Progress | None,
     scope: str | None,
+    spread: Spread,
 ) -> Report:
     log = bundle.files.below(layout.LOG)
     found = verify_log(
@@ -214,6 +217,7 @@ def _check_entries(
         stamps=stamps,
         progress=progress,
         scope=scope,
+        spread=spread,
     )
     with sheet.checking(PROOFS):
         bundle_check.proofs_of_entries(bundle, log)
