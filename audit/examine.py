@@ -146,7 +146,9 @@ def admission(decision: DecisionRecord) -> Admission:
     return Admission(
         request_id=decision.request_id,
         refused=decision.outcome is DecisionOutcome.REFUSED,
-        admitted=frozenset((leg.leg, leg.role.value, each) for leg in decision.legs for each in leg.deployments),
+        admitted=frozenset(
+            (leg.leg, role, each) for leg in decision.legs for role in (leg.role.value,) for each in leg.deployments
+        ),
         excluded=frozenset((each.role.value, each.deployment) for each in decision.excluded),
         scopes=scope.logs(decision.scopes),
     )

@@ -73,12 +73,14 @@ def integer(value: Mapping[str, Any], key: str) -> int:
 
 def text_or_none(value: Mapping[str, Any], key: str) -> str | None:
     """A string; None for null or no member."""
-    return None if value.get(key) is None else text(value, key)
+    found = value.get(key)
+    return found if found is None or type(found) is str else text(value, key)
 
 
 def integer_or_none(value: Mapping[str, Any], key: str) -> int | None:
     """An integer; None for null or no member."""
-    return None if value.get(key) is None else integer(value, key)
+    found = value.get(key)
+    return found if found is None or type(found) is int else integer(value, key)
 
 
 def flag(value: Mapping[str, Any], key: str) -> bool:
@@ -126,11 +128,12 @@ def every(value: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]]
     for item in found:
         if type(item) is not dict:
             raise MalformedError(f"expected only objects in `{key}`", code="predicate")
-    return tuple(read(item) for item in found)
+    return tuple(map(read, found))
 
 
 def optional(value: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T]) -> T | None:
     """An object, read; None for null or no member."""
-    if value.get(key) is None:
+    found = value.get(key)
+    if found is None:
         return None
-    return read(member(value, key, dict))
+    return read(found if type(found) is dict else member(value, key, dict))
