@@ -5,9 +5,7 @@ salted commitment only, whose salt goes to whoever asked for the erasure and is 
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from audit import canonical, members, predicate_reading, predicates, statement
 from audit.errors import MalformedError
@@ -69,7 +67,8 @@ def render_erasure(erasure: Erasure, *, at: str, position: Position, anchor: Anc
     if erasure.data_subject is not None:
         subjects[DATA_SUBJECT] = erasure.data_subject
     predicate = {
-        **_common(erasure.id, at, position, anchor),
+        "requestId": erasure.id,
+        **predicates.common_object(at, position, anchor),
         "tenant": erasure.tenant,
         "cause": erasure.cause,
         "basis": erasure.basis,
@@ -107,7 +106,8 @@ def erasure_of(found: Statement) -> Erasure:
 def render_access(access: Access, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(access.id, at, position, anchor),
+        "requestId": access.id,
+        **predicates.common_object(at, position, anchor),
         "record": access.record,
         "act": access.act,
         "fields": access.fields,
@@ -131,12 +131,3 @@ def access_of(found: Statement) -> Access:
         to=members.text(value, "to"),
         reason=members.text(value, "reason"),
     )
-
-
-def _common(identifier: str, at: str, position: Position, anchor: Anchor | None) -> Mapping[str, Any]:
-    return {
-        "requestId": identifier,
-        "at": at,
-        "instance": predicates.position_object(position),
-        "anchor": predicates.anchor_object(anchor),
-    }

@@ -1,4 +1,4 @@
-"""Statements that are not about a request: the log began, a record key was added (``docs/spec/predicates.md``).
+"""Statements that are not about a request: what happened to a record key, what decides (``docs/spec/predicates.md``).
 
 Pure. They hold public keys' digests and times. Signed and logged like any other record, so that the log itself says who may
 sign from which entry on.
@@ -12,35 +12,28 @@ from audit import members, predicate_reading, predicates, statement
 from audit.errors import MalformedError
 from audit.records import Anchor, Position
 from audit.statement import Statement
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import KeyEventKind, RecordKind, Sha256Hex
 
-LOG_KEY = "log-key"
-"""Name of a log-start's subject: SHA-256 of the log's raw public key."""
 RECORD_KEY = "record-key"
 """Name of a key-event's subject: SHA-256 of the record key's SPKI, which is its key id."""
-ADDED = "added"
 POLICY_SET = "policy-set"
 """Name of a policy-activation's subject: the digest of the policy set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogStart:
-    """The log's first record. ``log_key``: digest of the key that signs its checkpoints."""
-
-    origin: str
-    log_key: Sha256Hex
-    organisation: Sha256Hex
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEvent:
-    """A record key and what happened to it. Times: RFC 3339, of its certificate. ``certificate``: SHA-256 of its DER."""
+    """A record key and what happened to it. Times: RFC 3339, of its certificate. ``certificate``: SHA-256 of its DER.
 
-    event: str
+    ``from_index``: of a key that is revoked, the first entry that is no evidence if it is by this key. ``reason``: why.
+    """
+
+    event: KeyEventKind
     keyid: Sha256Hex
     certificate: Sha256Hex
     not_before: str
     not_after: str
+    from_index: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +76,7 @@ def render_policy_activation(
 ) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
+        **predicates.common_object(at, position, anchor),
         "facts": activation.facts,
         "catalogue": activation.catalogue,
         "cause": activation.cause,
@@ -118,16 +111,12 @@ def activation_of(found: Statement) -> Activated:
             facts=members.digest(value, "facts"),
             catalogue=members.digest(value, "catalogue"),
             cause=members.text(value, "cause"),
-            previous=_digest_or_none(value, "previous"),
+            previous=members.digest_or_none(value, "previous"),
             approved_by=members.texts(value, "approvedBy"),
-            shadow=_digest_or_none(value, "shadow"),
+            shadow=members.digest_or_none(value, "shadow"),
             emergencies=members.every(value, "breakGlass", _emergency_from),
         ),
     )
-
-
-def _digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
-    return None if value.get(key) is None else members.digest(value, key)
 
 
 def _emergency_from(value: Mapping[str, Any]) -> Emergency:
@@ -141,31 +130,35 @@ def _emergency_from(value: Mapping[str, Any]) -> Emergency:
     )
 
 
-def render_log_start(start: LogStart, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
-    """Canonical bytes of the statement."""
-    predicate = {
-        **_common(at, position, anchor),
-        "origin": start.origin,
-        "organisation": start.organisation,
-    }
-    return statement.render(RecordKind.LOG_START, {LOG_KEY: start.log_key}, predicate)
-
-
 def render_key_event(event: KeyEvent, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
     """Canonical bytes of the statement."""
     predicate = {
-        **_common(at, position, anchor),
-        "event": event.event,
+        **predicates.common_object(at, position, anchor),
+        "event": event.event.value,
         "certificate": event.certificate,
         "notBefore": event.not_before,
         "notAfter": event.not_after,
+        "fromIndex": event.from_index,
+        "reason": event.reason,
     }
     return statement.render(RecordKind.KEY_EVENT, {RECORD_KEY: event.keyid}, predicate)
 
 
-def _common(at: str, position: Position, anchor: Anchor | None) -> dict[str, object]:
-    return {
-        "at": at,
-        "instance": predicates.position_object(position),
-        "anchor": predicates.anchor_object(anchor),
-    }
+def key_event_of(found: Statement) -> KeyEvent:
+    """The key event of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
+    if found.kind is not RecordKind.KEY_EVENT or found.subjects.keys() != {RECORD_KEY}:
+        raise MalformedError(f"expected a key event whose subject is `{RECORD_KEY}`", code="statement")
+    value = found.predicate
+    event = members.word(value, "event", KeyEventKind)
+    from_index = members.integer_or_none(value, "fromIndex")
+    if (event is KeyEventKind.REVOKED) != (from_index is not None) or (from_index or 0) < 0:
+        raise MalformedError("expected `fromIndex` of a key that is revoked, and of no other", code="predicate")
+    return KeyEvent(
+        event=event,
+        keyid=found.subjects[RECORD_KEY],
+        certificate=members.digest(value, "certificate"),
+        not_before=members.text(value, "notBefore"),
+        not_after=members.text(value, "notAfter"),
+        from_index=from_index,
+        reason=members.text_or_none(value, "reason") or "",
+    )

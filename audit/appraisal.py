@@ -7,16 +7,23 @@ What follows from several records together is for ``audit.log_check``.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from audit import entry, examine, keys, scope, statement
+from audit import entry, examine, keys, kinds, scope
+from audit.administration import KeyEvent
 from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
 from audit.examine import Admission, Answer, SignedRecord, Trust
+from audit.learning import Feedback
+from audit.manifests import Manifest
 from audit.obligations import CERTIFICATE, ENTRIES, RECORDS, SCOPE, Obligation
-from audit.statement import Anchor, Position
-from audit.vocabulary import RecordKind
+from audit.statement import Anchor, DecisionRecord, Position, ResultRecord
+from audit.succession import LogEnd, LogStart
+from audit.vocabulary import KeyEventKind, RecordKind, Sha256Hex
 
 Fault = tuple[Obligation, str]
 """An obligation that does not hold, and why."""
+
+Told = Admission | Answer | Feedback | KeyEvent | LogEnd | LogStart | Manifest
+"""What a record tells that others are held against; of key events, those that revoke."""
 
 
 class Batch(NamedTuple):
@@ -29,14 +36,15 @@ class Batch(NamedTuple):
 
 
 class Said(NamedTuple):
-    """What a record says that other records must agree with. ``told``: what a decision allows or a result answers; None for
-    other kinds, and for one that could not be read."""
+    """What a record says that other records must agree with. ``outcome``: the word by which a manifest counts it, None for one that
+    could not be read. ``told``: None for that too, and for kinds that stand by themselves."""
 
     kind: RecordKind
-    digest: str
+    digest: Sha256Hex
     position: Position
     anchor: Anchor | None
-    told: Admission | Answer | None
+    outcome: str | None
+    told: Told | None
 
 
 class Appraised(NamedTuple):
@@ -95,8 +103,8 @@ class Appraiser:
             pem = self._certificates.get(keys.keyid(found.public_der))
             if pem is None:
                 raise VerificationError("expected an entry by a key that has a certificate", code="certificate")
-            der = keys.certificate_der(pem)
-            keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before)
+            der, *above = keys.certificate_ders(pem)
+            keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before, tuple(above))
         except (MalformedError, VerificationError) as error:
             return ((ENTRIES, str(error)),)
         self._certain.add(found.public_der)
@@ -104,25 +112,35 @@ class Appraiser:
 
     def _record(self, found: Entry, record: SignedRecord) -> tuple[list[Fault], Said]:
         faults: list[Fault] = []
-        told: Admission | Answer | None = None
+        outcome: str | None = None
+        told: Told | None = None
         try:
             if examine.certified(record, self._certificates, self._trust).public_der != found.public_der:
                 raise VerificationError("expected an entry of the key that its record names", code="certificate")
         except (MalformedError, VerificationError) as error:
             faults.append((CERTIFICATE, str(error)))
-        kind = record.statement.kind
         try:
-            if kind is RecordKind.DECISION:
-                told = self._decision(record, faults)
-            elif kind is RecordKind.RESULT:
-                told = examine.answer(statement.result_of(record.statement))
+            value, outcome = kinds.read(record.statement)
+            told = self._told(value, faults)
         except (MalformedError, VerificationError) as error:
             faults.append((RECORDS, str(error)))
-        return faults, Said(kind, record.digest, record.position, record.anchor, told)
+        return faults, Said(record.statement.kind, record.digest, record.position, record.anchor, outcome, told)
 
-    def _decision(self, record: SignedRecord, faults: list[Fault]) -> Admission:
+    def _told(self, value: object, faults: list[Fault]) -> Told | None:
+        """What the value of a statement tells others; small, as it goes from process to process."""
+        match value:
+            case DecisionRecord():
+                return self._decision(value, faults)
+            case ResultRecord():
+                return examine.answer(value)
+            case KeyEvent():
+                return value if value.event is KeyEventKind.REVOKED else None
+            case Feedback() | LogEnd() | LogStart() | Manifest():
+                return value
+        return None
+
+    def _decision(self, decision: DecisionRecord, faults: list[Fault]) -> Admission:
         """What a decision allows; it is where it says, and says what follows from its tenant, jurisdictions and time."""
-        decision = statement.decision_of(record.statement)
         try:
             if self._own is None:
                 scope.check_named(decision)

@@ -8,7 +8,8 @@ log yet, a period without records, and an earlier checkpoint that the log does n
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Protocol
 
 from audit import checkpoint, dsse, keys, layout, merkle, sigstore, stamps, tiles, witness
@@ -60,6 +61,10 @@ class Source(Protocol):
         """All records of one request, oldest first."""
         ...
 
+    def of_kind(self, kind: RecordKind) -> Iterator[StoredRecord]:
+        """All records of one kind, oldest first."""
+        ...
+
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log."""
         ...
@@ -102,9 +107,27 @@ class _Now:
     vkeys: tuple[VerifierKey, ...]
 
 
-def parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
-    """Files of a bundle; raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``, ``period-empty``)."""
-    yield from _manifested(_parts(source, select, making))
+def parts(source: Source, select: Select, making: Making, before: Sequence[Source] = ()) -> Iterator[Part]:
+    """Files of a bundle, with a bundle of each log ``before`` it, oldest first.
+
+    Raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``, ``period-empty``).
+    """
+    of_older = next((each for each in before if _is_of(making.previous, each)), None)
+    own = making if of_older is None else replace(making, previous=None)
+    yield from _manifested(chain(_parts(source, select, own), _ended(before, select, making, of_older)))
+
+
+def _ended(before: Sequence[Source], select: Select, making: Making, with_previous: Source | None) -> Iterator[Part]:
+    for number, each in enumerate(before):
+        how = making if each is with_previous else replace(making, previous=None)
+        for path, content in parts(each, select, how):
+            yield f"{layout.ENDED}{number}/{path}", content
+
+
+def _is_of(note: bytes | None, source: Source) -> bool:
+    """Whether a checkpoint is of a log, by its origin."""
+    read = source.files.below(layout.LOG).read
+    return note is not None and note.split(b"\n", 1)[0] == read("checkpoint").split(b"\n", 1)[0]
 
 
 def _parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
@@ -194,7 +217,7 @@ def _keyids(chosen: Selection) -> set[str]:
 
 
 def _root(files: Files) -> bytes:
-    return keys.certificate_der(files.read(layout.KEYS + layout.ROOT_CERTIFICATE))
+    return keys.certificate_ders(files.read(layout.KEYS + layout.ROOT_CERTIFICATE))[0]
 
 
 def _keys(files: Files, wanted: set[str] | None) -> Iterator[Part]:
@@ -203,12 +226,13 @@ def _keys(files: Files, wanted: set[str] | None) -> Iterator[Part]:
     for path in (layout.ROOT_CERTIFICATE, layout.LOG_VKEY):
         yield layout.KEYS + path, (folder.read(path),)
     for path in sorted(folder.listing()):
-        if layout.is_witness_key(path) or layout.is_tsa_root(path):
+        if layout.is_witness_key(path) or layout.is_tsa_root(path) or path == layout.ISSUING_CERTIFICATES:
             yield layout.KEYS + path, (folder.read(path),)
     for keyid, pem in layout.certificates_of(folder).items():
         if wanted is None or keyid in wanted:
-            yield f"{layout.KEYS}{layout.CERTIFICATES}{keyid}.pem", (pem,)
-            public = keys.read_certificate(keys.certificate_der(pem)).public_der
+            der = keys.certificate_ders(pem)[0]
+            yield f"{layout.KEYS}{layout.CERTIFICATES}{keyid}.pem", (keys.certificate_pem(der),)
+            public = keys.read_certificate(der).public_der
             yield f"{layout.KEYS}{layout.CERTIFICATES}{keyid}.pub.pem", (keys.public_pem(public),)
 
 

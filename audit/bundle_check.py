@@ -151,7 +151,7 @@ def public_keys(bundle: Opened) -> None:
     vkeys = layout.vkeys_of(read(bundle.files, layout.KEYS + layout.LOG_VKEY))
     wanted = {layout.LOG_PUBLIC: keys.ed25519_pem(sigstore.log_key_of(vkeys, bundle.tree.origin).public)}
     for keyid, pem in bundle.certificates.items():
-        public = keys.read_certificate(keys.certificate_der(pem)).public_der
+        public = keys.read_certificate(keys.certificate_ders(pem)[0]).public_der
         if keys.keyid(public) != keyid:
             raise VerificationError(f"expected a certificate of the key {keyid}, got one of another", code="public-key")
         wanted[f"{layout.CERTIFICATES}{keyid}.pub.pem"] = keys.public_pem(public)
@@ -239,7 +239,7 @@ def earlier_of(bundle: Opened, trust: Trust) -> Checkpoint | None:
 def sigstore_bundles(bundle: Opened) -> None:
     """Every Sigstore bundle is what record, key and proof give, and the trusted root what the keys give."""
     vkeys = layout.vkeys_of(read(bundle.files, layout.KEYS + layout.LOG_VKEY))
-    root = keys.certificate_der(read(bundle.files, layout.KEYS + layout.ROOT_CERTIFICATE))
+    root = keys.certificate_ders(read(bundle.files, layout.KEYS + layout.ROOT_CERTIFICATE))[0]
     if read(bundle.files, layout.TRUSTED_ROOT) != sigstore.trusted_root(root, vkeys):
         raise VerificationError(f"`{layout.TRUSTED_ROOT}` does not hold the keys of this bundle", code="sigstore")
     for line in bundle.index:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain
 
-from audit import examine
+from audit import dsse, examine, revocation, statement
 from audit.bundle import Select, Selection, Source, StoredRecord
 from audit.errors import MalformedError
 from audit.vocabulary import RecordKind
@@ -84,10 +84,22 @@ def of_requests(request_ids: Iterable[str]) -> Select:
 
     def select(source: Source, size: int) -> Selection:
         found = [each for request_id in wanted for each in _published(source, request_id, size)]
+        found += _revocations(source, {dsse.parse(each.envelope).keyid for each in found}, size)
         found.sort(key=lambda each: each.place)
         return Selection(entries=None, records=lambda: iter(found))
 
     return select
+
+
+def _revocations(source: Source, keyids: set[str], size: int) -> list[StoredRecord]:
+    """Records that revoke one of these keys: whoever gets a record has to get what takes it away."""
+    found = []
+    for each in source.of_kind(RecordKind.KEY_EVENT):
+        if each.index is None or each.index >= size:
+            continue
+        said = revocation.revocation_of(statement.parse(dsse.parse(each.envelope).payload), each.index)
+        found += [each] if said is not None and said.event.keyid in keyids else []
+    return found
 
 
 def _published(source: Source, request_id: str, size: int) -> tuple[StoredRecord, ...]:

@@ -9,27 +9,28 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, layout, parallel, scope
+from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import (
-    DataDirectory,
-    ScopeDirectory,
-    directory_files,
-    is_data_directory,
-    open_directory,
-    write_files,
-)
+from audit.datadir import directory_files, is_data_directory, open_directory, write_files
+from audit.directory_check import How
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
-from audit.log_check import Spread
-from audit.stamps import FOLDER, CheckToken, Stamps
+from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
-from audit.verify import Files, Finding, Indexed, Outcome, Report, verify_bundle, verify_log, verify_record
+from audit.verify import (
+    Files,
+    Finding,
+    Outcome,
+    Report,
+    is_of,
+    verify_bundle,
+    verify_log,
+)
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
 CANNOT_TELL = 3
@@ -146,9 +147,16 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
 
 def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
-    trust = None if arguments.trust is None else _trust(directory_files(Path(arguments.trust)), asked)
+    trust = None if arguments.trust is None else directory_check.trust_of(directory_files(Path(arguments.trust)), asked)
     earlier = _earlier(arguments)
-    progress, spread = _Progress(), parallel.spread(arguments.jobs)
+    how = How(
+        trust=trust,
+        asked=asked,
+        earlier=earlier,
+        progress=_Progress(),
+        check_token=_token_check(),
+        spread=parallel.spread(arguments.jobs),
+    )
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
@@ -157,25 +165,29 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
             trust,
             asked=asked,
             earlier=earlier,
-            check_token=_token_check(),
-            progress=progress,
+            check_token=how.check_token,
+            progress=how.progress,
             page=_page(),
             scope=arguments.scope,
-            spread=spread,
+            spread=how.spread,
         )
         return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
-        return _verify_public_log(target, trust, asked, earlier, progress, spread, arguments.scope)
+        return _verify_public_log(target, how, arguments.scope)
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else _data_directory(arguments.data)
     with closing(open_directory(data)) as source:
-        own = trust or _trust(source.files.below(layout.KEYS), asked)
-        chosen = source if arguments.scope is None else source.of_scope(arguments.scope)
+        own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
-            required = _required(trust) and arguments.scope is None
-            return _verify_data_log(chosen, own, earlier, progress, spread, required=required), own
-        return _verify_data_record(chosen, arguments.target, own, earlier), own
+            if arguments.scope is None:
+                return directory_check.logs(source, how), own
+            return directory_check.scope_log(source.of_scope(arguments.scope), how), own
+    with closing(open_directory(datadir.place_of(data, arguments.target))) as source:
+        own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
+        chosen = source if arguments.scope is None else source.of_scope(arguments.scope)
+        kept = earlier if is_of(earlier, chosen.files.below(layout.LOG)) or not datadir.ended(data) else None
+        return directory_check.record(chosen, arguments.target, own, kept), own
 
 
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
@@ -203,27 +215,12 @@ def _page() -> Page | None:
     return render.html
 
 
-def _trust(folder: Files, asked: Witnessing) -> Trust:
-    try:
-        return layout.trust_of(folder, asked)
-    except FileNotFoundError as cause:
-        raise UnreadableError(f"expected `{cause.args[0]}` among the trusted keys, got none") from cause
-
-
-def _verify_public_log(
-    place: Path,
-    trust: Trust | None,
-    asked: Witnessing,
-    earlier: bytes | None,
-    progress: "_Progress",
-    spread: Spread,
-    named: str | None,
-) -> tuple[Report, Trust]:
+def _verify_public_log(place: Path, how: How, named: str | None) -> tuple[Report, Trust]:
     """A log's folder by itself; its keys are beside it when it is in a data directory, and beside ``scopes/``."""
     above = place.resolve().parent
     inside = f"{above.name}/" == layout.SCOPES
     beside = directory_files((above.parent if inside else above) / "keys")
-    own = trust or _trust(beside, asked)
+    own = how.trust or directory_check.trust_of(beside, how.asked)
     certificates = layout.certificates_of(beside)
     log = directory_files(place)
     scope_name = named or (place.resolve().name if inside else None)
@@ -231,22 +228,13 @@ def _verify_public_log(
         log,
         own,
         certificates=certificates,
-        earlier=earlier,
-        stamps=_stamps(log, required=_required(trust) and scope_name is None),
-        progress=progress,
-        spread=spread,
+        earlier=how.earlier,
+        stamps=how.stamps(log, newest=scope_name is None),
+        progress=how.progress,
+        spread=how.spread,
         scope=scope_name,
     )
     return report, own
-
-
-def _required(trust: Trust | None) -> bool:
-    """Whether somebody who brought keys of his own trusts a timestamp authority, and so expects to see its tokens."""
-    return trust is not None and bool(trust.tsa_roots)
-
-
-def _stamps(log: Files, *, required: bool) -> Stamps:
-    return Stamps(files=log.below(FOLDER), check=_token_check(), required=required)
 
 
 def _token_check() -> CheckToken | None:
@@ -256,52 +244,6 @@ def _token_check() -> CheckToken | None:
     except ImportError:
         return None
     return check
-
-
-def _verify_data_log(
-    source: DataDirectory | ScopeDirectory,
-    trust: Trust,
-    earlier: bytes | None,
-    progress: "_Progress",
-    spread: Spread,
-    *,
-    required: bool,
-) -> Report:
-    """The log of a scope by itself; the main one with every scope's log beside it."""
-    log = source.files.below(layout.LOG)
-    return verify_log(
-        log,
-        trust,
-        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        records=source.in_order(),
-        earlier=earlier,
-        stamps=_stamps(log, required=required),
-        progress=progress,
-        spread=spread,
-        scope=source.scope if isinstance(source, ScopeDirectory) else None,
-        scopes=None if isinstance(source, ScopeDirectory) else _scope_logs(source),
-    )
-
-
-def _scope_logs(source: DataDirectory) -> Mapping[str, Files]:
-    return {name: source.of_scope(name).files.below(layout.LOG) for name in source.scopes()}
-
-
-def _verify_data_record(
-    source: DataDirectory | ScopeDirectory, request_id: str, trust: Trust, earlier: bytes | None
-) -> Report:
-    stored = source.of_request(request_id)
-    if not stored:
-        raise UnreadableError(f"expected a record `{request_id[:128]}` in this log, got none")
-    return verify_record(
-        request_id,
-        [Indexed(envelope=each.envelope, index=each.index) for each in stored],
-        trust,
-        certificates=layout.certificates_of(source.files.below(layout.KEYS)),
-        log=source.files.below(layout.LOG),
-        earlier=earlier,
-        scope=source.scope if isinstance(source, ScopeDirectory) else None,
-    )
 
 
 class _Progress:
@@ -395,14 +337,33 @@ def bundle_main(argv: Sequence[str]) -> int:
             page=_page(),
             progress=_Progress(),
         )
-        with closing(open_directory(_data_directory(arguments.data))) as opened:
-            source = opened if arguments.scope is None else opened.of_scope(arguments.scope)
-            count = write_files(out, bundle.parts(source, _selected(arguments), making))
+        count = _bundled(out, _data_directory(arguments.data), arguments, making)
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {error}", file=sys.stderr)
         return CANNOT_TELL
     print(f"{count} files in {out}; check them with: apostille verify {out}")
     return 0
+
+
+def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Making) -> int:
+    """Write the bundle of chosen requests of one log, of a period, or of the whole log with those before it.
+
+    Of a scope, its log alone: one that belongs to a log that ended is in that one's directory (``--data``).
+    """
+    select, ended = _selected(arguments), datadir.ended(data)
+    place = data
+    if arguments.record:
+        places = {datadir.place_of(data, each) for each in arguments.record}
+        if len(places) > 1:
+            raise UnreadableError("expected requests of one log: some are in a log that ended; make a bundle of each")
+        (place,) = places
+    with ExitStack() as stack:
+        whole = select is bundle_selection.whole
+        before = [stack.enter_context(datadir.opened(each)) for each in ended] if whole else []
+        opened = stack.enter_context(datadir.opened(place))
+        if arguments.scope is not None:
+            return write_files(out, bundle.parts(opened.of_scope(arguments.scope), select, making))
+        return write_files(out, bundle.parts(opened, select, making, before))
 
 
 def _bundle_parser() -> argparse.ArgumentParser:

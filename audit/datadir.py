@@ -11,6 +11,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +25,10 @@ from audit.storage.address import StoreAddress
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
+ENDED = "ended"
+"""Folder of the logs that ended before this one: a data directory each, named 0, 1, 2 in their order."""
+ROTATION = "rotation.json"
+"""There while one log ends and another begins."""
 AT_ONCE = 256
 """Records in one query, of a pass over all: about a megabyte."""
 
@@ -114,6 +119,11 @@ class DataDirectory:
         rows = self.rows("SELECT idx, request_id, kind, env FROM rec WHERE request_id = ? ORDER BY id", request_id)
         return tuple(map(_stored, rows))
 
+    def of_kind(self, kind: RecordKind) -> Iterator[StoredRecord]:
+        """All records of one kind, oldest first; raises ``UnreadableError``."""
+        query = "SELECT idx, request_id, kind, env FROM rec WHERE kind = ? ORDER BY id"
+        return map(_stored, self.rows(query, kind.value))
+
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return map(_stored, self.rows("SELECT idx, request_id, kind, env FROM rec WHERE idx < ? ORDER BY idx", size))
@@ -187,6 +197,10 @@ class ScopeDirectory:
         """All records of one request in this scope, oldest first; raises ``UnreadableError``."""
         return tuple(self._stored("r.request_id = ? ORDER BY r.id", request_id))
 
+    def of_kind(self, kind: RecordKind) -> Iterator[StoredRecord]:
+        """All records of one kind in this scope, oldest first; raises ``UnreadableError``."""
+        return self._stored("r.kind = ? ORDER BY r.id", kind.value)
+
     def sequenced(self, size: int) -> Iterator[StoredRecord]:
         """All records whose entries are below ``size``, in the order of the log; raises ``UnreadableError``."""
         return self._stored("m.idx < ? ORDER BY m.idx", size)
@@ -228,6 +242,30 @@ def _stored(row: tuple[object, ...]) -> StoredRecord:
         kind=RecordKind(str(kind)),
         envelope=envelope,
     )
+
+
+def ended(root: Path) -> tuple[Path, ...]:
+    """Data directories of the logs before this one, oldest first."""
+    folder = root / ENDED
+    if not folder.is_dir():
+        return ()
+    return tuple(sorted((each for each in folder.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)))
+
+
+@contextmanager
+def opened(root: Path) -> Iterator["DataDirectory"]:
+    """A data directory, closed at the end; raises as ``open_directory``."""
+    with closing(open_directory(root)) as source:
+        yield source
+
+
+def place_of(root: Path, request_id: str) -> Path:
+    """The data directory, of this log or one before it, that has a request; this one where none has. Raises ``UnreadableError``."""
+    for each in (root, *reversed(ended(root))):
+        with closing(open_directory(each)) as opened:
+            if opened.of_request(request_id):
+                return each
+    return root
 
 
 def write_files(out: Path, parts: Iterable[Part]) -> int:

@@ -4,6 +4,7 @@ AuditError
 ├── MalformedError        bytes that are not what their specification says (whoever sent them)
 ├── VerificationError     well formed, and not true: a signature, a hash, a proof
 ├── EvidenceUnavailable   the store cannot make a record durable now (us; the request gets 503)
+│   └── SignerUnavailable a key in an HSM or a key service cannot be reached now (the same)
 ├── HistoryError          the log on disk is missing, or contradicts what was signed (the operator must act)
 └── UnreadableError       evidence that cannot be read here, so that nothing can be said about it (whoever keeps it)
 
@@ -38,6 +39,12 @@ class EvidenceUnavailable(AuditError):
     """No record can be made durable now; nothing may be sent upstream."""
 
     code = "evidence-unavailable"
+
+
+class SignerUnavailable(EvidenceUnavailable):
+    """A key that is elsewhere does not sign now."""
+
+    code = "signer-unavailable"
 
 
 class HistoryError(AuditError):

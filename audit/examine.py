@@ -111,7 +111,8 @@ def certified(record: SignedRecord, certificates: Mapping[str, bytes], trust: Tr
     pem = certificates.get(keyid)
     if pem is None:  # 1
         raise VerificationError(f"expected the certificate of key `{keyid[:64]}`, got none", code="certificate")
-    said = keys.verify_certificate(keys.certificate_der(pem), trust.roots, record.at)  # 2
+    der, *above = keys.certificate_ders(pem)
+    said = keys.verify_certificate(der, trust.roots, record.at, tuple(above))  # 2
     if keys.keyid(said.public_der) != keyid:  # 3
         raise VerificationError("expected a certificate of the key that the record names", code="certificate")
     if said.instance != record.position.instance:  # 4: a stolen key must not speak for another instance

@@ -37,6 +37,14 @@ class Files:
 
         return Files(read=lambda path: self.read(prefix + path), listing=listed)
 
+    def without(self, prefix: str) -> "Files":
+        """The files whose paths do not begin with ``prefix``."""
+        return Files(
+            read=self.read,
+            listing=lambda: (path for path in self.listing() if not path.startswith(prefix)),
+            digest_of=self.digest_of,
+        )
+
     def digest(self, path: str) -> Sha256Hex:
         """SHA-256 of a file; raises ``FileNotFoundError``."""
         return self.digest_of(path) if self.digest_of else canonical.digest(self.read(path))

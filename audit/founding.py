@@ -3,13 +3,15 @@
 Apart from ``audit.log``, because a server never does this, and the schema's library need not be loaded to run one.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import checkpoint, datadir, keys, layout
+from audit import checkpoint, datadir, keyring, keys, layout
 from audit.checkpoint import Checkpoint
 from audit.errors import HistoryError
-from audit.log import LOG_KEY, ROOT_KEY, Clock, Log, utc_now
+from audit.keys import LogSigner, RecordSigner
+from audit.log import Clock, Log, utc_now
+from audit.signers.opening import KeyPlaces
 from audit.storage import opening
 from audit.storage.address import StoreAddress
 from audit.storage.directory import TileDirectory
@@ -29,26 +31,47 @@ def init(
     origin: str,
     organisation: str = "apostille",
     clock: Clock = utc_now,
+    places: KeyPlaces | None = None,
+    above: tuple[bytes, bytes] | None = None,
     address: StoreAddress | None = None,
 ) -> None:
     """Create keys and an empty log at ``root``, with its first record. Raises ``HistoryError`` if one is there.
 
-    ``address``: where the records are to be, if not in the directory.
-
-    The private keys are files that only their owner can read; whoever wants them elsewhere moves them after this.
+    Keys in files are made, those elsewhere are used as they are. ``above``: PEM of an organisation's root and of the certificates
+    between it and the issuing key; without it the issuing key is its own root. ``address``: where the records are to be, if not in
+    the directory.
     """
-    if datadir.is_data_directory(root) or (root / layout.KEYS / LOG_KEY).exists():
+    if datadir.is_data_directory(root) or (root / layout.KEYS / layout.LOG_VKEY).exists():
         raise HistoryError(f"expected no log at `{root}`, got one; it is never overwritten", code="log-exists")
+    named = places or KeyPlaces()
     folder = root / layout.KEYS
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    now = clock()
-    authority = keys.create_authority(organisation, not_before=now - timedelta(days=1), not_after=now + ROOT_LIFE)
-    signer = keys.log_signer(origin)
-    keys.write_private(folder / ROOT_KEY, keys.private_pem(authority.key))
-    keys.write_private(folder / LOG_KEY, keys.private_pem(signer.key))
-    (folder / layout.ROOT_CERTIFICATE).write_bytes(keys.certificate_pem(authority.certificate))
-    (folder / layout.LOG_VKEY).write_text(checkpoint.format_vkey(checkpoint.vkey_of(signer)) + "\n")
-    empty = checkpoint.sign(Checkpoint(origin=origin, size=0, root=TreeEdge().root()), signer)
+    issuing = keyring.made_or_opened_issuing(named.issuing, folder)
+    _certify(folder, issuing, organisation, clock(), above)
+    signer = keyring.made_or_opened_log(named.log, origin, folder)
+    begin(root, signer, address)
+    shared = Shared(address=address, instance=FOUNDER) if address else None
+    Log.open(root, clock=clock, places=named, shared=shared).close()
+
+
+def _certify(
+    folder: Path, issuing: RecordSigner, organisation: str, now: datetime, above: tuple[bytes, bytes] | None
+) -> None:
+    if above is None:
+        begin, end = now - timedelta(days=1), now + ROOT_LIFE
+        authority = keys.create_authority(organisation, not_before=begin, not_after=end, signer=issuing)
+        (folder / layout.ROOT_CERTIFICATE).write_bytes(keys.certificate_pem(authority.certificate))
+        return
+    for name, pem in zip((layout.ROOT_CERTIFICATE, layout.ISSUING_CERTIFICATES), above, strict=True):
+        (folder / name).write_bytes(b"".join(map(keys.certificate_pem, keys.certificate_ders(pem))))
+    keyring.authority_of(issuing, folder, now)
+
+
+def begin(root: Path, signer: LogSigner, address: StoreAddress | None = None) -> None:
+    """An empty tree, signed, and a store for its records; its first record comes when the log is opened."""
+    vkey = checkpoint.format_vkey(checkpoint.vkey_of(signer))
+    (root / layout.KEYS).mkdir(parents=True, exist_ok=True, mode=0o700)
+    (root / layout.KEYS / layout.LOG_VKEY).write_text(f"{vkey}\n")
+    empty = checkpoint.sign(Checkpoint(origin=signer.name, size=0, root=TreeEdge().root()), signer)
     TileDirectory(root / layout.LOG).replace_checkpoint(empty)
     opening.create(root, address, empty)
-    Log.open(root, clock=clock, shared=Shared(address=address, instance=FOUNDER) if address else None).close()

@@ -16,6 +16,7 @@ from audit.files import Files
 from audit.vocabulary import RecordKind, Sha256Hex
 
 ROOT_CERTIFICATE = "root.pem"
+ISSUING_CERTIFICATES = "issuing.pem"
 LOG_VKEY = "log.vkey"
 LOG_PUBLIC = "log.pub.pem"
 CERTIFICATES = "instances/"
@@ -30,6 +31,8 @@ PROOFS = "proofs/"
 OPENINGS = "openings/"
 DISCLOSURES = "disclosures/"
 TRACES = "traces/"
+ENDED = "ended/"
+LEARNED = "learned/"
 MANIFEST = "MANIFEST.sha256"
 RECORD_INDEX = "records/index.txt"
 README = "README.txt"
@@ -54,7 +57,7 @@ _INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1
 
 
 _BUNDLED = re.compile(
-    r"keys/(?:root\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|tsa[A-Za-z0-9._-]*\.pem"
+    r"keys/(?:root\.pem|issuing\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|tsa[A-Za-z0-9._-]*\.pem"
     r"|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
     r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
     r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt"
@@ -104,7 +107,7 @@ def trust_of(folder: Files, asked: Witnessing = NOT_ASKED) -> Trust:
         witnesses = tuple(key for each in found for key in each)
     check_witnesses(witnesses, asked.quorum)
     return Trust(
-        roots=(keys.certificate_der(folder.read(ROOT_CERTIFICATE)),),
+        roots=keys.certificate_ders(folder.read(ROOT_CERTIFICATE)),
         log_keys=vkeys_of(folder.read(LOG_VKEY)),
         tsa_roots=tuple(keys.certificate_der(folder.read(p)) for p in sorted(folder.listing()) if is_tsa_root(p)),
         witnesses=witnesses,
@@ -151,6 +154,12 @@ def is_witness_key(path: str) -> bool:
     return _WITNESS.fullmatch(path) is not None
 
 
+def is_public_key(path: str) -> bool:
+    """Whether a file in a folder of keys, besides record certificates, is public."""
+    known = path in (ROOT_CERTIFICATE, ISSUING_CERTIFICATES, LOG_VKEY)
+    return known or is_witness_key(path) or is_tsa_root(path)
+
+
 def witness_key_file(keys_of_one: Sequence[VerifierKey]) -> str:
     """Name of the file of a witness's keys in a folder of keys."""
     return f"witness-{canonical.digest(keys_of_one[0].name.encode())[:16]}.vkey"
@@ -162,12 +171,19 @@ def is_tsa_root(path: str) -> bool:
 
 
 def certificates_of(folder: Files) -> Mapping[str, bytes]:
-    """PEM of each record key's certificate by the key id in its file name; whoever uses one checks it."""
+    """PEM of each record key's certificate by the key id in its file name; whoever uses one checks it.
+
+    The certificates of issuing keys below the root (``issuing.pem``) follow in each text.
+    """
     found = {}
+    try:
+        above = folder.read(ISSUING_CERTIFICATES)
+    except FileNotFoundError:
+        above = b""
     for path in folder.listing():
         match = _CERTIFICATE.fullmatch(path)
         if match is not None:
-            found[match[1]] = folder.read(path)
+            found[match[1]] = folder.read(path) + above
     return found
 
 

@@ -12,17 +12,18 @@ import secrets
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import administration, canonical, checkpoint, datadir, keys, layout, recovery
-from audit.administration import LogStart
+from audit import canonical, checkpoint, datadir, keyring, keys, layout, recovery, succession, tiles
 from audit.bundle import StoredRecord
 from audit.delivery import Item
-from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
-from audit.recording import Appended, Pending, Recorder, rfc3339
-from audit.records import Anchor
+from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, SignerUnavailable
+from audit.recording import CERTIFICATE_LIFE, Appended, Pending, Recorder, rfc3339
+from audit.records import Anchor, Position
 from audit.scope_logs import ScopeLogs
+from audit.signers.opening import KeyPlaces
 from audit.stamper import Stamper, StampStatus
 from audit.storage import address as addresses
 from audit.storage import directory as storage
@@ -30,8 +31,9 @@ from audit.storage import opening
 from audit.storage.base import RecordStore
 from audit.storage.directory import LOCK, TileDirectory
 from audit.storage.opening import Shared
+from audit.succession import LogStart
 from audit.tenure import Tenure
-from audit.vocabulary import RecordKind
+from audit.vocabulary import RecordKind, Sha256Hex
 from audit.witnessing import Witnesses, WitnessStatus
 from audit.writer import Writer
 
@@ -39,8 +41,6 @@ __all__ = ["Appended", "Log", "Pending"]
 
 _log = logging.getLogger(__name__)
 
-ROOT_KEY = "root.key.pem"
-LOG_KEY = "log.key.pem"
 INSTANCE = "instance"
 RECOVERED = "recovered_to"
 LOG_START_ID = "log-start"
@@ -75,23 +75,26 @@ class Log:
         deadline_s: float = 2.0,
         queue_limit: int = 4096,
         witnesses: Witnesses | None = None,
+        places: KeyPlaces | None = None,
+        certificate_life: timedelta = CERTIFICATE_LIFE,
+        rotating: bool = False,
         shared: Shared | None = None,
         stamper: Stamper | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
 
-        Raises ``HistoryError``: ``log-missing``, ``log-in-use``, or what ``sequencer.resume`` finds wrong; and
-        ``EvidenceUnavailable`` if too few witnesses of a required quorum could be asked.
+        ``rotating``: by ``audit.rotation`` only. Raises ``HistoryError``: ``log-missing``, ``log-in-use``, ``log-ended``,
+        ``rotation-unfinished``, or what ``sequencer.resume`` finds wrong; and ``EvidenceUnavailable`` if too few witnesses of a
+        required quorum could be asked.
         """
-        if not datadir.is_data_directory(root):
-            raise HistoryError(
-                f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing"
-            )
-        signer, authority = _keys(root / layout.KEYS)
+        _check_place(root, rotating=rotating)
         lock = None if shared else storage.lock(root / LOCK)
         store: RecordStore | None = None
         try:
+            signer, authority = keyring.open_keys(root / layout.KEYS, places or KeyPlaces(), clock())
             store = opening.open_store(root, shared)
+            if store.last_kind() == RecordKind.LOG_END and not rotating:
+                raise HistoryError("expected a log that goes on, got one that has ended", code="log-ended")
             tiles = TileDirectory(root / layout.LOG)
             asked = witnesses or Witnesses()
             scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
@@ -105,7 +108,7 @@ class Log:
                 store=store,
                 scopes=scopes,
                 directory=tiles,
-                recorder=Recorder(instance, epoch, authority, certificates, clock),
+                recorder=Recorder(instance, epoch, authority, certificates, clock, certificate_life),
                 tenure=tenure,
                 published=tree,
                 shared=shared is not None,
@@ -131,23 +134,24 @@ class Log:
         writer.stamper.start()
         writer.start()
         if fresh:
-            log._begin(signer, authority.certificate, clock)
+            log._begin(signer, authority.root, clock)
         for orphan in orphans:
             log.append_now(recovery.orphaned(orphan, rfc3339(clock()), secrets.token_bytes(canonical.SALT_BYTES)))
         return log
 
     def _begin(self, signer: keys.LogSigner, certificate: bytes, clock: Clock) -> None:
         start = LogStart(
-            origin=signer.name, log_key=canonical.digest(signer.public), organisation=canonical.digest(certificate)
+            origin=signer.name,
+            log_key=canonical.digest(signer.public),
+            organisation=canonical.digest(certificate),
+            previous=_previous(self._root),
         )
         at = rfc3339(clock())
         self.append_now(
             Pending(
                 request_id=LOG_START_ID,
                 kind=RecordKind.LOG_START,
-                build=lambda position, anchor: administration.render_log_start(
-                    start, at=at, position=position, anchor=anchor
-                ),
+                build=lambda position, anchor: succession.render_start(start, at=at, position=position, anchor=anchor),
             )
         )
 
@@ -182,6 +186,21 @@ class Log:
         """The same, waiting for it. Not for an event loop's thread."""
         return self.append_threadsafe(*pending).result()
 
+    def replace_record_key(self, event: Pending) -> tuple[Appended, ...]:
+        """Sign from now on by a new record key, and put what happened to the old one on record right after.
+
+        Raises ``EvidenceUnavailable``, also where no new key could be certified: then the old one goes on.
+        """
+        before = self._writer.recorder.keyid
+        self._writer.recorder.rotate()
+
+        def checked(position: Position, anchor: Anchor | None) -> bytes:
+            if self._writer.recorder.keyid == before:
+                raise SignerUnavailable("no new record key could be certified; the old one goes on")
+            return event.build(position, anchor)
+
+        return self.append_now(replace(event, build=checked))
+
     def close(self) -> None:
         """Drain, publish, and let go of the directory. Safe to call twice."""
         if self._closed:
@@ -210,6 +229,21 @@ class Log:
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
         return self._writer.state
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits for its place in the log."""
+        return self._writer.settled
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes write to the same log."""
+        return self._writer.shared
+
+    @property
+    def keyid(self) -> Sha256Hex | None:
+        """Key id of the record key in use; None before the first record."""
+        return self._writer.recorder.keyid
 
     @property
     def instance(self) -> str:
@@ -256,7 +290,7 @@ class Log:
     # --- reading ------------------------------------------------------------------------------------------------------
 
     def find(self, request_id: str) -> tuple[StoredRecord, ...]:
-        """All records of one request, oldest first. Raises ``UnreadableError``."""
+        """All records of one request in this log, oldest first. Raises ``UnreadableError``."""
         with closing(datadir.open_directory(self._root)) as opened:
             return opened.of_request(request_id)
 
@@ -297,14 +331,23 @@ def _new_instance(store: RecordStore) -> str:
     return instance
 
 
-def _keys(folder: Path) -> tuple[keys.LogSigner, keys.Authority]:
+def _previous(root: Path) -> Anchor | None:
+    """Final checkpoint of the log before this one; None for the first. Raises ``HistoryError``."""
+    ended = datadir.ended(root)
+    if not ended:
+        return None
     try:
-        vkey = checkpoint.parse_vkey((folder / layout.LOG_VKEY).read_text().splitlines()[0])
-        signer = keys.load_log_signer(vkey.name, keys.read_private(folder / LOG_KEY))
-        root = (folder / layout.ROOT_CERTIFICATE).read_bytes()
-        authority = keys.load_authority(keys.read_private(folder / ROOT_KEY), root)
-    except (OSError, MalformedError, IndexError) as cause:
-        raise HistoryError(f"the log's keys cannot be used: {cause}", code="keys-unusable") from cause
-    if checkpoint.vkey_of(signer) != vkey:
-        raise HistoryError("expected the private key of `log.vkey`, got another one", code="keys-unusable")
-    return signer, authority
+        note = checkpoint.parse_bytes((ended[-1] / layout.LOG / tiles.CHECKPOINT_PATH).read_bytes())
+        return succession.anchor_of(checkpoint.parse_text(note.text))
+    except (OSError, MalformedError) as cause:
+        raise HistoryError(f"expected the final checkpoint of the log before in `{ended[-1].name}`: {cause}") from cause
+
+
+def _check_place(root: Path, *, rotating: bool) -> None:
+    if (root / datadir.ROTATION).exists() and not rotating:
+        raise HistoryError(
+            f"one log was ending and another beginning at `{root}`: `apostille keys rotate-log` finishes that",
+            code="rotation-unfinished",
+        )
+    if not datadir.is_data_directory(root):
+        raise HistoryError(f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing")

@@ -6,25 +6,34 @@ for their result, and a number for each epoch.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
-from audit import checkpoint, examine, merkle
+from audit import chain_check, checkpoint, examine, merkle, revocation
 from audit import stamps as timestamps
+from audit.administration import KeyEvent
 from audit.appraisal import Appraised, Appraiser, Batch, Said, in_turn
+from audit.chain_check import Ends
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.errors import MalformedError, VerificationError
 from audit.examine import Admission, Answer, Sequences, Trust
+from audit.feedback_check import Judged
 from audit.files import Files, Read
+from audit.learning import Feedback
+from audit.manifests import Held, Manifest
 from audit.obligations import (
     ADMITTED,
     ANCHORS,
     CERTIFICATE,
     CHECKPOINT,
+    COUNTS,
+    ENDS,
     ENTRIES,
     EXCLUDED,
     EXTENDS,
     OF_A_LOG,
     PAIRS,
     RECORDS,
+    REVOKED,
     SCOPE,
     SEQUENCE,
     TILES,
@@ -33,15 +42,20 @@ from audit.obligations import (
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.revocation import Revocation
 from audit.scope_check import Membership, Rising
 from audit.stamps import Stamps
 from audit.statement import Anchor
+from audit.succession import LogEnd, LogStart
 from audit.tiles import CHECKPOINT_PATH, TileReader
 
 Records = Callable[[int], bytes | None]
 """Envelope of the record at an index, if it is at hand."""
 
-_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED)
+_OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED, COUNTS, ENDS)
+_AT_THE_END = (SEQUENCE, REVOKED, SCOPE)
+_OF_THE_MAIN_LOG = (ANCHORS, COUNTS, REVOKED, ENDS)
+"""What a scope's log, which has records of requests only, does not show by itself."""
 
 Spread = Callable[[Appraiser, Iterable[Batch]], Iterator[tuple[Appraised, ...]]]
 """Appraises batches and gives what was found, in order; it may be some batches behind."""
@@ -60,6 +74,7 @@ def verify_log(
     earlier: bytes | None = None,
     stamps: Stamps | None = None,
     progress: Progress | None = None,
+    ends: Callable[[Ends], None] | None = None,
     scope: str | None = None,
     scopes: Mapping[str, Files] | None = None,
     spread: Spread = in_turn,
@@ -69,8 +84,8 @@ def verify_log(
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
     entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
-    main log, which must be made of its records. ``spread``: how batches of entries are appraised, each by itself; what was found
-    comes back in their order.
+    main log, which must be made of its records. ``ends`` is told what the log says of its two ends. ``spread``: how batches of
+    entries are appraised, each by itself; what was found comes back in their order.
     """
     sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
     known = trust if scope is None else examine.of_scope(trust, scope)
@@ -81,7 +96,7 @@ def verify_log(
     check_extends(log, tree, earlier, known, sheet)
     roots = _Roots(tree.origin, TileReader(log.read, tree.size))
     evidence = range(tree.size) if held is None else held
-    walk = _Walk(sheet, evidence, roots, Membership(scope, trees, sheet), with_records=records is not None)
+    walk = _Walk(log, known, tree, records, sheet, evidence, roots, Membership(scope, trees, sheet))
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     waiting: deque[Batch] = deque()
     batches = _batches(again, records, waiting)
@@ -93,6 +108,8 @@ def verify_log(
             progress(batch.first + len(batch.entries), tree.size)
     check_root(again, tree, sheet)
     walk.finish(complete=again.complete and not waiting)
+    if ends is not None:
+        ends(walk.ends)
     stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
     return sheet.report({"entries": tree.size, **walk.counts(), **stamped})
 
@@ -206,8 +223,20 @@ def _record(records: Records, index: int) -> bytes | str | None:
 class _Walk:
     """State of one pass over what was found of the entries, in order; what does not hold goes to the sheet."""
 
-    def __init__(self, sheet: Sheet, held: range, roots: _Roots, membership: Membership, *, with_records: bool) -> None:
-        self._with_records = with_records
+    def __init__(
+        self,
+        log: Files,
+        trust: Trust,
+        tree: Checkpoint,
+        records: Records | None,
+        sheet: Sheet,
+        held: range,
+        roots: _Roots,
+        membership: Membership,
+    ) -> None:
+        self._log = log
+        self._trust = trust
+        self._with_records = records is not None
         self._membership = membership
         self._sheet = sheet
         self._held = held
@@ -215,12 +244,18 @@ class _Walk:
         self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
+        self._manifests = Held(from_start=held.start == 0)
+        self._judged = Judged(records or (lambda _: None), sheet)
+        self._revoked: list[Revocation] = []
+        self._no_evidence = 0
+        self.ends = Ends(tree=tree, start=None, end=None)
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
         if not self._with_records:
             return {}
-        return {**self._kinds, "decisions without a result": len(self._open)}
+        no_evidence = {"entries that are no evidence": self._no_evidence} if self._no_evidence else {}
+        return {**self._kinds, "decisions without a result": len(self._open), **no_evidence}
 
     def take(self, index: int, content: bytes, found: Appraised) -> None:
         """Take what was found of one more entry."""
@@ -230,7 +265,7 @@ class _Walk:
             self._said(index, content, found.said)
         elif found.unread and self._with_records:
             # What a record that could not be read would have shown is not decided by the others.
-            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
+            for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.undecided(obligation, f"entry {index}: its record is not at hand or not its own")
 
     def _said(self, index: int, content: bytes, said: Said) -> None:
@@ -242,13 +277,33 @@ class _Walk:
             with self._sheet.checking(ANCHORS, where):
                 self._roots.check(said.anchor, index)
         self._kinds[said.kind.value] = self._kinds.get(said.kind.value, 0) + 1
-        scopes: tuple[str, ...] = ()
-        if isinstance(said.told, Admission):
-            self._open[said.digest] = said.told
-            scopes = said.told.scopes
-        elif said.told is not None:
-            scopes = self._answer(where, said.told)
-        self._membership.entry(where, said.kind, content, scopes)
+        if index in self._held and self._membership.own is None and said.outcome is not None:
+            manifest = said.told if isinstance(said.told, Manifest) else None
+            with self._sheet.checking(COUNTS, where):
+                self._manifests.add(said.position, said.kind, said.outcome, said.digest, manifest)
+        self._membership.entry(where, said.kind, content, self._told(index, where, said))
+
+    def _told(self, index: int, where: str, said: Said) -> tuple[str, ...]:
+        """What a record means for those after it, by what it tells; gives the scopes of its request."""
+        match said.told:
+            case Admission():
+                self._open[said.digest] = said.told
+                return said.told.scopes
+            case Answer():
+                return self._answer(where, said.told)
+            case LogStart():
+                with self._sheet.checking(ENDS):
+                    chain_check.check_start(said.told, index, self.ends, self._trust.log_keys)
+                self.ends = replace(self.ends, start=said.told)
+            case LogEnd():
+                with self._sheet.checking(ENDS):
+                    chain_check.check_end(self._log, said.told, index, self.ends.tree)
+                self.ends = replace(self.ends, end=said.told)
+            case Feedback():
+                self._judged.take(index, where, said.told)
+            case KeyEvent():
+                self._revoked.append(Revocation(event=said.told, index=index))
+        return ()
 
     def _answer(self, where: str, result: Answer) -> tuple[str, ...]:
         """Check a result; gives the scopes of its decision."""
@@ -265,10 +320,11 @@ class _Walk:
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
         if not self._with_records:
-            for obligation in (*_OF_RECORDS, SEQUENCE, SCOPE):
+            for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         elif self._membership.own is not None:
-            self._sheet.not_checked(ANCHORS, "records quote the main log's trees")
+            for obligation in _OF_THE_MAIN_LOG:
+                self._sheet.not_checked(obligation, "the main log shows it, not that of a scope")
         if not complete:
             return
         self._sheet.ok(ENTRIES)
@@ -277,5 +333,9 @@ class _Walk:
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()
         self._membership.finish()
+        self._judged.finish()
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)
+        self._no_evidence = revocation.check_log(self._log, self.ends.tree.size, self._revoked, self._sheet)
+        if self.ends.end is not None:
+            chain_check.check_trusted(self._log, self.ends.end, self.ends.tree, self._trust.quorum, self._sheet)

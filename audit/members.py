@@ -93,6 +93,11 @@ def digest(value: Mapping[str, Any], key: str) -> Sha256Hex:
     return digest_of(member(value, key, str))
 
 
+def digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
+    """A digest in hexadecimal; None for null or no member."""
+    return None if value.get(key) is None else digest(value, key)
+
+
 def digest_of(found: object) -> Sha256Hex:
     """A digest in hexadecimal; raises ``MalformedError``."""
     if not isinstance(found, str) or not _DIGEST.fullmatch(found):

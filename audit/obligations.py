@@ -47,6 +47,10 @@ RECORDS = Obligation(id="records", name="every entry has its record, a signed st
 SEQUENCE = Obligation(id="sequence", name="no instance's sequence of records has a gap or a repetition")
 ANCHORS = Obligation(id="anchors", name="every tree that a record quotes is one that this log had before that record")
 PAIRS = Obligation(id="pairs", name="every result answers one earlier decision, and no decision has two")
+COUNTS = Obligation(id="counts", name="every manifest counts what its writer put on record, no more and no less")
+REVOKED = Obligation(id="revoked", name="no record is by a key that was revoked from its place on")
+ENDS = Obligation(id="ends", name="the log begins under its own key, and nothing follows its end")
+CHAIN = Obligation(id="chain", name="each log begins with the final checkpoint of the one before it")
 SCOPE = Obligation(id="scope", name="every record belongs to the logs that it is in, and says so itself")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
@@ -76,6 +80,7 @@ OF_A_REQUEST = (
     LINK,
     ADMITTED,
     EXCLUDED,
+    REVOKED,
 )
 OF_A_LOG = (
     CHECKPOINT,
@@ -91,8 +96,12 @@ OF_A_LOG = (
     SCOPE,
     ADMITTED,
     EXCLUDED,
+    COUNTS,
+    REVOKED,
+    ENDS,
     TIMESTAMPS,
 )
+OF_A_CHAIN = (CHAIN,)
 OF_A_BUNDLE = (
     MANIFEST,
     LISTED,

@@ -13,6 +13,7 @@ from audit.errors import MalformedError
 from audit.members import (
     Plain,
     digest,
+    digest_or_none,
     every,
     flag,
     integer,
@@ -34,6 +35,7 @@ from audit.records import (
     DecisionRecord,
     Exclusion,
     Inputs,
+    Part,
     PassedOver,
     Position,
     Preference,
@@ -164,8 +166,14 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
             threshold=integer_or_none(chosen, "threshold"),
         ),
         circuits_open=texts(value, "circuitsOpen") if "circuitsOpen" in value else (),
-        preference=optional(value, "preference", _preference_from) or Preference(),
+        preference=_preference_from(member(value, "preference", dict)) if "preference" in value else Preference(),
+        parts=every(value, "parts", _part_from) if "parts" in value else (),
+        reliabilities=digest_or_none(value, "reliabilities"),
     )
+
+
+def _part_from(value: Mapping[str, Any]) -> Part:
+    return Part(task=text(value, "task"), comparable=flag(value, "comparable"))
 
 
 def _preference_from(value: Mapping[str, Any]) -> Preference:
@@ -250,5 +258,5 @@ def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
     return Aggregation(
         **_AGGREGATION(value),
         flags=texts(value, "flags"),
-        confidence_method=text_or_none(value, "confidenceMethod") or "",
+        confidence_method=text(value, "confidenceMethod") if "confidenceMethod" in value else "",
     )

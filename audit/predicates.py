@@ -81,6 +81,11 @@ def result_object(record: ResultRecord) -> dict[str, Any]:
     }
 
 
+def common_object(at: str, position: Position, anchor: Anchor | None) -> dict[str, Any]:
+    """Members that every statement has which is not about a request. ``at``: RFC 3339."""
+    return {"at": at, "instance": position_object(position), "anchor": anchor_object(anchor)}
+
+
 def position_object(position: Position) -> dict[str, Any]:
     """JSON of a position."""
     return {"id": position.instance, "epoch": position.epoch, "seq": position.seq}
@@ -153,6 +158,8 @@ def inputs_object(inputs: Inputs) -> dict[str, Any]:
             "ease": preference.ease,
             "usualEase": preference.usual_ease,
         },
+        "parts": [{"task": part.task, "comparable": part.comparable} for part in inputs.parts],
+        "reliabilities": inputs.reliabilities,
     }
 
 

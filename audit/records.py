@@ -133,6 +133,14 @@ class Preference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of a prompt that was taken apart: its task class, and whether its answers can be compared."""
+
+    task: str
+    comparable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What a decision was made from, besides the members beside it: enough to decide again on other rules, and no content.
 
@@ -160,6 +168,9 @@ class Inputs:
     composition: Composition = Composition()
     circuits_open: tuple[str, ...] = ()
     preference: Preference = Preference()
+    parts: tuple[Part, ...] = ()
+    reliabilities: Sha256Hex | None = None
+    """Digest of the reliabilities that were learned and in force; None: the catalogue's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ def orphaned(decision: tuple[str, bytes], at: str, salt: bytes) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.RESULT,
+        outcome=ResultOutcome.ORPHANED.value,
         scopes=scopes,
         build=lambda position, _: statement.render_result(
             ResultRecord(

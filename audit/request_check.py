@@ -7,13 +7,13 @@ proof is made. Whoever has only the proof needs no file of the log: the entry is
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit import checkpoint, entry, examine, merkle, proofs, statement
+from audit import checkpoint, entry, examine, merkle, proofs, revocation, statement
 from audit import scope as scopes
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.errors import MalformedError, VerificationError
 from audit.examine import SignedRecord, Trust
 from audit.files import Files
-from audit.log_check import check_extends, check_note, check_root, signed_tree
+from audit.log_check import check_extends, check_note, check_root, read_checkpoint, signed_tree
 from audit.obligations import (
     ADMITTED,
     CERTIFICATE,
@@ -24,12 +24,14 @@ from audit.obligations import (
     INCLUSION,
     LINK,
     OF_A_REQUEST,
+    REVOKED,
     SIGNATURE,
     TILES,
     Report,
     Sheet,
 )
 from audit.recompute import Recomputation
+from audit.revocation import Revocation
 from audit.scope_check import of_origin
 from audit.tiles import WIDTH, TileReader
 from audit.vocabulary import RecordKind
@@ -76,12 +78,14 @@ def verify_record(
     log: Files | None = None,
     earlier: bytes | None = None,
     scope: str | None = None,
+    key_events: Sequence[Proven | Indexed] | None = None,
 ) -> Report:
     """Verify the records of one request. ``scope``: in the log of that one; None: proofs are of whichever log they name.
 
     ``certificates``: PEM by key id. ``log``: the log's files, needed for indexed records and to compare with ``earlier``, a
     checkpoint that the verifier kept from before (a note); without them ``tiles`` is not checked. While there is no result,
-    ``link`` and what follows from it are undecided.
+    ``link`` and what follows from it are undecided. ``key_events``: records of key events that came with the evidence; those that
+    revoke count.
     """
     sheet = Sheet(request_id, OF_A_REQUEST if log is None else (*OF_A_REQUEST, EXTENDS))
     known = trust if scope is None else examine.of_scope(trust, scope)
@@ -103,7 +107,55 @@ def verify_record(
         _check_tiles(log, tree, opened, sheet)
         check_extends(log, tree, earlier, known, sheet)
     _check_together(opened, sheet)
+    if key_events is None:
+        sheet.not_checked(REVOKED, "no key events are part of this evidence")
+    else:
+        with sheet.checking(REVOKED):
+            _check_revoked(opened, _revocations(key_events, trust, certificates, log), sheet)
     return sheet.report({"records": len(exhibits)})
+
+
+def _check_revoked(opened: Sequence[_Opened], revoked: Sequence[Revocation], sheet: Sheet) -> None:
+    for each in opened:
+        with sheet.checking(REVOKED, each.label):
+            revocation.check_record(each.record.envelope.keyid, each.index, revoked)
+
+
+def _revocations(
+    key_events: Sequence[Proven | Indexed], trust: Trust, certificates: Mapping[str, bytes], log: Files | None
+) -> tuple[Revocation, ...]:
+    """The revocations among key events, each verified like any record.
+
+    Raises ``VerificationError`` or ``MalformedError`` for one that does not hold: a revocation is not ignored.
+    """
+    found = []
+    for exhibit in key_events:
+        record = examine.take_apart(exhibit.envelope)
+        if revocation.revocation_of(record.statement, 0) is None:
+            continue
+        content = entry.encode(record.envelope, examine.certified(record, certificates, trust).public_der)
+        entry.verify(entry.parse(content))
+        index = _included(exhibit, content, trust, log)
+        said = None if index is None else revocation.revocation_of(record.statement, index)
+        found += [] if said is None else [said]
+    return tuple(found)
+
+
+def _included(exhibit: Proven | Indexed, content: bytes, trust: Trust, log: Files | None) -> int | None:
+    """Index of an entry that is in the log; None for one that is not published yet. Raises ``VerificationError``."""
+    if isinstance(exhibit, Proven):
+        proof = proofs.parse(exhibit.proof)
+        checkpoint.verify(proof.note, trust.log_keys)
+        proofs.verify(proof, content)
+        return proof.index
+    if log is None or exhibit.index is None:
+        return None
+    tree = checkpoint.verify(read_checkpoint(log.read), trust.log_keys)
+    if exhibit.index >= tree.size:
+        return None
+    hashes = TileReader(log.read, tree.size).inclusion_proof(exhibit.index)
+    merkle.verify_inclusion(exhibit.index, tree.size, merkle.leaf_hash(content), hashes, tree.root)
+    return exhibit.index
 
 
 def _open(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from audit import checkpoint, scope, sequencer
 from audit.checkpoint import Checkpoint
-from audit.keys import LogSigner
+from audit.keys import LogSigner, Named
 from audit.sequencer import Publication
 from audit.storage.base import MAIN, RecordStore, Sequenced
 from audit.storage.directory import TileDirectory
@@ -155,7 +155,7 @@ class ScopeLogs:
         return log
 
     def _place(self, name: str) -> tuple[LogSigner, TileDirectory]:
-        return self._signer.named(scope.origin(self._signer.name, name)), TileDirectory(self._root / name)
+        return Named(name=scope.origin(self._signer.name, name), held=self._signer), TileDirectory(self._root / name)
 
     def _log(self, signer: LogSigner, directory: TileDirectory, edge: TreeEdge, tree: Checkpoint) -> OpenLog:
         return OpenLog(

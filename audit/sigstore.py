@@ -38,7 +38,7 @@ def of_record(envelope: bytes, certificate: bytes, proof: bytes, vkeys: Iterable
     """
     parsed = proofs.parse(proof)
     log_key = log_key_of(vkeys, checkpoint.parse_text(parsed.note.text).origin)
-    public_der = keys.read_certificate(keys.certificate_der(certificate)).public_der
+    public_der = keys.read_certificate(keys.certificate_ders(certificate)[0]).public_der
     return bundle(dsse.parse(envelope), public_der, parsed, log_key)
 
 

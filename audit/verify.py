@@ -5,14 +5,16 @@ library and ``cryptography`` alone. Nothing in the evidence is believed: not a k
 What cannot be decided is said, never skipped.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from audit import bundle_check, checkpoint, examine, layout, openings
 from audit import stamps as timestamps
 from audit.appraisal import in_turn
 from audit.bundle_check import Opened
+from audit.chain_check import Ends, verify_chain
 from audit.checkpoint import Checkpoint
 from audit.derived import VERSION
 from audit.errors import AuditError, MalformedError, VerificationError
@@ -48,6 +50,7 @@ from audit.scope_check import of_origin
 from audit.stamps import CheckToken, Stamps
 from audit.statement import Statement
 from audit.tables import Tables
+from audit.vocabulary import RecordKind
 
 __all__ = [
     "Files",
@@ -59,15 +62,39 @@ __all__ = [
     "Report",
     "Trust",
     "Witnessing",
+    "chained",
     "in_memory",
+    "is_of",
     "merge",
     "verify_bundle",
     "verify_log",
     "verify_record",
 ]
 
+_ENDED = re.compile(r"ended/(0|[1-9][0-9]{0,5})/", re.ASCII)
+
 Page = Callable[[Cover, Tables], bytes]
 """Renders a report as HTML."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _How:
+    """What a bundle is verified with; see ``verify_bundle``. ``ends``: told of the two ends of a log.
+
+    ``newest``: of a log that no other follows here. The one after another quotes its final checkpoint, so timestamps that are
+    required of the newest cover all of them.
+    """
+
+    trust: Trust | None
+    asked: Witnessing
+    earlier: bytes | None
+    progress: Progress | None
+    page: Page | None
+    check_token: CheckToken | None
+    scope: str | None
+    ends: Callable[[Ends], None]
+    spread: Spread
+    newest: bool = True
 
 
 def verify_bundle(
@@ -82,7 +109,7 @@ def verify_bundle(
     scope: str | None = None,
     spread: Spread = in_turn,
 ) -> Report:
-    """Verify an evidence bundle.
+    """Verify an evidence bundle, and those of the logs that ended before its own.
 
     ``trust`` None: the bundle's own keys, which show that it is consistent and not whose it is, with the witnesses that
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
@@ -90,10 +117,58 @@ def verify_bundle(
     page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
     that one's log; None: of whichever log its checkpoint names. ``spread``: as of ``verify_log``.
     """
+    links: list[Ends] = []
+    how = _How(
+        trust=trust,
+        asked=asked,
+        earlier=earlier,
+        progress=progress,
+        page=page,
+        check_token=check_token,
+        scope=scope,
+        ends=links.append,
+        spread=spread,
+    )
+    older = [(number, files.below(f"{layout.ENDED}{number}/")) for number in _ended(files)]
+    reports = []
+    for number, each in older:
+        kept = earlier if is_of(earlier, each.below(layout.LOG)) else None
+        found = _verify_one(each, replace(how, earlier=kept, newest=False))
+        reports.append(replace(found, subject=f"{layout.ENDED}{number}"))
+    of_older = any(is_of(earlier, each.below(layout.LOG)) for _, each in older)
+    newest = _verify_one(files, replace(how, earlier=None) if of_older else how)
+    return chained(newest.subject, (*reports, newest), links)
+
+
+def _ended(files: Files) -> tuple[int, ...]:
+    """Numbers of the logs in a bundle that ended before its own, oldest first."""
+    found = (_ENDED.match(path) for path in files.listing())
+    return tuple(sorted({int(match[1]) for match in found if match is not None}))
+
+
+def is_of(note: bytes | None, log: Files) -> bool:
+    """Whether a checkpoint is one of a log, by its origin; what it says is checked elsewhere."""
+    try:
+        return note is not None and note.split(b"\n", 1)[0] == log.read("checkpoint").split(b"\n", 1)[0]
+    except FileNotFoundError:
+        return False
+
+
+def chained(subject: str, reports: tuple[Report, ...], links: Sequence[Ends]) -> Report:
+    """One report on logs, oldest first, and on how they follow each other."""
+    if len(reports) == 1:
+        return reports[0]
+    return merge(subject, (*reports, verify_chain(links)))
+
+
+def _verify_one(listed: Files, how: _How) -> Report:
+    """A bundle without the logs before its own, which its manifest lists too."""
+    trust, earlier, progress, page = how.trust, how.earlier, how.progress, how.page
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
-        bundle_check.manifest(files)
-    known = trust or _own_trust(files, asked, sheet)
+        bundle_check.manifest(listed)
+    files = listed.without(layout.ENDED)
+    known = trust or _own_trust(files, how.asked, sheet)
     try:
         bundle = bundle_check.opened(files)
     except AuditError as error:
@@ -103,16 +178,16 @@ def verify_bundle(
     _check_derived(bundle, sheet, page)
     if known is None:
         return sheet.report()
-    named = scope or of_origin(bundle.tree.origin, known)
+    named = how.scope or of_origin(bundle.tree.origin, known)
     _check_opened(bundle, sheet)
     before = _check_earlier(bundle, known if named is None else examine.of_scope(known, named), sheet)
-    required = trust is not None and bool(trust.tsa_roots) and named is None
-    stamps = Stamps(files=files.below(timestamps.FOLDER), check=check_token, required=required)
+    required = how.newest and trust is not None and bool(trust.tsa_roots) and named is None
+    stamps = Stamps(files=files.below(timestamps.FOLDER), check=how.check_token, required=required)
     if bundle.contents.entries is None:
         found = _check_requests(bundle, known, sheet, earlier, before, progress, named)
         found = _with_stamps(found, bundle, known, stamps)
     else:
-        found = _check_entries(bundle, known, sheet, earlier, stamps, progress, named, spread)
+        found = _check_entries(bundle, known, sheet, how, stamps, named)
     return Report(
         subject=_subject(bundle, named), findings=sheet.report().findings + found.findings, counts=found.counts
     )
@@ -196,16 +271,7 @@ def _check_earlier(bundle: Opened, trust: Trust, sheet: Sheet) -> Checkpoint | N
 # --- a part of the log, or all of it --------------------------------------------------------------------------------------
 
 
-def _check_entries(
-    bundle: Opened,
-    trust: Trust,
-    sheet: Sheet,
-    earlier: bytes | None,
-    stamps: Stamps,
-    progress: Progress | None,
-    scope: str | None,
-    spread: Spread,
-) -> Report:
+def _check_entries(bundle: Opened, trust: Trust, sheet: Sheet, how: _How, stamps: Stamps, scope: str | None) -> Report:
     log = bundle.files.below(layout.LOG)
     found = verify_log(
         log,
@@ -213,11 +279,12 @@ def _check_entries(
         certificates=bundle.certificates,
         records=_records(bundle),
         held=bundle.contents.entries,
-        earlier=earlier,
+        earlier=how.earlier,
         stamps=stamps,
-        progress=progress,
+        progress=how.progress,
         scope=scope,
-        spread=spread,
+        spread=how.spread,
+        ends=how.ends,
     )
     with sheet.checking(PROOFS):
         bundle_check.proofs_of_entries(bundle, log)
@@ -247,8 +314,13 @@ def _check_requests(
     scope: str | None,
 ) -> Report:
     reports = []
+    key_events = _key_events(bundle, sheet, scope)
     for request_id, exhibits in _requests(bundle, sheet):
-        reports.append(verify_record(request_id, exhibits, trust, certificates=bundle.certificates, scope=scope))
+        reports.append(
+            verify_record(
+                request_id, exhibits, trust, certificates=bundle.certificates, scope=scope, key_events=key_events
+            )
+        )
         if progress is not None:
             progress(len(reports), len(bundle.index))
     if not reports:
@@ -257,6 +329,15 @@ def _check_requests(
     known = trust if scope is None else examine.of_scope(trust, scope)
     extends = _extends(bundle, known, before, earlier)
     return replace(found, findings=found.findings + extends.findings)
+
+
+def _key_events(bundle: Opened, sheet: Sheet, scope: str | None) -> tuple[Proven, ...] | None:
+    """Key events that came with the records: those that revoke a key of them. None: a scope's log has no key events."""
+    if scope is not None:
+        return None
+    with sheet.checking(PROOFS):
+        return tuple(_proven(bundle, each) for each in bundle.index if each.kind is RecordKind.KEY_EVENT)
+    return ()
 
 
 def _with_stamps(found: Report, bundle: Opened, trust: Trust, stamps: Stamps) -> Report:
@@ -268,7 +349,8 @@ def _with_stamps(found: Report, bundle: Opened, trust: Trust, stamps: Stamps) ->
 
 
 def _requests(bundle: Opened, sheet: Sheet) -> Iterator[tuple[str, tuple[Proven, ...]]]:
-    ordered = sorted(bundle.index, key=lambda each: (each.request_id, each.index))
+    of_requests = (each for each in bundle.index if each.kind is not RecordKind.KEY_EVENT)
+    ordered = sorted(of_requests, key=lambda each: (each.request_id, each.index))
     for request_id, group in groupby(ordered, key=lambda each: each.request_id):
         with sheet.checking(PROOFS):
             exhibits = tuple(_proven(bundle, each) for each in group)

@@ -64,11 +64,48 @@ class LegStatus(StrEnum):
     """Stopped by us: a deadline, a straggler limit, or a client that left."""
 
 
+class KeyEventKind(StrEnum):
+    """What happened to a record key."""
+
+    ADDED = "added"
+    RETIRED = "retired"
+    """It signs no more; what it signed stays as it is."""
+    REVOKED = "revoked"
+    """It may be in other hands: from a stated entry on, what it signed is no evidence."""
+
+
+class EndReason(StrEnum):
+    """Why a log ended."""
+
+    ROTATED = "rotated"
+    COMPROMISED = "compromised"
+    """Its key may be in other hands: from then on only witnesses' cosignatures show which of its checkpoints are its own."""
+
+
+class RevocationReason(StrEnum):
+    """Why a record key was revoked (RFC 5280, 5.3.1, in our spelling)."""
+
+    COMPROMISED = "compromised"
+    SUPERSEDED = "superseded"
+    CESSATION = "cessation-of-operation"
+
+
 class Kept(StrEnum):
     """Where a record is durable: in the record store, or on the proxy's own disk until the store takes it."""
 
     STORE = "store"
     LOCAL = "local"
+
+
+class Judgement(StrEnum):
+    """What a client said of an answer."""
+
+    UP = "up"
+    DOWN = "down"
+    CORRECT = "correct"
+    INCORRECT = "incorrect"
+    PREFERRED = "preferred"
+    """One leg's answer to another's."""
 
 
 class RecordKind(StrEnum):
@@ -81,6 +118,10 @@ class RecordKind(StrEnum):
     """An operator opened or disclosed what a record commits to."""
     KEY_EVENT = "key-event"
     POLICY_ACTIVATION = "policy-activation"
+    MODEL_ACTIVATION = "model-activation"
+    """Reliabilities that were learned come into force."""
+    FEEDBACK = "feedback"
+    """A client judged an answer."""
     MANIFEST = "manifest"
     LOG_START = "log-start"
     LOG_END = "log-end"

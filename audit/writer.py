@@ -12,11 +12,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from audit import sequencer
+from audit import dsse, sequencer
 from audit.checkpoint import Checkpoint
 from audit.delivery import Item, Result, deliver, placed
-from audit.errors import AuditError, EvidenceUnavailable, HistoryError
-from audit.recording import Recorder
+from audit.errors import AuditError, EvidenceUnavailable, HistoryError, SignerUnavailable
+from audit.recording import Appended, Recorder
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 MAX_GROUP = 256
 """Most appends in one transaction."""
 OK = "ok"
+SIGNER = SignerUnavailable.code
 MOVED, AHEAD = "head-moved", "log-ahead"
 """What a process finds that is behind another one."""
 CLOSE_S = 5.0
@@ -69,10 +70,12 @@ class Writer:
     _broken: str = ""
     _disk: str = ""
     _unwitnessed_at: float | None = None
+    _unsigned_at: float | None = None
     _held_back: str = QUORUM
     _fatal: str = ""
     _behind: HistoryError | None = None
     _closing: bool = False
+    _counted: bool = False
     _until: float = 0.0
     _ended: bool = False
     _unpublished: deque[Publication] = field(default_factory=deque)
@@ -105,9 +108,10 @@ class Writer:
                 )
             if self._closing:
                 raise EvidenceUnavailable("the log is closing", code="log-closing")
-            if self._unwitnessed() and any(each.kind is RecordKind.DECISION for each in item.pending):
+            missing = self._unpublishable()
+            if missing and any(each.kind is RecordKind.DECISION for each in item.pending):
                 # Nothing new is begun; what was begun gets its result on record.
-                raise EvidenceUnavailable("what the log's checkpoints need cannot be had now", code=self._held_back)
+                raise EvidenceUnavailable("what the log's checkpoints need cannot be had now", code=missing)
             if len(self._queue) >= self.queue_limit:
                 raise EvidenceUnavailable("too many records wait to be made durable", code="queue-full")
             self._queue.append(item)
@@ -117,12 +121,20 @@ class Writer:
     @property
     def state(self) -> str:
         """``ok``, or the code of what is wrong."""
-        return self._fatal or self._broken or self._disk or (self._held_back if self._unwitnessed() else OK)
+        return self._fatal or self._broken or self._disk or self._unpublishable() or OK
 
-    def _unwitnessed(self) -> bool:
-        """Whether a checkpoint has waited for its quorum of witnesses, or a required timestamp, for longer than it may."""
-        since = self._unwitnessed_at
-        return since is not None and time.monotonic() - since >= self.witnesses.grace_s
+    def _unpublishable(self) -> str:
+        """What a checkpoint has waited for longer than it may: its signature, a quorum or a required timestamp, or nothing ("")."""
+        for code, since in ((SIGNER, self._unsigned_at), (self._held_back, self._unwitnessed_at)):
+            if since is not None and time.monotonic() - since >= self.witnesses.grace_s:
+                return code
+        return ""
+
+    @property
+    def settled(self) -> bool:
+        """Whether all that is durable is in the published logs, the main one and those of scopes."""
+        with self._wake:
+            return not (self._queue or self._dirty or self._unpublished or self._written)
 
     def stop(self) -> None:
         """Write what waits, publish it, end both threads. What cannot be written now is failed."""
@@ -138,21 +150,30 @@ class Writer:
     def _write(self) -> None:
         while True:
             group = self._take()
-            if group:
-                self._append(group)
+            final = self._is_last(group)
+            if group or (final and self.recorder.uncounted) or self.recorder.manifest_in() <= 0:
+                self._append(group, final=final)
             self._sequence()
             with self._wake:
-                if self._closing and not self._queue and self._settled():
+                if self._closing and not self._queue and self._counted and self._settled():
                     self._ended = True  # only now: until here more could be sequenced, and somebody must publish it
                     self._files.notify_all()
                     break
         self._fail_rest()
 
+    def _is_last(self, group: list[Item]) -> bool:
+        """Whether nothing will be appended any more but the last manifest; true once."""
+        with self._wake:
+            last = self._closing and not group and not self._queue and not self._counted
+            self._counted = self._counted or last
+            return last
+
     def _settled(self) -> bool:
         """Nothing is left to publish, or it cannot be published now: the files are written at the next start."""
-        stuck = self._fatal or self._broken or self._disk or self.store.away or self._unwitnessed_at is not None
+        waiting = self.store.away or self._unwitnessed_at is not None or self._unsigned_at is not None
         if self.shared and time.monotonic() >= self._until:
             return True  # there may be much of others' records: another process goes on with them, or the next start
+        stuck = self._fatal or self._broken or self._disk or waiting
         return bool(stuck) or not (self._dirty or self._unpublished or self._written)
 
     def _to_unstage(self) -> bool:
@@ -167,23 +188,27 @@ class Writer:
     def _take(self) -> list[Item]:
         with self._wake:
             while not self._queue and not self._to_unstage():
-                pause = self._due_at - time.monotonic() if self._dirty else None
-                if self._closing or (pause is not None and pause <= 0):
+                pause = self.recorder.manifest_in()
+                if self._dirty:
+                    pause = min(pause, self._due_at - time.monotonic())
+                if self._closing or pause <= 0:
                     break
-                self._wake.wait(pause if pause is None else max(pause, 0.001))
+                self._wake.wait(max(pause, 0.001))
             if self._closing and not self._queue and self._unpublished:
                 self._wake.wait(PAUSE_S)
             return [self._queue.popleft() for _ in range(min(MAX_GROUP, len(self._queue)))]
 
-    def _append(self, group: list[Item]) -> None:
+    def _append(self, group: list[Item], *, final: bool = False) -> None:
         results: list[tuple[Item, Result]] = []
         try:
             self._mend()
-            rows, seq = self._build(group, results)
-            kept = self.store.insert(rows)
-            self._seq = seq
+            made = self._build(group, results, final=final)
+            kept = self.store.insert([row for _, row in made]) if made else Kept.STORE
+            self._seq += len(made)
+            self.recorder.committed([appended for appended, _ in made], self.published.size)
         except (AuditError, OSError) as error:
             self._give_up(error)
+            self.recorder.postpone()
             code = self._fatal or self._broken
             failure = EvidenceUnavailable("no record can be made durable now", code=code or None)
             results = [(item, failure) for item in group]
@@ -202,31 +227,37 @@ class Writer:
         self._retry_at = time.monotonic() + PAUSE_S
         self.store.reopen()
         self._seq = self.store.next_seq(self.recorder.epoch, self.start_id)
+        if self._seq > self.recorder.counted:
+            unseen = self.store.of_epoch(self.recorder.epoch, self.start_id, self.recorder.counted)
+            self.recorder.recount([dsse.parse(envelope) for envelope in unseen], self.published.size)
         self._broken = ""
         _log.info("the record store can be written again")
 
-    def _build(self, group: list[Item], results: list[tuple[Item, Result]]) -> tuple[list[Row], int]:
-        """Rows of a group, and the sequence number after them. An append that cannot be built fails alone."""
-        rows: list[Row] = []
+    def _build(
+        self, group: list[Item], results: list[tuple[Item, Result]], *, final: bool
+    ) -> list[tuple[Appended, Row]]:
+        """Records of a group with their rows, and ours before them. An append that cannot be built fails alone."""
+        made: list[tuple[Appended, Row]] = []
         seq, anchor = self._seq, self.anchor()
-        if self.recorder.due():
-            _, row = self.recorder.record(self.recorder.renew(), seq, anchor)
-            rows.append(row)
-            seq += 1
+        renewal = self.recorder.renewal()
+        if renewal is not None:
+            made.append(self.recorder.record(renewal, seq, anchor))
+        manifest = self.recorder.manifest([appended for appended, _ in made], self.published.size, final=final)
+        if manifest is not None:
+            made.append(self.recorder.record(manifest, seq + len(made), anchor))
         for item in group:
             if item.abandoned:
                 continue
             built = []
             try:
                 for offset, pending in enumerate(item.pending):
-                    built.append(self.recorder.record(pending, seq + offset, anchor))
+                    built.append(self.recorder.record(pending, seq + len(made) + offset, anchor))
             except Exception as error:  # noqa: BLE001  # the caller's own code; its defect must not stop the writer
                 results.append((item, error))
                 continue
-            seq += len(built)
-            rows += [row for _, row in built]
+            made += built
             results.append((item, tuple(appended for appended, _ in built)))
-        return rows, seq
+        return made
 
     def anchor(self) -> Anchor | None:
         """Newest published checkpoint."""
@@ -248,10 +279,9 @@ class Writer:
                 self._check_term()
             if self._to_unstage():
                 self._unstage()
-            if self._dirty and (self._closing or time.monotonic() >= self._due_at):
-                self._due_at = time.monotonic() + self.publish_interval_s
-                self._mend()
-                self._dirty = self._sequenced() or (self.shared and not self._closing)
+            self._sequence_due()
+        except SignerUnavailable as error:  # records go on being durable; for a while
+            self._no_signature(error)
         except HistoryError as error:
             if not self.shared or error.code != MOVED:
                 self._give_up(error)
@@ -268,6 +298,19 @@ class Writer:
         except OSError as error:  # a scope's log cannot be begun or taken up now; its records wait
             self._no_disk(error)
             self._due_at = time.monotonic() + PAUSE_S
+
+    def _sequence_due(self) -> None:
+        if self._dirty and (self._closing or time.monotonic() >= self._due_at):
+            self._due_at = time.monotonic() + self.publish_interval_s
+            self._mend()
+            self._dirty = self._sequenced() or (self.shared and not self._closing)
+            self._unsigned_at = None
+
+    def _no_signature(self, error: SignerUnavailable) -> None:
+        if self._unsigned_at is None:
+            _log.error("a checkpoint cannot be signed: %s", error)
+            self._unsigned_at = time.monotonic()
+        self._due_at = time.monotonic() + PAUSE_S
 
     def _no_disk(self, error: OSError) -> None:
         if not self._disk:
@@ -349,8 +392,8 @@ class Writer:
             self._fatal = error.code
             _log.critical("the log stops: %s", error)
         elif not self._broken:
-            self._broken = "store-unwritable"
-            _log.error("the record store cannot be written: %s", error)
+            self._broken = error.code if isinstance(error, SignerUnavailable) else "store-unwritable"
+            _log.error("no record can be made durable: %s: %s", self._broken, error)
 
     def _fail_rest(self) -> None:
         with self._wake:

@@ -14,23 +14,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from audit import administration, durable, layout
+from audit import administration, durable, layout, learning
 from audit.administration import Emergency, PolicyActivation
 from audit.errors import EvidenceUnavailable
+from audit.learning import ModelActivation
 from audit.log import Log, Pending
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind, Sha256Hex
 from policies.decision import Action, Query
 from policies.jurisdiction import normal
 from policies.packs import PolicySet
+from proxy import learned_file
 from proxy.clock import Clock, instant, timestamp
 from proxy.core.case import usual_context
 from proxy.errors import ConfigurationError
+from proxy.learned_file import InForce
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
 
 START, RELOAD = "start", "reload"
-FIXED = ("data_dir", "server", "log", "storage", "traces", "sandbox")
+FIXED = ("data_dir", "server", "log", "keys", "storage", "traces", "sandbox", "feedback")
 """Settings that a reload cannot change."""
 PEOPLE = ("approvals", "approvers", "pack_signers", "break_glass_hours")
 """Of ``policy``: who must sign. A reload that could change it would need nobody's signature."""
@@ -69,17 +72,16 @@ class Activation:
         keep_texts(self._current)
         self._current.rulebook.point.prepare(instant(self._clock.unix_us()))
         at = timestamp(self._clock.unix_us())
-        self._record.append_now(_pending(self._current, START, None, at))
+        self._record.append_now(*_activations(self._current, None, at))
         self.since = at
 
     async def reload(self) -> bool:
         """Replace what is in force; False, with ``failing``, where it stays."""
         async with self._turn:
             at = timestamp(self._clock.unix_us())
-            before = Sha256Hex(self._current.rulebook.point.digest)
             try:
                 fresh = await asyncio.to_thread(self._prepared)
-                await self._record.append(_pending(fresh, RELOAD, before, at))
+                await self._record.append(*_activations(fresh, self._current, at))
             except (ConfigurationError, EvidenceUnavailable) as error:
                 return self._refused(Failure(code=error.code, message=str(error), at=at))
             except Exception:  # noqa: BLE001  # a defect of ours changes nothing that is in force, nor ends the reloading
@@ -114,6 +116,11 @@ class Activation:
         kinds = {d.transport for d in fresh.rulebook.catalogue.deployments.values()}
         if self.transports is not None and not kinds <= self.transports.started:
             raise ConfigurationError("`catalogue`: expected no new embedded pool; it needs a restart")
+        if self._current.learned is not None and fresh.learned is None:
+            raise ConfigurationError(
+                f"`{learned_file.place(fresh.settings.data_dir)}`: expected what is in force, got none; "
+                "`apostille learn --rollback` takes an activation back"
+            )
         warm(fresh, self._clock)
         keep_texts(fresh)
         return fresh
@@ -163,6 +170,35 @@ def _sets(snapshot: Snapshot) -> Iterator[PolicySet]:
         yield snapshot.rulebook.draft.point.policy_set
 
 
+def _activations(fresh: Snapshot, before: Snapshot | None, at: str) -> tuple[Pending, ...]:
+    """What goes on record before a snapshot decides. ``before``: what it replaces; None at a start."""
+    if before is None:
+        learned = (_learned(fresh.learned, START, fresh.learned.previous, at),) if fresh.learned else ()
+        return (_pending(fresh, START, None, at), *learned)
+    policy = _pending(fresh, RELOAD, Sha256Hex(before.rulebook.point.digest), at)
+    if fresh.learned is None or fresh.rulebook.learned == before.rulebook.learned:
+        return (policy,)
+    return policy, _learned(fresh.learned, RELOAD, before.rulebook.learned, at)
+
+
+def _learned(found: InForce, cause: str, previous: Sha256Hex | None, at: str) -> Pending:
+    made = ModelActivation(
+        reliabilities=found.learned.digest,
+        cause=cause,
+        act=found.act,
+        previous=previous,
+        tree=found.learned.tree,
+        held=found.compared.judgements,
+        loss_before=found.compared.before,
+        loss_after=found.compared.after,
+    )
+
+    def build(position: Position, anchor: Anchor | None) -> bytes:
+        return learning.render_model_activation(made, at=at, position=position, anchor=anchor)
+
+    return Pending(request_id=f"model-{made.reliabilities[:16]}", kind=RecordKind.MODEL_ACTIVATION, build=build)
+
+
 def _pending(snapshot: Snapshot, cause: str, previous: Sha256Hex | None, at: str) -> Pending:
     rulebook = snapshot.rulebook
     activation = PolicyActivation(
@@ -197,7 +233,7 @@ def _fingerprint(config: Path, snapshot: Snapshot) -> tuple[tuple[str, int, int]
     settings = snapshot.settings
     folders = [*settings.pack_dirs, *settings.policy.shadow_dirs]
     folders += [settings.policy.signatures_dir] if settings.policy.signatures_dir else []
-    files = [config, *settings.catalogue_files()]
+    files = [config, learned_file.place(settings.data_dir), *settings.catalogue_files()]
     files += sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*"))[:MAX_WATCHED]
     found = []
     for path in files:

@@ -9,7 +9,8 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from audit import layout
+from audit import datadir, layout
 from audit.content.keeper import Keeper
+from audit.control import Control
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
@@ -27,11 +29,12 @@ from proxy import content, shared_store, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import errors, health, log_files, models, records, scopes
+from proxy.api import errors, feedback, health, log_files, models, records, scopes
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
 from proxy.embedding import Encoder
+from proxy.keys import changing
 from proxy.listening import Announcing
 from proxy.pipeline import Pipeline
 from proxy.sandbox.runner import Limits, Sandbox
@@ -73,12 +76,16 @@ class Server:
         sandbox = _sandbox(settings.sandbox)
         if sandbox is not None:
             asyncio.run(sandbox.prove())
+        if (settings.data_dir / datadir.ROTATION).exists():
+            changing.finish(settings)
         log = Log.open(
             settings.data_dir,
             publish_interval_s=settings.log.publish_interval_ms / 1000,
             deadline_s=settings.log.append_deadline_ms / 1000,
             queue_limit=settings.log.queue_limit,
             witnesses=self._witnesses,
+            places=settings.keys.places,
+            certificate_life=timedelta(hours=settings.keys.certificate_hours),
             shared=shared_store.shared(settings.storage),
             stamper=self._stamper,
         )
@@ -94,7 +101,9 @@ class Server:
             timestamps.keep_roots(settings.data_dir, settings.log)
             traces.start()
             log.listen(lambda _: traces.notify())
-            self._serve(log, traces, activation, keeper)
+            acts, place = changing.acts(log, settings.data_dir), changing.socket(settings)
+            with closing(Control(place.parent, acts, place.name)):
+                self._serve(log, traces, activation, keeper)
         finally:
             if keeper is not None:
                 keeper.stop()
@@ -157,6 +166,7 @@ class Server:
             [
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
+                *feedback.routes(log, current, clock, self._settings.feedback.per_minute),
                 *scopes.routes(self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
                 *health.routes(

@@ -9,11 +9,13 @@ import hmac
 import ipaddress
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jwt
 
+from audit import canonical
+from audit.vocabulary import Sha256Hex
 from policies.jurisdiction import MALFORMED, Signal, SignalSource
 from proxy import places
 from proxy.errors import ConfigurationError, Unauthenticated
@@ -35,13 +37,15 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Principal:
     """A known caller: its tenant, which key or token it was (a name, never the credential), and the signals it brings.
 
-    ``trusted``: sources whose signals count for this request.
+    ``trusted``: sources whose signals count for this request. ``pseudonym``: the same for everything that comes with this key, and
+    as hard to guess as the key; of a token, for all of its issuer and tenant.
     """
 
     tenant_id: str
     key_id: str
     signals: tuple[Signal, ...]
     trusted: frozenset[SignalSource]
+    pseudonym: Sha256Hex
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +73,20 @@ class Authenticator:
             for key in tenant.keys:
                 if key.sha256 in self._keys:
                     raise ConfigurationError(f"`tenants.{name}.keys`: key `{key.id}` is another tenant's key too")
-                self._keys[key.sha256] = _Known(bytes.fromhex(key.sha256), self._principal(name, key.id, ()))
+                self._keys[key.sha256] = _Known(
+                    bytes.fromhex(key.sha256), self._principal(name, key.id, (), key.sha256)
+                )
         self._issuers = {issuer.issuer: (issuer, _public_key(issuer)) for issuer in settings.jwt}
         self._places = places.load(settings.server.addresses)
         self._hops: tuple[Network, ...] = tuple(ipaddress.ip_network(n) for n in settings.server.trusted_hops)
 
-    def _principal(self, tenant: str, key_id: str, signals: tuple[Signal, ...]) -> Principal:
+    def _principal(self, tenant: str, key_id: str, signals: tuple[Signal, ...], credential: str) -> Principal:
         return Principal(
             tenant_id=tenant,
             key_id=key_id,
             signals=(*self._tenant_signals[tenant], *signals),
             trusted=frozenset({SignalSource.TENANT, SignalSource.JWT}),
+            pseudonym=canonical.digest(canonical.encode(["feedback", tenant, credential])),
         )
 
     def principal(
@@ -105,7 +112,7 @@ class Authenticator:
             return found
         trusted = found.trusted | {SignalSource.IP} if known.adds else found.trusted
         signals = (*found.signals, Signal(SignalSource.IP, code))
-        return Principal(tenant_id=found.tenant_id, key_id=found.key_id, signals=signals, trusted=trusted)
+        return replace(found, signals=signals, trusted=trusted)
 
     def _identified(self, authorization: str | None) -> Principal:
         if not authorization:
@@ -128,9 +135,7 @@ class Authenticator:
             codes = [*codes[: MAX_SIGNALS - 1], MALFORMED]  # what is left out could be what forbids
         signals = tuple(Signal(SignalSource.HEADER, code) for code in codes)
         trusted = found.trusted | {SignalSource.HEADER} if self._is_trusted(peer) else found.trusted
-        return Principal(
-            tenant_id=found.tenant_id, key_id=found.key_id, signals=(*found.signals, *signals), trusted=trusted
-        )
+        return replace(found, signals=(*found.signals, *signals), trusted=trusted)
 
     def _is_trusted(self, peer: str | None) -> bool:
         if peer is None or not self._hops:
@@ -177,7 +182,7 @@ class Authenticator:
         ):
             raise Unauthenticated(f"expected a code or a list of codes in the token's `{issuer.jurisdiction_claim}`")
         signals = tuple(Signal(SignalSource.JWT, code) for code in codes)
-        return self._principal(tenant, f"jwt:{issuer.issuer}"[:64], signals)
+        return self._principal(tenant, f"jwt:{issuer.issuer}"[:64], signals, f"jwt:{issuer.issuer}")
 
 
 def _public_key(issuer: JwtIssuer) -> str:

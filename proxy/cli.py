@@ -13,11 +13,13 @@ COMMANDS = {
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
     "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
+    "keys": ("proxy.keys.cli", "keys_main", "list, certify, rotate and revoke the keys of a log"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
     "report": ("proxy.reporting", "report_main", "a transparency report from the signed records"),
     "train-router": ("proxy.training.cli", "train_main", "train the router on labelled prompts and graded answers"),
+    "learn": ("proxy.learning_cli", "learn_main", "reliabilities from feedback: learn, compare, activate"),
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
@@ -28,7 +30,7 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "migrate", "key", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset({"init", "migrate", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

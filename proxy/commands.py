@@ -19,6 +19,7 @@ from proxy.app import Server
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
 from proxy.listening import READY
+from proxy.settings import Settings
 
 USAGE = 2
 
@@ -73,19 +74,32 @@ def init_main(argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="apostille init", description="Create keys and an empty log.")
     parser.add_argument("--config", type=Path, required=True, help="configuration file")
     parser.add_argument("--organisation", default="apostille", help="name in the root certificate")
+    parser.add_argument("--root", type=Path, metavar="FILE", help="your organisation's root certificate, PEM")
+    parser.add_argument(
+        "--issuing", type=Path, metavar="FILE", help="certificates from the issuing key's up to that root, PEM"
+    )
     arguments = parser.parse_args(argv)
 
     def run() -> None:
         loaded = settings.load(arguments.config, environ=os.environ)
-        founding.init(
-            loaded.data_dir,
-            origin=loaded.log.origin,
-            organisation=arguments.organisation,
-            address=shared_store.address(loaded.storage),
-        )
+        _found(loaded, arguments)
         print(f"created the log `{loaded.log.origin}` in {loaded.data_dir}")
 
     return _guarded(run)
+
+
+def _found(loaded: Settings, arguments: argparse.Namespace) -> None:
+    given = arguments.root is not None and arguments.issuing is not None
+    if given != (arguments.root is not None or arguments.issuing is not None):
+        raise ConfigurationError("`--root` and `--issuing`: expected both or neither")
+    founding.init(
+        loaded.data_dir,
+        origin=loaded.log.origin,
+        organisation=arguments.organisation,
+        places=loaded.keys.places,
+        above=(arguments.root.read_bytes(), arguments.issuing.read_bytes()) if given else None,
+        address=shared_store.address(loaded.storage),
+    )
 
 
 def migrate_main(argv: Sequence[str]) -> int:

@@ -19,6 +19,7 @@ from policies import residency
 from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
+from proxy.composite import fused
 from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
@@ -55,9 +56,9 @@ class Pipeline:
         keeper: Keeper | None = None,
         encoder: Encoder | None = None,
     ) -> None:
+        self._encoder = encoder
         self._sandbox = sandbox
         self._keeper = keeper
-        self._encoder = encoder
         self._log = log
         self._calls = calls
         self._clock = clock
@@ -88,7 +89,7 @@ class Pipeline:
             await run.abandon(left)
             raise left
         if isinstance(case.verdict, AdmittedPlan):
-            await run.answer(case.verdict)
+            await run.answer(case.verdict, fused)
         else:
             await run.refuse(_refusal(case))
 
@@ -107,7 +108,8 @@ class Pipeline:
             return statement.render_decision(record)
 
         origin_us = self._clock.monotonic_us()
-        decided, left = await self._durable(pending(case, RecordKind.DECISION, build))
+        waiting = pending(case, RecordKind.DECISION, build, case.outcome.value)
+        decided, left = await self._durable(waiting)
         options, limits = case.request.options, current.settings.fusion
         admitted = case.verdict if isinstance(case.verdict, AdmittedPlan) else None
         hops = passing_over.hops(case.question, admitted.plan) if admitted else Hops()
@@ -138,6 +140,7 @@ class Pipeline:
             exchange=exchange,
             straggler_s=straggler_ms / 1000 if straggler_ms else None,
             speculate=current.settings.calls.speculate,
+            keep_alive_s=limits.keep_alive_ms / 1000,
             sandbox=self._sandbox,
             keeper=self._keeper,
             keep_s=current.settings.log.append_deadline_ms / 1000,
@@ -190,9 +193,7 @@ def _most(case: Case) -> int:
         return 0
     request, plan = case.request, case.verdict.plan
     own = len(request.commitment_input) + request.needs.prompt_tokens_estimate
-    readers = {slot.leg for stage in plan.further for slot in stage} | {
-        slot.leg for slot in (plan.judge, plan.author) if slot is not None
-    }
+    readers = {slot.leg for each in (plan, plan.fallback) if each is not None for slot in each.readers()}
     reading = 2 * own + MOST_READ_BYTES
     found = sum(
         budget.worst([c.deployment for c in calls], request.needs, reading if leg in readers else own)

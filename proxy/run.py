@@ -1,4 +1,4 @@
-"""One request after wall 1: calls, aggregation, wall 2, answer.
+"""One request after wall 1: one model's answer, wall 2, every end. What several models make together: ``proxy.composite``.
 
 A whole body is sent after its result is durable. A stream's tokens go out as they come; its end mark waits for the result.
 However a request ends (answer, refusal, failure, a client that left, a stopping server), its result goes on record.
@@ -6,8 +6,7 @@ However a request ends (answer, refusal, failure, a client that left, a stopping
 
 import asyncio
 import logging
-import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,20 +19,18 @@ from audit.log import Appended, Log, Pending
 from audit.recording import Build
 from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
+from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, CUT_STAGE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import aggregation, composing, hedging, provenance, receipt
-from proxy.core.aggregation import examples
-from proxy.core.aggregation.steps import AggregatorName, Ask, Basis, Composition, Final
+from proxy.core import provenance, receipt
+from proxy.core.aggregation.steps import AggregatorName, Ask, Basis
 from proxy.core.case import Case
+from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
-from proxy.core.health import Times
 from proxy.core.keeping import Contents
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
-from proxy.sandbox import programs
 from proxy.sandbox.runner import Sandbox
 from proxy.transports.base import UpstreamError
 from proxy.wire import openai_chat as wire
@@ -56,6 +53,7 @@ STATUS_OF = {
     "upstream-restricted": 451,
     "upstream-timeout": 504,
     CUT_DEADLINE: 504,
+    CUT_STAGE: 504,
     CIRCUIT_OPEN: 503,
     NO_CAPACITY: 503,
 }
@@ -92,26 +90,35 @@ class Run:
     sandbox: Sandbox | None = None
     keeper: Keeper | None = None
     keep_s: float = 0.0
+    keep_alive_s: float = 10.0
     concluded: bool = False
     result: Appended | None = None
+    begun: bool = False
+    sent: "_Sent" = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.sent = _Sent(self)
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
         why = self.flight.why_cut(cause)
         self.calls.finish(self.flight)
-        await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why), _Sent(self))
+        await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why))
 
     async def refuse(self, error: ProxyError) -> None:
         """Send and record a refusal."""
         await self._finish_error(error, ResultOutcome.REFUSED, error.code)
 
-    async def answer(self, admitted: AdmittedPlan) -> None:
-        """Answer with what was admitted; whatever happens, the result is recorded before the client can know its end."""
+    async def answer(self, admitted: AdmittedPlan, fused: Callable[["Run", AdmittedPlan], Awaitable[None]]) -> None:
+        """Answer with what was admitted; whatever happens, the result is recorded before the client can know its end.
+
+        ``fused``: how the answer of more than one model comes about.
+        """
         try:
-            if admitted.plan.aggregator is AggregatorName.SINGLE:
+            if admitted.plan.alone:
                 await self._single(admitted)
             else:
-                await self._composite(admitted)
+                await fused(self, admitted)
         except asyncio.CancelledError as cause:
             # Nobody waits for an answer any more, or we are stopping; the record is written all the same.
             if not self.concluded:
@@ -123,7 +130,7 @@ class Run:
             # A defect of ours: the client gets a 500 from the edge, and the record says that there was no answer.
             if not self.concluded:
                 self.calls.finish(self.flight)
-                await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT), _Sent(self))
+                await self._conclude(Ending(outcome=ResultOutcome.ERROR, status=500, error=DEFECT))
             raise
 
     # --- one model ----------------------------------------------------------------------------------------------------
@@ -135,29 +142,30 @@ class Run:
             if isinstance(opened, OpenStream):
                 await self._forward(opened)
             else:
-                await self._unanswered(opened)
+                await self.unanswered(opened)
             return
         (reply,) = await self.calls.together(self.flight, admitted.calls, (Ask(leg=leg),), quorum=1, straggler_s=None)
         if not reply.ok:
-            await self._unanswered(reply)
+            await self.unanswered(reply)
             return
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=leg)
-        await self._finish(ending, _with_member(self.flight.bodies[leg], self._member(ending)))
+        await self.finish(ending, _with_member(self.flight.bodies[leg], self.member(ending)))
+
+    async def begin_stream(self, answering: Sequence[Deployment] = (), *, violated: bool = False) -> None:
+        """Send the head of a stream. ``answering``, ``violated``: as far as that is known (``receipt.headers``)."""
+        self.begun = True
+        told = receipt.headers(self.case, answering, violated=violated, locally=self._locally())
+        await self.exchange.begin(200, MEDIA_EVENTS, told)
 
     async def _forward(self, stream: OpenStream) -> None:
         """Pass a stream on. Until its end mark the client cannot take it for complete."""
-        sent = _Sent(self)
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=stream.leg)
         try:
-            await self.exchange.begin(
-                200,
-                MEDIA_EVENTS,
-                receipt.headers(self.case, (stream.deployment,), violated=stream.violated, locally=self._locally()),
-            )
+            await self.begin_stream((stream.deployment,), violated=stream.violated)
             async with asyncio.timeout(self.flight.remaining_s()):
-                await sent.send(stream.first)
+                await self.sent.send(stream.first)
                 async for content in stream.rest():
-                    await sent.send(content)
+                    await self.sent.send(content)
             stream.settle(LegStatus.OK)
         except TimeoutError:
             stream.settle(LegStatus.CUT, CUT_DEADLINE)
@@ -168,120 +176,60 @@ class Run:
         except asyncio.CancelledError as cause:
             stream.settle(LegStatus.CUT, self.flight.why_cut(cause))
             ending = Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.flight.why_cut(cause))
-            await self._conclude(ending, sent)
+            await self._conclude(ending)
             raise
         finally:
             await stream.aclose()
-        await self._end_stream(ending, sent)
+        await self.end_stream(ending)
 
-    async def _end_stream(self, ending: Ending, sent: "_Sent") -> None:
+    async def end_stream(self, ending: Ending) -> None:
+        """Wall 2 for a stream: on record first, then its end mark, or the error that it ends with."""
         if ending.outcome is ResultOutcome.OK:
-            detail = self._member(ending) if self.case.request.options.receipt is ReceiptDetail.FULL else None
-            last = (wire.render_receipt_event(self._head(), detail) if detail else b"") + wire.DONE
+            detail = self.member(ending) if self.case.request.options.receipt is ReceiptDetail.FULL else None
+            last = (wire.render_receipt_event(self.head(), detail) if detail else b"") + wire.DONE
         else:
-            last = wire.render_error_event(_failure(ending.error))
-        sent.note(last)
+            last = wire.render_error_event(self._failed(ending.error))
+        self.sent.note(last)
         try:
-            await self._conclude(ending, sent)
+            await self._conclude(ending)
         except EvidenceDown as error:
             await self.exchange.end(wire.render_error_event(error))
             return
         await self.exchange.end(last)
 
-    # --- composites ---------------------------------------------------------------------------------------------------
-
-    async def _composite(self, admitted: AdmittedPlan) -> None:
-        composition = composing.composition(self.case, admitted, os.urandom(composing.RANDOM_BYTES))
-        replies: tuple[Reply, ...] = ()
-        while True:
-            step = aggregation.next_step(composition, replies)
-            if isinstance(step, Final):
-                break
-            settled = await self.calls.together(
-                self.flight,
-                admitted.calls,
-                step.asks,
-                quorum=min(2, len(step.asks)),
-                straggler_s=self.straggler_s,
-                ahead=() if replies else self._ahead(composition, admitted, step.asks),
-            )
-            replies += await self._tried(composition, settled)
-        self.calls.finish(self.flight)
-        found = next((r for r in replies if r.leg == step.leg), None)
-        if found is None or found.message is None:
-            await self._unanswered(replies[-1] if replies else None, step.basis)
-            return
-        ending = Ending(outcome=ResultOutcome.OK, status=200, basis=step.basis, answer=step.leg)
-        tokens_in, tokens_out = receipt.settled(self.flight.attempts)
-        usage = {
-            "prompt_tokens": tokens_in,
-            "completion_tokens": tokens_out,
-            "total_tokens": tokens_in + tokens_out,
-        }
-        finish = found.finish_reason or "stop"
-        if not self.case.request.stream:
-            member = self._member(ending)
-            head = {**self._head(), **({"apostille": member} if member else {})}
-            await self._finish(ending, wire.render_completion(found.message, head=head, finish=finish, usage=usage))
-            return
-        events = wire.render_chunks(
-            found.message,
-            head=self._head(),
-            finish=finish,
-            usage=usage if self.case.request.include_usage else None,
-        )
-        sent = _Sent(self)
-        answering = receipt.contributed(self.flight.attempts, ending)
-        told = receipt.headers(
-            self.case, answering, violated=receipt.violated(self.flight.attempts), locally=self._locally()
-        )
-        await self.exchange.begin(200, MEDIA_EVENTS, told)
-        for event in events:
-            await sent.send(event)
-        await self._end_stream(ending, sent)
-
-    def _ahead(self, composition: Composition, admitted: AdmittedPlan, asks: Sequence[Ask]) -> Sequence[Ask]:
-        """What is begun before it is known to be needed, because there would be no time for it afterwards."""
-        following = hedging.second_stage(composition) if self.speculate else ()
-
-        def times(stage: Sequence[Ask]) -> list[Times]:
-            firsts = (admitted.calls[ask.leg][0].deployment.id for ask in stage)
-            return [self.calls.monitor.health(each).answer for each in firsts]
-
-        late = bool(following) and hedging.too_late(self.flight.remaining_us(), times(asks), times(following))
-        return following if late else ()
-
-    async def _tried(self, composition: Composition, settled: tuple[Reply, ...]) -> tuple[Reply, ...]:
-        """Replies with what their programs did, where that decides."""
-        if composition.aggregator is not AggregatorName.EXAMPLES or self.sandbox is None:
-            return settled
-        asked = examples.task(self.case.request.prompt)
-        within_s = self.flight.remaining_s()
-        return settled if asked is None else await programs.checked(self.sandbox, asked, settled, within_s)
-
-    def _head(self) -> dict[str, Any]:
+    def head(self) -> dict[str, Any]:
+        """Members that every completion and chunk of ours begins with."""
         created = self.clock.unix_us() // 1_000_000
         return {"id": f"chatcmpl-{self.case.request_id}", "created": created, "model": self.case.request.model}
 
     # --- ends ---------------------------------------------------------------------------------------------------------
 
-    async def _unanswered(self, last: Reply | None, basis: Basis | None = None) -> None:
+    async def unanswered(self, last: Reply | None, basis: Basis | None = None) -> None:
+        """Send and record that nobody answered."""
         code = (last.error if last else None) or "upstream-error"
+        if self.begun:
+            await self.end_stream(Ending(outcome=ResultOutcome.ERROR, status=200, error=code, basis=basis))
+            return
         await self._finish_error(_failure(code), ResultOutcome.ERROR, code, basis)
 
     async def _finish_error(
         self, error: ProxyError, outcome: ResultOutcome, code: str, basis: Basis | None = None
     ) -> None:
         error.details = {"record": self.case.request_id, **error.details}
-        await self._finish(
+        await self.finish(
             Ending(outcome=outcome, status=error.status, error=code, basis=basis), wire.render_error(error)
         )
 
-    async def _finish(self, ending: Ending, body: bytes) -> None:
+    def _failed(self, code: str) -> ProxyError:
+        """The error of a stream that has begun."""
+        error = _failure(code)
+        error.details = {"record": self.case.request_id, **error.details}
+        return error
+
+    async def finish(self, ending: Ending, body: bytes) -> None:
         """Wall 2 for a whole body: on record first, then sent."""
-        sent = _Sent(self)
-        sent.note(body)
-        await self._conclude(ending, sent)
+        self.sent.note(body)
+        await self._conclude(ending)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
         later = (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
@@ -291,28 +239,28 @@ class Run:
         await self.exchange.begin(ending.status, MEDIA_JSON, (length, *later, *told))
         await self.exchange.end(body)
 
-    async def _conclude(self, ending: Ending, sent: "_Sent") -> None:
+    async def _conclude(self, ending: Ending) -> None:
         """Make the result durable. Raises ``EvidenceDown``. A request has one result: what comes later finds it concluded."""
         self.concluded = True
         if self.flight.contents is None:
-            await self._record(ending, sent, ())
+            await self._record(ending, ())
         else:  # a task of its own, because whoever is cancelled between the two still owes the result
-            await asyncio.shield(asyncio.ensure_future(self._keep_and_record(self.flight.contents, ending, sent)))
+            await asyncio.shield(asyncio.ensure_future(self._keep_and_record(self.flight.contents, ending)))
 
-    async def _keep_and_record(self, contents: Contents, ending: Ending, sent: "_Sent") -> None:
+    async def _keep_and_record(self, contents: Contents, ending: Ending) -> None:
         """What is kept is durable before the result that says so; what cannot be kept in time is not, and the answer goes on."""
         assert self.keeper is not None
         kept: tuple[str, ...] = ()
-        parcel = contents.parcel(self.flight.attempts, sent.size)
+        parcel = contents.parcel(self.flight.attempts, self.sent.size)
         try:
             kept = await asyncio.wait_for(asyncio.wrap_future(self.keeper.put(parcel)), self.keep_s)
         except (EvidenceUnavailable, TimeoutError):
             _log.warning("the content of `%s` is not kept", self.case.request_id)
-        await self._record(ending, sent, kept)
+        await self._record(ending, kept)
 
-    async def _record(self, ending: Ending, sent: "_Sent", kept: tuple[str, ...]) -> None:
+    async def _record(self, ending: Ending, kept: tuple[str, ...]) -> None:
         at = timestamp(self.clock.unix_us())
-        digest = Sha256Hex(sent.hash.hexdigest()), sent.size
+        digest = Sha256Hex(self.sent.hash.hexdigest()), self.sent.size
 
         def build(position: Position, _: Anchor | None) -> bytes:
             record = provenance.result(
@@ -328,14 +276,15 @@ class Run:
             )
             return statement.render_result(record)
 
-        self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build))
+        self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build, ending.outcome.value))
 
     def _locally(self) -> bool:
         """Whether the shared store lacks a record of this request."""
         records = (self.flight.decided, self.result)
         return any(each is not None and each.kept is Kept.LOCAL for each in records)
 
-    def _member(self, ending: Ending) -> dict[str, Any] | None:
+    def member(self, ending: Ending) -> dict[str, Any] | None:
+        """The receipt, as much of it as the client asked for."""
         match self.case.request.options.receipt:
             case ReceiptDetail.NONE:
                 return None
@@ -381,9 +330,9 @@ class _Sent:
             await self._exchange.send(content)
 
 
-def pending(case: Case, kind: RecordKind, build: Build) -> Pending:
-    """A record of a request, for the logs of all its scopes."""
-    return Pending(request_id=case.request_id, kind=kind, build=build, scopes=scope.logs(case.scopes))
+def pending(case: Case, kind: RecordKind, build: Build, outcome: str) -> Pending:
+    """A record of a request, for the logs of all its scopes. ``outcome``: the one that it states."""
+    return Pending(request_id=case.request_id, kind=kind, build=build, outcome=outcome, scopes=scope.logs(case.scopes))
 
 
 async def durable(log: Log, waiting: Pending) -> Appended:

@@ -14,8 +14,11 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from audit.errors import MalformedError
+from audit.signers import opening, uri
+from audit.signers.opening import KeyPlaces
 from audit.storage import address as addresses
-from proxy.core.aggregation.steps import AggregatorName
+from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName
 from proxy.core.request import Keeping, OnOutage, OnRefusal, OnRestricted
 from proxy.errors import ConfigurationError
 
@@ -150,6 +153,21 @@ class ScopeLogs(_Strict):
     )
 
 
+class KeySettings(_Strict):
+    """The keys that outlive a start, as URIs: `file:`, `pkcs11:` (RFC 7512) or `awskms:`."""
+
+    issuing: str = Field(
+        opening.ISSUING, description="the key that certifies record keys (P-256); a relative file is below `keys/`"
+    )
+    log: str = Field(opening.LOG, description="the key that signs the log's checkpoints (Ed25519)")
+    certificate_hours: int = Field(168, ge=1, le=720, description="life of a record key's certificate")
+
+    @property
+    def places(self) -> KeyPlaces:
+        """Where the keys are."""
+        return KeyPlaces(issuing=self.issuing, log=self.log)
+
+
 class Key(_Strict):
     """One client key, stored as a digest."""
 
@@ -249,6 +267,12 @@ class Fusion(_Strict):
     straggler_ms: int | None = Field(
         None, ge=10, description="cut slower panel members this long after a quorum has answered"
     )
+    keep_alive_ms: int = Field(
+        10_000,
+        ge=10,
+        le=600_000,
+        description="longest silence of a composite's stream while its legs run; then a comment",
+    )
     min_panel: int = Field(2, ge=1, le=16, description="fewer permitted panel members than this: self-fusion")
     threshold: float = Field(0.6, ge=0, le=1, description="confidence below which the gate asks more models")
     standard_cost_ratio: float = Field(0.64, gt=0, description="standard mode: most of the best model's cost")
@@ -315,6 +339,12 @@ class Routing(_Strict):
     )
 
 
+class FeedbackSettings(_Strict):
+    """What clients say of answers."""
+
+    per_minute: int = Field(60, ge=1, le=100_000, description="judgements that one key may pass a minute; more is 429")
+
+
 class Pipeline(_Strict):
     """A declared composition: full control without code."""
 
@@ -325,6 +355,23 @@ class Pipeline(_Strict):
     author: str | None = Field(None, description="deployment that writes the answer (judge-author, mixture-of-agents)")
     layers: int = Field(2, ge=1, le=3, description="layers of proposers, the first one counted (mixture-of-agents)")
     threshold: float | None = Field(None, ge=0, le=1, description="confidence gate of this pipeline")
+    decompose: bool = Field(False, description="answer independent parts of a prompt apart, within one cost cap")
+    verifier: str | None = Field(
+        None, description="second model that checks an answer whose confidence is below the threshold"
+    )
+    fallback: str | None = Field(
+        None, description="pipeline asked where this one has no answer, or none that its verifier calls right"
+    )
+    deadlines_ms: Mapping[
+        Literal["first", "rest", "further", "judge", "author", "verifier"], Annotated[int, Field(ge=10, le=3_600_000)]
+    ] = Field({}, description="longest time of a stage, by its name; legs still running then are cut")
+
+    @field_validator("aggregator")
+    @classmethod
+    def _choosable(cls, value: AggregatorName) -> AggregatorName:
+        if value not in CHOOSABLE:
+            raise ValueError(f"expected one of {', '.join(CHOOSABLE)}")
+        return value
 
 
 class Person(_Strict):
@@ -385,6 +432,7 @@ class Settings(_Strict):
     data_dir: Path = Field(Path("var"), description="directory of the log, keys, traces; relative to this file")
     server: Server = Field(Server(), description="listening and limits")
     log: LogSettings = Field(LogSettings(), description="the transparency log")
+    keys: KeySettings = Field(KeySettings(), description="where the log's and the issuing key are")
     storage: Storage = Field(Storage(), description="where records are kept")
     scopes: ScopeLogs = Field(ScopeLogs(), description="further logs by tenant, jurisdiction and year")
     catalogue: tuple[str, ...] = Field(
@@ -400,6 +448,7 @@ class Settings(_Strict):
     calls: CallSettings = Field(CallSettings(), description="how deployments are called")
     sandbox: SandboxSettings = Field(SandboxSettings(), description="running of programs that models wrote")
     routing: Routing = Field(Routing(), description="how the task of a prompt is told")
+    feedback: FeedbackSettings = Field(FeedbackSettings(), description="judgements of clients")
     pipelines: Mapping[Name, Pipeline] = Field({}, description="named compositions, callable as a model name")
 
     @field_validator("storage", mode="before")
@@ -439,7 +488,17 @@ def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
         settings = Settings.model_validate(raw)
     except ValidationError as error:
         raise ConfigurationError(f"`{path}`: {_explain(error)}") from None
+    _check_keys(settings.keys, path)
     return _anchored(_overridden(settings, environ), path.resolve().parent)
+
+
+def _check_keys(found: KeySettings, path: Path) -> None:
+    """Refuse a key's URI that is none; its values are not quoted, for somebody may have written a PIN there."""
+    for name in ("issuing", "log"):
+        try:
+            uri.parse(getattr(found, name))
+        except MalformedError as error:
+            raise ConfigurationError(f"`{path}`: `keys.{name}`: {error}") from None
 
 
 def read_yaml(path: Path) -> Any:

@@ -23,7 +23,7 @@ from policies.jurisdiction import Signal, SignalSource, normal
 from policies.labels import KNOWN
 from policies.packs import PolicySet
 from policies.point import PolicyPoint
-from proxy import router_file
+from proxy import learned_file, router_file
 from proxy import settings as configuration
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
@@ -34,9 +34,11 @@ from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
 from proxy.core.health import BreakerLimits
 from proxy.core.hedging import Hedging
 from proxy.core.intent import RESERVED, Declared
+from proxy.core.learning.applied import applied
 from proxy.core.planning import Defaults
 from proxy.core.scoping import Scoping
 from proxy.errors import ConfigurationError
+from proxy.learned_file import InForce
 from proxy.settings import Person, Pipeline, ScopeLogs, Settings, Tenant
 
 MAX_SECRET_BYTES = 65_536
@@ -50,7 +52,8 @@ _log = logging.getLogger(__name__)
 class Snapshot:
     """What is in force. ``callers``: each tenant as a caller without signals of a request. ``approved_by``: who signed for it.
 
-    ``credentials``: value of each variable that a catalogue names, from the environment or from the file in ``<name>_FILE``.
+    ``learned``: reliabilities that were learned and activated. ``credentials``: value of each variable that a catalogue names, from
+    the environment or from the file in ``<name>_FILE``.
     """
 
     settings: Settings
@@ -61,6 +64,7 @@ class Snapshot:
     authenticator: Authenticator
     limits: Limits
     hedging: Hedging
+    learned: InForce | None
     credentials: Mapping[str, str] = field(repr=False)
 
     def caller(
@@ -79,30 +83,32 @@ def build(
     with on demand. Neither changes what a tenant's profile says.
     """
     documents = _documents(settings)
+    learned = learned_file.load(settings.data_dir)
     try:
         known = facts.load(documents)
         named = dict.fromkeys((*(p for t in settings.tenants.values() for p in t.packs), *added))
         policy_set = packs.load((*drafts, *_pack_directories(settings)), tuple(named))
         credentials = _credentials(loading.credential_names(documents), environ)
-        catalogue = loading.load(documents, available=credentials)
+        catalogue = applied(loading.load(documents, available=credentials), learned.learned if learned else None)
         # A deployment that cannot be called is never asked about, and the engine's entities grow with each.
         callable_ones = known.only(catalogue.deployments)
         point = PolicyPoint(policy_set, callable_ones)
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
     approvable = Approvable(
-        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents)
+        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents, learned)
     )
     approved_by, emergencies = _signed(settings, policy_set, approvable) if not drafts else ((), ())
     rulebook = Rulebook(
         point=point,
         catalogue=catalogue,
         pipelines=MappingProxyType(
-            {name: _declared(name, pipeline, catalogue) for name, pipeline in settings.pipelines.items()}
+            {name: _declared(name, settings.pipelines, catalogue) for name in settings.pipelines}
         ),
         defaults=_defaults(settings),
         router=router_file.load(settings.routing.model_file),
         calibration=router_file.calibration(),
+        learned=learned.learned.digest if learned else None,
         emergencies=emergencies,
         draft=_draft(settings, tuple(named), callable_ones),
         scoping=_scoping(settings, callable_ones),
@@ -120,11 +126,14 @@ def build(
         authenticator=Authenticator(settings),
         limits=_limits(settings, catalogue),
         hedging=_hedging(settings),
+        learned=learned,
         credentials=MappingProxyType(credentials),
     )
 
 
-def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
+def _configuration(
+    settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]], learned: InForce | None
+) -> str:
     """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
     compositions, whose logs records go into. Client keys come and go, and change neither.
     """
@@ -139,6 +148,8 @@ def _configuration(settings: Settings, documents: Sequence[tuple[str, Mapping[st
     }
     if settings.scopes != ScopeLogs():
         content["scopes"] = settings.scopes.model_dump(mode="json")
+    if learned is not None:
+        content["reliabilities"] = learned.learned.digest
     return str(digest(json.dumps(content, sort_keys=True, default=str).encode()))
 
 
@@ -287,16 +298,20 @@ def _pack_directories(settings: Settings) -> tuple[Path, ...]:
     return settings.pack_dirs
 
 
-def _declared(name: str, pipeline: Pipeline, catalogue: Catalogue) -> Declared:
+def _declared(name: str, pipelines: Mapping[str, Pipeline], catalogue: Catalogue) -> Declared:
+    pipeline = pipelines[name]
     if name in RESERVED or catalogue.named(name):
         raise ConfigurationError(f"`pipelines.{name}`: the name is taken by a model or deployment")
-    members = (*pipeline.first, *pipeline.rest, *(m for m in (pipeline.judge, pipeline.author) if m is not None))
+    writers = (pipeline.judge, pipeline.author, pipeline.verifier)
+    members = (*pipeline.first, *pipeline.rest, *(m for m in writers if m is not None))
     for member in members:
         if not catalogue.named(member):
             raise ConfigurationError(
                 f"`pipelines.{name}`: expected models or deployments of the catalogue whose credentials are set, "
                 f"got `{member}`"
             )
+    _check_verifier(name, pipeline, catalogue)
+    _check_fallback(name, pipelines)
     return Declared(
         aggregator=pipeline.aggregator,
         first=pipeline.first,
@@ -305,7 +320,36 @@ def _declared(name: str, pipeline: Pipeline, catalogue: Catalogue) -> Declared:
         author=pipeline.author,
         threshold=None if pipeline.threshold is None else round(pipeline.threshold * MILLIONTHS),
         layers=pipeline.layers,
+        decompose=pipeline.decompose,
+        verifier=pipeline.verifier,
+        fallback=pipeline.fallback,
+        deadlines_ms=MappingProxyType({str(stage): ms for stage, ms in pipeline.deadlines_ms.items()}),
     )
+
+
+def _check_verifier(name: str, pipeline: Pipeline, catalogue: Catalogue) -> None:
+    """A check by whoever may have written the answer is none."""
+    if pipeline.verifier is None:
+        return
+    writing = (*pipeline.first, *pipeline.rest, *(() if pipeline.author is None else (pipeline.author,)))
+    models = {deployment.model for member in writing for deployment in catalogue.named(member)}
+    if any(deployment.model in models for deployment in catalogue.named(pipeline.verifier)):
+        raise ConfigurationError(
+            f"`pipelines.{name}.verifier`: expected a model that does not answer in this pipeline, got `{pipeline.verifier}`"
+        )
+
+
+def _check_fallback(name: str, pipelines: Mapping[str, Pipeline]) -> None:
+    """One step back and no further: every leg of a request is in its plan."""
+    fallback = pipelines[name].fallback
+    if fallback is None:
+        return
+    if fallback not in pipelines or fallback == name:
+        raise ConfigurationError(f"`pipelines.{name}.fallback`: expected another pipeline, got `{fallback}`")
+    if pipelines[fallback].fallback is not None:
+        raise ConfigurationError(
+            f"`pipelines.{name}.fallback`: expected a pipeline without a fallback of its own, got `{fallback}`"
+        )
 
 
 def _defaults(settings: Settings) -> Defaults:

@@ -117,12 +117,20 @@ class RecordStore(Protocol):
         """Sequence number that the epoch's next record takes. ``after_id``: a row older than the epoch."""
         ...
 
+    def of_epoch(self, epoch: str, after_id: int, first_seq: int) -> list[bytes]:
+        """Envelopes of an epoch's records from a number on, in their order; as ``next_seq`` otherwise."""
+        ...
+
     def orphans(self, after_id: int) -> list[tuple[str, bytes]]:
         """Request id and envelope of decisions after a row that have no result."""
         ...
 
     def last_id(self) -> int:
         """Id of the newest row; 0 if there is none."""
+        ...
+
+    def last_kind(self) -> str:
+        """Kind of the newest row; "" if there is none."""
         ...
 
     def meta(self, key: str) -> str | None:

@@ -171,6 +171,11 @@ class PostgresStore:
         query = "SELECT COALESCE(MAX(seq) + 1, 0) FROM rec WHERE epoch = %s AND id > %s"
         return int(self._rows(query, epoch, after_id)[0][0])
 
+    def of_epoch(self, epoch: str, after_id: int, first_seq: int) -> list[bytes]:
+        """Envelopes of an epoch's records from a number on, in their order; as ``next_seq`` otherwise."""
+        query = "SELECT env FROM rec WHERE epoch = %s AND id > %s AND seq >= %s ORDER BY seq"
+        return [bytes(envelope) for (envelope,) in self._rows(query, epoch, after_id, first_seq)]
+
     def orphans(self, after_id: int) -> list[tuple[str, bytes]]:
         """Request id and envelope of this instance's decisions after a row that have no result.
 
@@ -190,6 +195,11 @@ class PostgresStore:
     def last_id(self) -> int:
         """Id of the newest row; 0 if there is none."""
         return int(self._rows("SELECT COALESCE(MAX(id), 0) FROM rec")[0][0])
+
+    def last_kind(self) -> str:
+        """Kind of the newest row; "" if there is none."""
+        rows = self._rows("SELECT kind FROM rec ORDER BY id DESC LIMIT 1")
+        return str(rows[0][0]) if rows else ""
 
     # --- logs ---------------------------------------------------------------------------------------------------------
 

@@ -212,6 +212,10 @@ class SpooledStore:
         """As ``PostgresStore.head``."""
         return self._now(lambda store: store.head(log))
 
+    def of_epoch(self, epoch: str, after_id: int, first_seq: int) -> list[bytes]:
+        """As ``PostgresStore.of_epoch``."""
+        return self._now(lambda store: store.of_epoch(epoch, after_id, first_seq))
+
     def orphans(self, after_id: int) -> list[tuple[str, bytes]]:
         """As ``PostgresStore.orphans``."""
         return self._now(lambda store: store.orphans(after_id))
@@ -219,6 +223,10 @@ class SpooledStore:
     def last_id(self) -> int:
         """As ``PostgresStore.last_id``."""
         return self._now(lambda store: store.last_id())
+
+    def last_kind(self) -> str:
+        """As ``PostgresStore.last_kind``."""
+        return self._now(lambda store: store.last_kind())
 
     def meta(self, key: str) -> str | None:
         """As ``PostgresStore.meta``."""

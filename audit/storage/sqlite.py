@@ -166,6 +166,11 @@ class Store:
         ((found,),) = self._rows(query, after_id, epoch)
         return int(found)
 
+    def of_epoch(self, epoch: str, after_id: int, first_seq: int) -> list[bytes]:
+        """Envelopes of an epoch's records from a number on, in their order; as ``next_seq`` otherwise."""
+        query = "SELECT env FROM rec WHERE id > ? AND epoch = ? AND seq >= ? ORDER BY seq"
+        return [bytes(envelope) for (envelope,) in self._rows(query, after_id, epoch, first_seq)]
+
     def orphans(self, after_id: int) -> list[tuple[str, bytes]]:
         """Request id and envelope of decisions after a row that have no result."""
         return self._rows(
@@ -178,6 +183,11 @@ class Store:
         """Id of the newest row; 0 if there is none."""
         ((found,),) = self._rows("SELECT COALESCE(MAX(id), 0) FROM rec")
         return int(found)
+
+    def last_kind(self) -> str:
+        """Kind of the newest row; "" if there is none."""
+        rows = self._rows("SELECT kind FROM rec ORDER BY id DESC LIMIT 1")
+        return str(rows[0][0]) if rows else ""
 
     def meta(self, key: str) -> str | None:
         """A fact about the store."""

@@ -62,6 +62,7 @@ def routes(
             "policy_since": activation.since,
             "reload_failing": None if activation.failing is None else asdict(activation.failing),
             "catalogue": current.rulebook.catalogue.digest,
+            "reliabilities": current.rulebook.learned,
             "traces": [
                 {"sink": s.sink, "delivered": s.delivered, "next_index": s.next_index, "failing": s.failing}
                 for s in traces()

@@ -1,5 +1,5 @@
 """The log's files over HTTP, read only, as C2SP tlog-tiles wants them: ``/log/checkpoint``, ``/log/tile/…``,
-and the same below ``/log/<scope>/``.
+and the same below ``/log/<scope>/``. Those of the logs that ended before it are below ``/ended/<n>/log/``.
 
 Whoever watches the log needs no credential: entries hold digests and signatures, no content. Scopes are not listed
 here, because their names tell who the tenants are. A path is parsed by the grammar of tiles before any file is opened.
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from audit import layout, scope, tiles
+from audit import datadir, layout, scope, tiles
 from audit.errors import MalformedError
 from proxy.api.errors import answered
 from proxy.errors import NotFound
@@ -22,14 +22,17 @@ FRESH = "public, max-age=1"
 
 
 def routes(data_dir: Path) -> list[Route]:
-    """The routes over one data directory: the main log's files, and those of scopes' logs for whoever knows their names."""
+    """The routes over one data directory: the main log's files, those of scopes' logs for whoever knows their names, and
+    the same of logs that ended.
+    """
 
     def folder(request: Request) -> Path:
-        name = request.path_params.get("scope")
+        number, name = request.path_params.get("number"), request.path_params.get("scope")
+        root = data_dir if number is None else data_dir / datadir.ENDED / str(number)
         if name is None:
-            return data_dir / layout.LOG
+            return root / layout.LOG
         try:
-            return data_dir / layout.SCOPES / scope.checked(name)
+            return root / layout.SCOPES / scope.checked(name)
         except MalformedError as error:
             raise NotFound(str(error)) from None
 
@@ -47,10 +50,14 @@ def routes(data_dir: Path) -> list[Route]:
         return Response(content, media_type="application/octet-stream", headers={"cache-control": IMMUTABLE})
 
     return [
-        Route("/log/checkpoint", answered(checkpoint), methods=["GET"]),
-        Route("/log/tile/{path:path}", answered(tile), methods=["GET"]),
-        Route("/log/{scope}/checkpoint", answered(checkpoint), methods=["GET"]),
-        Route("/log/{scope}/tile/{path:path}", answered(tile), methods=["GET"]),
+        Route(f"{prefix}/log/{path}", answered(act), methods=["GET"])
+        for prefix in ("", "/ended/{number:int}")
+        for path, act in (
+            ("checkpoint", checkpoint),
+            ("tile/{path:path}", tile),
+            ("{scope}/checkpoint", checkpoint),
+            ("{scope}/tile/{path:path}", tile),
+        )
     ]
 
 

@@ -5,7 +5,6 @@ Another tenant's record and one that does not exist are the same answer.
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -13,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from audit import checkpoint, datadir, dsse, layout, sigstore, statement
+from audit import checkpoint, datadir, dsse, layout, learning, sigstore, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError, MalformedError
 from audit.log import Log
@@ -21,6 +20,7 @@ from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
 from audit.vocabulary import RecordKind
 from proxy.api.errors import answered
+from proxy.auth import Principal
 from proxy.errors import ClientError, EvidenceDown, NotFound
 from proxy.snapshot import Snapshot
 
@@ -30,22 +30,28 @@ MAX_ID = 128
 def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[Route]:
     """The routes over one log."""
 
-    async def found(request: Request) -> tuple[StoredRecord, ...]:
+    async def found(request: Request) -> tuple[Path, tuple[StoredRecord, ...]]:
+        """The records asked for, and the data directory that has them."""
         tenant = tenant_of(request, snapshot())
         identifier = request.path_params["id"]
-        records = await asyncio.to_thread(_find, log, identifier) if len(identifier) <= MAX_ID else ()
+        known = len(identifier) <= MAX_ID
+        place, records = await asyncio.to_thread(_find, data_dir, identifier) if known else (data_dir, ())
         if not records or _tenant(records) != tenant:
             raise NotFound("expected the id of a record of this tenant", code="record-not-found")
-        return records
+        return place, records
+
+    async def size(place: Path) -> int:
+        """Entries below the published checkpoint of this log, or of one that ended."""
+        return log.published_size if place == data_dir else await asyncio.to_thread(_size, place / layout.LOG)
 
     async def record(request: Request) -> Response:
-        records = await found(request)
-        size = log.published_size
+        place, records = await found(request)
+        published = await size(place)
         listed = [
             {
                 "kind": each.kind.value,
                 "index": each.index,
-                "published": each.index is not None and each.index < size,
+                "published": each.index is not None and each.index < published,
                 "envelope": orjson.loads(each.envelope),
             }
             for each in records
@@ -53,19 +59,20 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         return JSONResponse({"id": records[0].request_id, "records": listed})
 
     async def proof(request: Request) -> Response:
-        records = await found(request)
+        place, records = await found(request)
         scope = request.query_params.get("scope")
         if scope is None:
-            _, index = _chosen(request, records, log.published_size)
-            return PlainTextResponse(await asyncio.to_thread(_proof, data_dir / layout.LOG, index))
-        records = await asyncio.to_thread(_in_scope, data_dir, scope, records[0].request_id)
-        place = data_dir / layout.SCOPES / scope
-        _, index = _chosen(request, records, await asyncio.to_thread(_size, place))
-        return PlainTextResponse(await asyncio.to_thread(_proof, place, index))
+            _, index = _chosen(request, records, await size(place))
+            return PlainTextResponse(await asyncio.to_thread(_proof, place / layout.LOG, index))
+        records = await asyncio.to_thread(_in_scope, place, scope, records[0].request_id)
+        folder = place / layout.SCOPES / scope
+        _, index = _chosen(request, records, await asyncio.to_thread(_size, folder))
+        return PlainTextResponse(await asyncio.to_thread(_proof, folder, index))
 
     async def self_contained(request: Request) -> Response:
-        record, index = _chosen(request, await found(request), log.published_size)
-        content = await asyncio.to_thread(_sigstore, data_dir, record, index)
+        place, records = await found(request)
+        record, index = _chosen(request, records, await size(place))
+        content = await asyncio.to_thread(_sigstore, place, record, index)
         return Response(content, media_type=sigstore.BUNDLE_TYPE)
 
     return [
@@ -77,8 +84,13 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
 
 def tenant_of(request: Request, current: Snapshot) -> str:
     """The tenant whose key or token came with a request. Raises ``Unauthenticated``."""
+    return principal_of(request, current).tenant_id
+
+
+def principal_of(request: Request, current: Snapshot) -> Principal:
+    """Whoever's key or token came with a request. Raises ``Unauthenticated``."""
     host = request.client.host if request.client else None
-    return current.authenticator.principal(request.headers.get("authorization"), None, host).tenant_id
+    return current.authenticator.principal(request.headers.get("authorization"), None, host)
 
 
 def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
@@ -86,7 +98,9 @@ def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> t
     kind = request.query_params.get("kind", RecordKind.DECISION.value)
     one = next((each for each in records if each.kind.value == kind), None)
     if one is None:
-        raise ClientError("`kind`: expected `decision` or `result` of a request that has it", code="invalid-kind")
+        raise ClientError(
+            "`kind`: expected `decision`, `result` or `feedback` of a record that has it", code="invalid-kind"
+        )
     if one.index is None or one.index >= size:
         raise NotFound(
             "expected a published record; its entry comes with the next checkpoint", code="not-published-yet"
@@ -94,16 +108,29 @@ def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> t
     return one, one.index
 
 
-def _find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
+def find(log: Log, identifier: str) -> tuple[StoredRecord, ...]:
+    """All records of an id in this log, oldest first. Raises ``EvidenceDown``."""
     try:
         return log.find(identifier)
     except AuditError as error:
         raise EvidenceDown("the record store cannot be read now", code=error.code) from error
 
 
+def _find(data_dir: Path, identifier: str) -> tuple[Path, tuple[StoredRecord, ...]]:
+    """Records of a request, and the data directory that has them: of this log or of one that ended before it."""
+    try:
+        place = datadir.place_of(data_dir, identifier)
+        with datadir.opened(place) as source:
+            return place, source.of_request(identifier)
+    except AuditError as error:
+        raise EvidenceDown("the record store cannot be read now", code=error.code) from error
+
+
 def _tenant(records: tuple[StoredRecord, ...]) -> str:
-    """Tenant of a request's decision; "" where there is none (records of the log itself)."""
+    """Tenant of a request's decision, or of feedback; "" where there is none (records of the log itself)."""
     for each in records:
+        if each.kind is RecordKind.FEEDBACK:
+            return learning.feedback_of(statement.parse(dsse.parse(each.envelope).payload)).tenant
         if each.kind is RecordKind.DECISION:
             return statement.decision_of(statement.parse(dsse.parse(each.envelope).payload)).tenant
     return ""
@@ -112,8 +139,8 @@ def _tenant(records: tuple[StoredRecord, ...]) -> str:
 def _in_scope(data_dir: Path, scope: str, request_id: str) -> tuple[StoredRecord, ...]:
     """The records of a request that are in a scope's log, with their indexes there."""
     try:
-        with closing(datadir.open_directory(data_dir)) as opened:
-            records = opened.of_scope(scope).of_request(request_id)
+        with datadir.opened(data_dir) as source:
+            records = source.of_scope(scope).of_request(request_id)
     except MalformedError:
         records = ()
     except AuditError as error:

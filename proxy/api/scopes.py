@@ -1,8 +1,9 @@
-"""``GET /v1/scopes``: a tenant's own scopes that have a log. To anyone else their names tell too much."""
+"""``GET /v1/scopes``: a tenant's own scopes that have a log, of this log and those that ended. To anyone else their names tell too
+much.
+"""
 
 import asyncio
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 from starlette.requests import Request
@@ -21,16 +22,20 @@ def routes(data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[Route]:
     """The route over one data directory."""
 
     async def scopes(request: Request) -> Response:
-        names = await asyncio.to_thread(_scopes, data_dir, tenant_of(request, snapshot()))
-        return JSONResponse({"object": "list", "data": [{"id": name, "log": f"/log/{name}/"} for name in names]})
+        found = await asyncio.to_thread(_scopes, data_dir, tenant_of(request, snapshot()))
+        return JSONResponse({"object": "list", "data": [{"id": name, "log": path} for name, path in found]})
 
     return [Route("/v1/scopes", answered(scopes), methods=["GET"])]
 
 
-def _scopes(data_dir: Path, tenant: str) -> tuple[str, ...]:
-    """The scopes of a tenant that have a log."""
+def _scopes(data_dir: Path, tenant: str) -> list[tuple[str, str]]:
+    """The scopes of a tenant that have a log, each with the path of its files: of this log, then of those before, newest first."""
+    found = []
+    ended = ((each, f"/{datadir.ENDED}/{each.name}/log") for each in reversed(datadir.ended(data_dir)))
     try:
-        with closing(datadir.open_directory(data_dir)) as opened:
-            return tuple(name for name in opened.scopes() if scope.is_of_tenant(name, tenant))
+        for place, path in ((data_dir, "/log"), *ended):
+            with datadir.opened(place) as source:
+                found += [(name, f"{path}/{name}/") for name in source.scopes() if scope.is_of_tenant(name, tenant)]
+        return found
     except AuditError as error:
         raise EvidenceDown("the record store cannot be read now", code=error.code) from error

@@ -6,13 +6,16 @@
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from audit.vocabulary import LegStatus
 from proxy.calls.flight import (
     CUT_CLIENT,
     CUT_DEADLINE,
     CUT_HEDGE,
+    CUT_STAGE,
     CUT_STOPPED,
     CUT_STRAGGLER,
     CUT_UNNEEDED,
@@ -31,7 +34,7 @@ from proxy.core.enforcement import AdmittedCall
 from proxy.core.passing_over import CIRCUIT_OPEN
 from proxy.core.replies import Reply
 from proxy.transports.base import Transport, UpstreamServerError
-from proxy.wire import completion
+from proxy.wire import completion, reasoning, tool_calls
 from proxy.wire.completion import Completion
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "CUT_CLIENT",
     "CUT_DEADLINE",
     "CUT_HEDGE",
+    "CUT_STAGE",
     "CUT_STOPPED",
     "CUT_STRAGGLER",
     "CUT_UNNEEDED",
@@ -75,8 +79,9 @@ class Calls:
         quorum: int,
         straggler_s: float | None,
         ahead: Sequence[Ask] = (),
+        within_s: float | None = None,
     ) -> tuple[Reply, ...]:
-        """Replies of several legs, in the order asked; slow ones are cut after the quorum, all at the deadline.
+        """Replies of several legs, in the order asked; slow ones are cut after the quorum, all ``within_s`` or at the deadline.
 
         Their cost is reserved before any of them is sent. ``ahead`` begin with them if budget and places are left, and run on:
         a later call that asks for one of them gets its reply, ``finish`` cuts those that nobody asked for.
@@ -88,14 +93,15 @@ class Calls:
         try:
             self._reserve(found, flight, legs, fresh, ASKED)
             self._reserve(early, flight, legs, ahead, SPECULATION)
-            if len(asks) == 1 and found and straggler_s is None and not early:
+            if len(asks) == 1 and found and straggler_s is None and within_s is None and not early:
                 return (await self._within_deadline(flight, found[0]),)
             started |= {leg.first.leg: self._started(flight, leg) for leg in found}
             flight.ahead |= {leg.first.leg: self._started(flight, leg) for leg in early if leg.ready}
             tasks = [started[ask.leg].task for ask in asks]
-            if straggler_s is not None:
-                await _cut_stragglers(tasks, quorum, straggler_s)
-            return tuple(await asyncio.gather(*tasks))
+            with _limited(tasks, within_s):
+                if straggler_s is not None:
+                    await _cut_stragglers(tasks, quorum, straggler_s)
+                return tuple(await asyncio.gather(*tasks))
         except BaseException as cause:
             for leg in (*found, *early):
                 leg.drop()
@@ -120,15 +126,21 @@ class Calls:
         flight.ahead.clear()
 
     async def _within_deadline(self, flight: Flight, leg: Leg) -> Reply:
+        found = await self._in_time(flight, leg)
+        flight.arrived(found)
+        return found
+
+    async def _in_time(self, flight: Flight, leg: Leg) -> Reply:
         try:
             async with asyncio.timeout(flight.remaining_s()):
                 return await self._whole(flight, leg)
         except TimeoutError:
             return failed(leg.first, LegStatus.CUT, CUT_DEADLINE)
         except asyncio.CancelledError as cause:
-            if CUT_STRAGGLER in cause.args:
-                return failed(leg.first, LegStatus.CUT, CUT_STRAGGLER)
-            raise
+            said = next((why for why in (CUT_STRAGGLER, CUT_STAGE) if why in cause.args), None)
+            if said is None:
+                raise
+            return failed(leg.first, LegStatus.CUT, said)
 
     async def _whole(self, flight: Flight, leg: Leg) -> Reply:
         found = await leg.run(self._collected)
@@ -136,18 +148,33 @@ class Calls:
             return found
         body, answer = found.value
         found.trial.settle(LegStatus.OK)
-        flight.bodies[found.trial.call.leg] = body
+        flight.bodies[found.trial.call.leg] = body if flight.request.options.reasoning else reasoning.shown(body)
         return _answered(found.trial, answer)
 
-    async def open_stream(self, flight: Flight, calls: tuple[AdmittedCall, ...]) -> OpenStream | Reply:
-        """The first deployment of a leg that begins to answer, or the leg's failure. Nothing was forwarded before."""
-        leg = Leg(flight, self.monitor, calls, Ask(leg=calls[0].leg), stream=True)
+    async def open_stream(
+        self,
+        flight: Flight,
+        calls: tuple[AdmittedCall, ...],
+        ask: Ask | None = None,
+        *,
+        within_s: float | None = None,
+    ) -> OpenStream | Reply:
+        """The first deployment of a leg that begins to answer, or the leg's failure. Nothing was forwarded before.
+
+        ``within_s``: how long it may take to begin; whoever sets it runs this in a task of its own.
+        """
+        leg = Leg(flight, self.monitor, calls, ask or Ask(leg=calls[0].leg), stream=True)
         try:
             async with asyncio.timeout(flight.remaining_s()):
-                found = await leg.run(self._opened)
+                with _limited((asyncio.current_task(),), within_s):
+                    found = await leg.run(self._opened)
                 return found.value if isinstance(found, Won) else found
         except TimeoutError:
             return failed(calls[0], LegStatus.CUT, CUT_DEADLINE)
+        except asyncio.CancelledError as cause:
+            if CUT_STAGE not in cause.args:
+                raise
+            return failed(calls[0], LegStatus.CUT, CUT_STAGE)
 
     async def _collected(self, trial: Trial) -> tuple[bytes, Completion]:
         response = await self._transport.open(trial.call, trial.request())
@@ -190,6 +217,23 @@ class Calls:
             raise
 
 
+@contextmanager
+def _limited(tasks: Sequence["asyncio.Task[Any] | None"], within_s: float | None) -> Iterator[None]:
+    """Cut tasks that run longer than a stage may."""
+
+    def cut() -> None:
+        for task in tasks:
+            if task is not None and not task.done():
+                task.cancel(CUT_STAGE)
+
+    timer = None if within_s is None else asyncio.get_running_loop().call_later(within_s, cut)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
 async def _cut_stragglers(tasks: Sequence["asyncio.Task[Reply]"], quorum: int, after_s: float) -> None:
     waiting = set(tasks)
     while waiting:
@@ -203,13 +247,16 @@ async def _cut_stragglers(tasks: Sequence["asyncio.Task[Reply]"], quorum: int, a
 
 
 def _answered(trial: Trial, found: Completion) -> Reply:
+    names = tool_calls.declared(trial.flight.request.parameters)
     return Reply(
         leg=trial.call.leg,
         role=trial.call.role,
         deployment=trial.call.deployment.id,
         status=LegStatus.OK,
         text=found.text,
-        message=found.message,
+        message=tool_calls.within(found.message, names),
+        received=tool_calls.within(found.received, names),
+        sources=found.sources,
         finish_reason=found.finish_reason,
         usage=trial.usage(),
         logprob_millionths=found.logprob_millionths,

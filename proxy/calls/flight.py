@@ -27,7 +27,8 @@ NO_BUDGET = "budget-exceeded"
 DEFECT = "internal-error"
 CUT_HEDGE = "hedge-lost"
 CUT_UNNEEDED = "not-needed"
-_SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED)
+CUT_STAGE = "stage-deadline"
+_SAID = (CUT_STRAGGLER, CUT_CLIENT, CUT_UNNEEDED, CUT_STAGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class Flight:
     """Whole answers by leg, as they came: a single model's is passed on unchanged."""
     ahead: dict[str, Underway] = field(default_factory=dict)
     """Legs that were started before their turn."""
+    arrived: Callable[[Reply], None] = lambda _: None
+    """Told of every leg as it settles."""
 
     def remaining_s(self) -> float:
         """Seconds until the deadline; not negative."""

@@ -1,11 +1,15 @@
 """A stream that has begun: what is still to be forwarded, and its end on record."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from audit.vocabulary import LegStatus
 from policies.residency import Residency
+from proxy.calls.flight import CUT_DEADLINE
+from proxy.calls.leg import failed
 from proxy.calls.trial import Trial
 from proxy.core.catalogue import Deployment
+from proxy.core.replies import Reply
+from proxy.core.request import JsonObject
 from proxy.transports.base import UpstreamResponse
 
 
@@ -33,7 +37,7 @@ class OpenStream:
         """Its leg."""
         return self._trial.call.leg
 
-    async def rest(self) -> AsyncIterator[bytes]:
+    async def rest(self) -> AsyncGenerator[bytes, None]:
         """What is still to be forwarded, without the end mark. Raises an ``UpstreamError`` if the stream breaks."""
         async for chunk in self._chunks:
             content = self._trial.feed(chunk)
@@ -41,6 +45,23 @@ class OpenStream:
                 yield content
         self._trial.ended()
         self._trial.check_place()  # what was sent is sent, but it never counts as a whole answer
+
+    def reply(self, text: str, finish: str | None, sources: JsonObject, error: str) -> Reply:
+        """What its leg said, for the steps that follow. ``error``: why it has no answer, or ""."""
+        call = self._trial.call
+        if error:
+            return failed(call, LegStatus.CUT if error == CUT_DEADLINE else LegStatus.FAILED, error)
+        return Reply(
+            leg=call.leg,
+            role=call.role,
+            deployment=call.deployment.id,
+            status=LegStatus.OK,
+            text=text,
+            message={"role": "assistant", "content": text},
+            sources=sources,
+            finish_reason=finish,
+            usage=self._trial.usage(),
+        )
 
     def settle(self, status: LegStatus, error: str = "") -> None:
         """Put the attempt on record; once."""

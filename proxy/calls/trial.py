@@ -63,7 +63,7 @@ class Trial:
         self.number = number
         self.observed: JsonObject = {}
         self.received = 0
-        self.events = EventStream(keep_usage=flight.request.include_usage)
+        self.events = EventStream(keep_usage=flight.request.include_usage, reasoning=flight.request.options.reasoning)
         self._response_label = openings.response_label(call.leg, number)
         self._hash = flight.commitments.stream(self._response_label)
         self._ask = ask

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from audit.records import Bounds, Preference, ScopeRecord
-from audit.vocabulary import RequestId
+from audit.records import Bounds, Part, Preference, ScopeRecord
+from audit.vocabulary import DecisionOutcome, RequestId, Sha256Hex
 from policies import explain, jurisdiction, labels
 from policies.decision import Context, Decision
 from policies.errors import PolicyError
@@ -31,6 +31,7 @@ from proxy.core.routing import tasks
 from proxy.core.routing.model import Model
 from proxy.core.routing.router import Routed, classify
 from proxy.core.scoping import NOT_SCOPED, Scoping
+from proxy.core.splitting import Split, split
 from proxy.errors import ClientError, Forbidden
 
 DETECTOR = labels.PatternDetector()
@@ -78,7 +79,9 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rulebook:
-    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside."""
+    """What decides: policy and facts, catalogue, compositions. One per snapshot. ``draft``: decides alongside.
+
+    ``learned``: digest of the reliabilities that the catalogue's shares were moved by; None: they are its own."""
 
     point: PolicyPoint
     catalogue: Catalogue
@@ -86,6 +89,7 @@ class Rulebook:
     defaults: Defaults
     router: Model
     calibration: Calibration
+    learned: Sha256Hex | None = None
     emergencies: tuple[BreakGlass, ...] = ()
     draft: Draft | None = None
     scoping: Scoping = NOT_SCOPED
@@ -114,7 +118,13 @@ class Case:
     budget: Budget
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
+    taken: Split | None = None
     scopes: tuple[ScopeRecord, ...] = ()
+
+    @property
+    def outcome(self) -> DecisionOutcome:
+        """What policy made of it."""
+        return self.verdict.outcome if isinstance(self.verdict, AdmittedPlan) else DecisionOutcome.REFUSED
 
     @property
     def jurisdictions(self) -> tuple[str, ...]:
@@ -149,7 +159,8 @@ def decide(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
     routed = _routed(request, wanted, rulebook, embedding)
-    question = replace(_question(request, caller, rulebook, wanted, routed), open_circuits=open_circuits)
+    taken = _taken_apart(request, wanted)
+    question = replace(_question(request, caller, rulebook, wanted, routed, taken), open_circuits=open_circuits)
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):
@@ -173,6 +184,7 @@ def decide(
         task=routed.task,
         task_confidence=routed.confidence,
         router=routed.router,
+        taken=taken,
         verdict=found.verdict,
         decisions=found.decisions,
         sentence=found.sentence,
@@ -219,12 +231,21 @@ def _purpose(request: InferenceRequest, caller: Caller, rulebook: Rulebook) -> s
 def _routed(request: InferenceRequest, wanted: Intent, rulebook: Rulebook, embedding: Sequence[int]) -> Routed:
     if wanted.kind is IntentKind.NAMED:
         return NOT_ROUTED
-    routed = classify(rulebook.router, request.prompt, embedding)
-    return replace(routed, task=tasks.refined(routed.task, expected(request.prompt), hard=routed.ease < tasks.EASY))
+    return _told(request.prompt, rulebook, embedding)
+
+
+def _told(prompt: str, rulebook: Rulebook, embedding: Sequence[int] = ()) -> Routed:
+    routed = classify(rulebook.router, prompt, embedding)
+    return replace(routed, task=tasks.refined(routed.task, expected(prompt), hard=routed.ease < tasks.EASY))
 
 
 def _question(
-    request: InferenceRequest, caller: Caller, rulebook: Rulebook, wanted: Intent, routed: Routed
+    request: InferenceRequest,
+    caller: Caller,
+    rulebook: Rulebook,
+    wanted: Intent,
+    routed: Routed,
+    taken: Split | None,
 ) -> Question:
     if request.options.aggregator == AggregatorName.EXAMPLES and not rulebook.defaults.sandbox:
         raise ClientError(
@@ -248,7 +269,22 @@ def _question(
         on_refusal=caller.on_provider_refusal,
         bounds=caller.bounds,
         preference=_preference(caller, rulebook, wanted, routed),
+        parts=() if taken is None else tuple(_part(prompt, rulebook) for prompt in taken.prompts()),
     )
+
+
+def _part(prompt: str, rulebook: Rulebook) -> Part:
+    return Part(task=_told(prompt, rulebook).task.value, comparable=expected(prompt) is not None)
+
+
+def _taken_apart(request: InferenceRequest, wanted: Intent) -> Split | None:
+    """The parts of a prompt that asks for several things, where somebody wants them answered apart."""
+    if not wanted.decompose or not request.messages or request.needs.tools or request.needs.json_mode:
+        return None
+    last = request.messages[-1]
+    if last.get("role") != "user" or last.get("content") != request.prompt:
+        return None
+    return split(request.prompt)
 
 
 def _preference(caller: Caller, rulebook: Rulebook, wanted: Intent, routed: Routed) -> Preference:

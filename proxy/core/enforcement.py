@@ -253,14 +253,17 @@ def _obligations(granted: Plan, verdicts: Mapping[str, _Verdict]) -> tuple[str, 
     return tuple(sorted({o for slot in granted.slots() for d in slot.options for o in verdicts[d.id].obligations}))
 
 
+def _samples(plan: Plan) -> int:
+    """How many times the plan, or a part of it, only samples one model."""
+    return sum(each.aggregator is AggregatorName.SELF_FUSION for each in plan.parts or (plan,))
+
+
 def _outcome(
     ideal: Plan | None, granted: Plan, excluded: Sequence[Exclusion], substituted: Sequence[Substitution]
 ) -> DecisionOutcome:
     if not excluded or ideal is None:
         return DecisionOutcome.PERMITTED
-    fewer = len(granted.slots()) < len(ideal.slots()) or (
-        granted.aggregator is AggregatorName.SELF_FUSION and ideal.aggregator is not AggregatorName.SELF_FUSION
-    )
+    fewer = len(granted.slots()) < len(ideal.slots()) or (_samples(granted) > _samples(ideal))
     if fewer:
         return DecisionOutcome.DEGRADED
     if any(each.reason != "same-model" for each in substituted):

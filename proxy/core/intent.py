@@ -5,7 +5,7 @@ name cannot take are refused rather than dropped, so that a restriction is never
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
@@ -32,7 +32,8 @@ class IntentKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """A composition from the configuration: names of deployments or models, ``rest`` best first."""
+    """A composition from the configuration: names of deployments or models, ``rest`` best first. ``fallback``: name of another;
+    ``deadlines_ms``: longest time of a stage, by its name."""
 
     aggregator: AggregatorName
     first: tuple[str, ...]
@@ -41,6 +42,10 @@ class Declared:
     author: str | None = None
     threshold: int | None = None
     layers: int = DEFAULT_LAYERS
+    decompose: bool = False
+    verifier: str | None = None
+    fallback: str | None = None
+    deadlines_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +66,15 @@ class Intent:
     aggregator: AggregatorName | None = None
     threshold: int | None = None
     layers: int = DEFAULT_LAYERS
+    decompose: bool = False
+    verifier: str | None = None
+    fallback: "Intent | None" = None
+    deadlines_ms: Mapping[str, int] = field(default_factory=dict)
 
 
-_COMPOSITE_OPTIONS = ("mode", "panel", "aggregator", "min_panel", "straggler_ms", "confidence_threshold_millionths")
+_COMPOSITE_OPTIONS = (
+    "mode", "panel", "aggregator", "min_panel", "straggler_ms", "confidence_threshold_millionths", "decompose",
+)  # fmt: skip
 
 
 def resolve(
@@ -84,7 +95,7 @@ def resolve(
         return _fusion(name, options, catalogue)
     declared = pipelines.get(name)
     if declared is not None:
-        return _declared(name, declared, options, catalogue)
+        return _declared(name, pipelines, options)
     _refuse_composite_options(options)
     if name == AUTO:
         return Intent(model=name, kind=IntentKind.AUTO)
@@ -121,10 +132,12 @@ def _fusion(name: str, options: Options, catalogue: Catalogue) -> Intent:
         panel=panel,
         aggregator=AggregatorName(options.aggregator) if options.aggregator else None,
         threshold=options.confidence_threshold_millionths,
+        decompose=bool(options.decompose),
     )
 
 
-def _declared(name: str, declared: Declared, options: Options, catalogue: Catalogue) -> Intent:
+def _declared(name: str, pipelines: Mapping[str, Declared], options: Options) -> Intent:
+    declared = pipelines[name]
     for key in ("mode", "panel", "aggregator"):
         if getattr(options, key) is not None:
             raise _not_applicable(key, "no such option with a declared pipeline")
@@ -139,6 +152,10 @@ def _declared(name: str, declared: Declared, options: Options, catalogue: Catalo
         aggregator=declared.aggregator,
         threshold=declared.threshold if threshold is None else threshold,
         layers=declared.layers,
+        decompose=declared.decompose if options.decompose is None else options.decompose,
+        verifier=declared.verifier,
+        fallback=None if declared.fallback is None else _declared(declared.fallback, pipelines, Options()),
+        deadlines_ms=declared.deadlines_ms,
     )
 
 

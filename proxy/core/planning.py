@@ -5,9 +5,9 @@ happen); ``enforcement`` compares the two, so that exclusions name what would ha
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from audit.records import Bounds, Preference
+from audit.records import Bounds, Part, Preference
 from audit.vocabulary import MILLIONTHS, Role
 from proxy.core import seats
 from proxy.core.aggregation.steps import AggregatorName
@@ -26,6 +26,8 @@ JUDGED_PANEL = 3
 """Candidates that another model reads: more cost more, and judges grow less reliable with length."""
 MAX_PROGRAMS = 3
 """Models that are asked for a program before the best of what they wrote is taken."""
+AS_GOOD = 5_000
+"""Measured shares no further apart than this, millionths, are the same: half a point is within what samples tell."""
 MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
 
@@ -69,6 +71,7 @@ class Question:
     bounds: Bounds = NO_BOUNDS
     open_circuits: frozenset[str] = frozenset()
     preference: Preference = QUALITY_FIRST
+    parts: tuple[Part, ...] = ()
 
     def may_hop(self) -> bool:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
@@ -82,6 +85,8 @@ class Question:
 
 def plan(question: Question, allowed: Allowed) -> Plan | None:
     """The best plan over the allowed deployments; None if nobody may answer."""
+    if question.parts:
+        return _apart(question, allowed)
     match question.intent.kind:
         case IntentKind.NAMED:
             return _named(question, allowed)
@@ -94,6 +99,18 @@ def plan(question: Question, allowed: Allowed) -> Plan | None:
             return _single(question, [pool[i] for i in order])
         case IntentKind.COMPOSITE:
             return _composite(question, allowed)
+
+
+def _apart(question: Question, allowed: Allowed) -> Plan | None:
+    """A plan for each part, as if it had come alone."""
+    plans = [
+        plan(
+            replace(question, task=TaskClass(part.task), comparable=part.comparable, examples=False, parts=()), allowed
+        )
+        for part in question.parts
+    ]
+    found = [each for each in plans if each is not None]
+    return seats.together(found) if len(found) == len(plans) else None
 
 
 def reliability(deployment: Deployment, task: TaskClass) -> int:
@@ -176,6 +193,36 @@ def _single(question: Question, options: Sequence[Deployment]) -> Plan | None:
 
 
 def _composite(question: Question, allowed: Allowed) -> Plan | None:
+    found = _composed(question, allowed)
+    return None if found is None else _secured(question, allowed, found)
+
+
+def _secured(question: Question, allowed: Allowed, found: Plan) -> Plan:
+    """A plan with what its pipeline declares besides: a check, a fallback, deadlines of stages."""
+    intent = question.intent
+    behind = None if intent.fallback is None else _composite(replace(question, intent=intent.fallback), allowed)
+    return replace(
+        found,
+        verify=intent.verifier is not None,
+        verifier=None if intent.verifier is None else _verifier(question, allowed, found, intent.verifier),
+        fallback=None if behind is None else behind.behind(),
+        deadlines_ms=intent.deadlines_ms,
+    )
+
+
+def _verifier(question: Question, allowed: Allowed, found: Plan, name: str) -> Slot | None:
+    """Who checks: the model that was named, else a stand-in; nobody that may have written the answer."""
+    answering = (*found.first, *found.rest, *(() if found.author is None else (found.author,)))
+    writing = {deployment.model for slot in answering for deployment in slot.options}
+    named = question.catalogue.named(name)
+    options = [d for d in filter(allowed, named) if d.model not in writing]
+    if not options and question.on_restricted is OnRestricted.SUBSTITUTE:
+        others = [d for d in substitutes(question, named, allowed) if d.model not in writing]
+        options = list(seats.same_model(others[0], others)) if others else []
+    return Slot(leg="verifier", role=Role.VERIFIER, options=tuple(options[: MAX_FALLBACKS + 1])) if options else None
+
+
+def _composed(question: Question, allowed: Allowed) -> Plan | None:
     permitted = ranked(question, filter(allowed, question.pool()))
     if not permitted:
         return None
@@ -234,7 +281,7 @@ def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
     models = seats.distinct(permitted)
     if len(models) < 2:
         return None
-    reference = expert(seats.distinct(ranked(question, question.pool()))[0], question.task)
+    reference = _reference(question)
     defaults = question.defaults
     ratio = defaults.high_ratio if question.intent.mode is Mode.HIGH else defaults.standard_ratio
     priced = [d for d in models if expert(d, question.task).cost <= reference.cost * ratio]
@@ -264,23 +311,30 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
     best_of = {d.model: d for d in reversed(seats.distinct(permitted))}
     if len(best_of) < 2:
         return None
-    everything = seats.distinct(ranked(question, question.pool()))
     chosen = cascade.choose(
         tuple(expert(d, question.task) for d in best_of.values()),
         question.task,
         question.intent.mode,
         standard_ratio=question.defaults.standard_ratio,
         high_ratio=question.defaults.high_ratio,
-        reference=expert(everything[0], question.task),
+        reference=_reference(question),
     )
     by_id = {d.id: d for d in best_of.values()}
-
+    first = seats.panel((by_id[each] for each in chosen.first), permitted)
+    rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
     return Plan(
         aggregator=aggregator,
-        first=seats.panel((by_id[each] for each in chosen.first), permitted),
-        rest=seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first)),
+        first=first,
+        rest=seats.strengthened(rest, permitted, first),
         threshold=_threshold(question),
     )
+
+
+def _reference(question: Question) -> Expert:
+    """The model whose cost is the measure: the cheapest of those that were measured as good as the best, allowed or not."""
+    everyone = [expert(d, question.task) for d in seats.distinct(ranked(question, question.pool()))]
+    best = everyone[0].reliability
+    return min((e for e in everyone if e.reliability >= best - AS_GOOD), key=lambda e: e.cost)
 
 
 def _seated(question: Question, allowed: Allowed) -> Plan | None:

@@ -123,7 +123,7 @@ def decision(
         conflict=getattr(case.applicable, "conflict", False),
         data_classes=tuple(sorted(case.data_classes)),
         purpose=case.purpose,
-        outcome=admitted.outcome if admitted else DecisionOutcome.REFUSED,
+        outcome=case.outcome,
         aggregator=admitted.plan.aggregator.value if admitted else "",
         legs=_legs(admitted) if admitted else (),
         excluded=verdict.excluded,

@@ -68,6 +68,8 @@ def inputs(case: Case) -> Inputs:
         suspended=tuple(sorted(case.suspended)),
         bounds=question.bounds,
         preference=question.preference,
+        parts=question.parts,
+        reliabilities=case.rulebook.learned,
         composition=Composition(
             mode=options.mode,
             panel=options.panel or (),
@@ -184,6 +186,7 @@ def _question(record: DecisionRecord, found: Inputs, rulebook: Rulebook) -> Ques
         bounds=found.bounds,
         open_circuits=frozenset(found.circuits_open),
         preference=found.preference,
+        parts=found.parts,
     )
 
 

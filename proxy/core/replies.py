@@ -1,6 +1,6 @@
 """What came back from one leg, as the pure part sees it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audit.vocabulary import LegStatus, Role
 from proxy.core.request import JsonObject
@@ -28,8 +28,9 @@ class Checked:
 class Reply:
     """A settled leg: the answer of the first deployment that gave one, or the last failure.
 
-    ``text``: the visible answer without reasoning content. ``message``: the assistant message in OpenAI's shape, None on
-    failure. ``error``: our kebab-case code on failure. ``logprob_millionths``: mean token log-probability where offered.
+    ``text``: the visible answer without reasoning content. ``message``: the assistant message in OpenAI's shape, None on failure;
+    ``received``: the same with reasoning content. ``sources``: what it names beside its message. ``error``: our kebab-case code on
+    failure. ``logprob_millionths``: mean token log-probability where offered.
     ``checked``: None where no program was run to its end.
     """
 
@@ -39,6 +40,8 @@ class Reply:
     status: LegStatus
     text: str = ""
     message: JsonObject | None = None
+    received: JsonObject | None = None
+    sources: JsonObject = field(default_factory=dict)
     finish_reason: str | None = None
     usage: Usage = Usage()
     error: str | None = None

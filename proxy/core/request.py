@@ -103,7 +103,10 @@ class Options:
     data_classes: frozenset[str] = frozenset()
     purpose: str | None = None
     subject: str | None = None
+    decompose: bool | None = None
     dry_run: bool = False
+    progress: bool = False
+    reasoning: bool = False
     receipt: ReceiptDetail = ReceiptDetail.ID
 
 

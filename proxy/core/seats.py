@@ -4,8 +4,8 @@ Pure. Every leg that an aggregator may ask is a slot here before the first call,
 mixture as well: so each is decided, counted and admitted like any other. An aggregator gets no seat that it does not use.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from audit.vocabulary import Role
 from proxy.core.aggregation.steps import AggregatorName
@@ -15,6 +15,9 @@ MAX_FALLBACKS = 3
 """Most further deployments behind a leg's first choice."""
 DEFAULT_LAYERS = 2
 """Proposing layers of a mixture of agents, the panel counted."""
+
+FALLBACK_LEG = "fallback-"
+"""What names of legs of a fallback begin with."""
 
 READ_BY_OTHERS = frozenset(
     {
@@ -45,7 +48,12 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage."""
+    """Seats of one request. ``first`` are asked at once, ``rest`` when the confidence gate opens, ``further`` stage by stage.
+    ``verify``: an answer below the threshold is checked, by the ``verifier`` where policy left one; ``fallback``: another plan, asked
+    where there is no answer that holds; ``deadlines_ms``: by stage (``steps.STAGES``).
+
+    ``parts``: a plan for each part of a prompt that was taken apart; their seats are then this plan's ``first``.
+    """
 
     aggregator: AggregatorName
     first: tuple[Slot, ...]
@@ -54,11 +62,44 @@ class Plan:
     judge: Slot | None = None
     author: Slot | None = None
     threshold: int = 0
+    parts: tuple["Plan", ...] = ()
+    verify: bool = False
+    verifier: Slot | None = None
+    fallback: "Plan | None" = None
+    deadlines_ms: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def alone(self) -> bool:
+        """Whether one model answers, and nobody reads what it says."""
+        return self.aggregator is AggregatorName.SINGLE and not self.verify and self.fallback is None
 
     def slots(self) -> tuple[Slot, ...]:
         """All seats."""
-        writers = tuple(s for s in (self.judge, self.author) if s is not None)
-        return (*self.first, *self.rest, *(slot for stage in self.further for slot in stage), *writers)
+        return (*self.first, *self.rest, *self.readers(), *(self.fallback.slots() if self.fallback else ()))
+
+    def readers(self) -> tuple[Slot, ...]:
+        """Seats that read what others answered, without those of the fallback."""
+        writers = tuple(s for s in (self.judge, self.author, self.verifier) if s is not None)
+        return (*(slot for stage in self.further for slot in stage), *writers)
+
+    def behind(self) -> "Plan":
+        """The same plan as another's fallback: its legs have names of their own."""
+
+        def named(slot: Slot | None) -> Slot | None:
+            return None if slot is None else replace(slot, leg=FALLBACK_LEG + slot.leg)
+
+        def every(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
+            return tuple(replace(slot, leg=FALLBACK_LEG + slot.leg) for slot in slots)
+
+        return replace(
+            self,
+            first=every(self.first),
+            rest=every(self.rest),
+            further=tuple(map(every, self.further)),
+            judge=named(self.judge),
+            author=named(self.author),
+            verifier=named(self.verifier),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +123,28 @@ def composed(
         judge=readers.judge if aggregator in _JUDGED else None,
         author=readers.author if aggregator in _WRITTEN else None,
         threshold=threshold,
+    )
+
+
+def together(plans: Sequence[Plan]) -> Plan:
+    """One plan of the plans of parts, in order; their legs are told apart by the part's number."""
+    parts = tuple(_numbered(plan, f"part-{i}.") for i, plan in enumerate(plans, start=1))
+    return Plan(
+        aggregator=AggregatorName.PARTS, first=tuple(slot for part in parts for slot in part.slots()), parts=parts
+    )
+
+
+def _numbered(plan: Plan, prefix: str) -> Plan:
+    def of(slots: Iterable[Slot]) -> tuple[Slot, ...]:
+        return tuple(replace(slot, leg=prefix + slot.leg) for slot in slots)
+
+    return replace(
+        plan,
+        first=of(plan.first),
+        rest=of(plan.rest),
+        further=tuple(of(stage) for stage in plan.further),
+        judge=next(iter(of(s for s in (plan.judge,) if s is not None)), None),
+        author=next(iter(of(s for s in (plan.author,) if s is not None)), None),
     )
 
 
@@ -109,6 +172,16 @@ def panel(members: Iterable[Deployment], permitted: Sequence[Deployment], start:
         Slot(leg=f"panel-{i}", role=Role.PANEL, options=same_model(member, permitted))
         for i, member in enumerate(members, start=start)
     )
+
+
+def strengthened(slots: tuple[Slot, ...], permitted: Sequence[Deployment], seated: Iterable[Slot]) -> tuple[Slot, ...]:
+    """Seats of an escalation, whose first may go to the best of the models without a seat: somebody has to answer."""
+    if not slots:
+        return ()
+    taken = {slot.primary.model for slot in (*slots, *seated)}
+    others = distinct(d for d in permitted if d.model not in taken)
+    first = replace(slots[0], options=(*slots[0].options, *others)[: MAX_FALLBACKS + 1])
+    return (first, *slots[1:])
 
 
 def writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:

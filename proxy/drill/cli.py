@@ -220,7 +220,7 @@ def _notes(skipped: Skipped) -> list[str]:
     ]
     if skipped.other_set:
         notes.append(
-            f"{skipped.other_set:,} records were decided under other rules, facts or deployments than those in force."
+            f"{skipped.other_set:,} records were decided under other rules, facts, deployments or reliabilities than those in force."
         )
     if skipped.without_inputs:
         notes.append(f"{skipped.without_inputs:,} records do not hold what they were decided from, and were left out.")

@@ -68,7 +68,8 @@ def compared(
 ) -> Iterator[tuple[Request, Outcome, Outcome]]:
     """Every replayable request with two outcomes. ``before`` None: what the record itself says.
 
-    Records of another policy set, facts or catalogue than ``after`` are counted where they are compared with themselves.
+    Records of another policy set, facts, catalogue or reliabilities than ``after`` are counted where they are compared with
+    themselves.
     """
     for request in requests:
         record = request.decision.record
@@ -85,8 +86,10 @@ def compared(
 
 def _same_rulebook(record: DecisionRecord, rulebook: Rulebook) -> bool:
     point = rulebook.point
-    return (record.policy, record.facts, record.catalogue) == (
+    learned = record.inputs.reliabilities if record.inputs else None
+    return (record.policy, record.facts, record.catalogue, learned) == (
         point.digest,
         point.facts_digest,
         rulebook.catalogue.digest,
+        rulebook.learned,
     )

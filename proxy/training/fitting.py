@@ -83,3 +83,13 @@ class Fit:
             change = error * value
             moved[j] += change * change
             row[j] -= rate * change / math.sqrt(moved[j])
+
+
+def mean(fits: Sequence[Fit]) -> Fit:
+    """The mean of weights that were fitted apart."""
+    made = Fit(len(fits[0].rows), dense=bool(fits[0].dense[0]))
+    for row, *others in zip(made.rows, *(fit.rows for fit in fits), strict=True):
+        row[:] = [sum(column) / len(fits) for column in zip(*others, strict=True)]
+    for row, *others in zip(made.dense, *(fit.dense for fit in fits), strict=True):
+        row[:] = [sum(column) / len(fits) for column in zip(*others, strict=True)]
+    return made

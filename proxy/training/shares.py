@@ -8,7 +8,7 @@ import argparse
 import hashlib
 import json
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,8 @@ PRIOR = 12
 """Questions that a share is shrunk by (``docs/explanation/fusion.md``)."""
 LEAST = 20
 """Questions below which nothing is said of a task."""
+COVERED = 0.2
+"""Least part of a task's questions that a model must have answered."""
 SHIPPED = Path(__file__).parents[1] / "defaults" / "shares.json"
 BENCHMARKS = ("gsm8k", "math_l5", "cruxeval_o", "mmlu", "mmlu_pro", "humaneval", "mbpp", "mgsm_en", "math500s", "bbh")
 FILES = ("questions.parquet", "outputs.parquet", "outputs_mmlu_pro.parquet")
@@ -55,19 +57,27 @@ Shares = Mapping[str, Mapping[TaskClass, Share]]
 
 
 def fit(recording: Recording, items: Iterable[Item], task_of: TaskOf, *, least: int = LEAST) -> Shares:
-    """Shares of every model over some questions; nothing of a task with fewer than ``least``."""
+    """Shares of every model over some questions.
+
+    Nothing of a task with fewer than ``least``, or of which it answered few: those may be the easy ones.
+    """
+    asked: Counter[TaskClass] = Counter()
     found: dict[str, dict[TaskClass, list[Answered]]] = defaultdict(lambda: defaultdict(list))
     models = tuple(recording.models)
     for item in items:
         task = task_of(item.prompt)
+        asked[task] += 1
         for model in models:
             answered = recording.answers.get((model, item.key))
             if answered is not None:
                 found[model][task].append(answered)
-    return {model: _shares(by_task, least) for model, by_task in found.items()}
+    enough = {task: max(least, round(COVERED * number)) for task, number in asked.items()}
+    return {model: _shares(by_task, enough) for model, by_task in found.items()}
 
 
-def _shares(by_task: Mapping[TaskClass, Sequence[Answered]], least: int) -> Mapping[TaskClass, Share]:
+def _shares(
+    by_task: Mapping[TaskClass, Sequence[Answered]], enough: Mapping[TaskClass, int]
+) -> Mapping[TaskClass, Share]:
     everything = [each for some in by_task.values() for each in some]
     overall = sum(each.correct for each in everything) / len(everything)
     return {
@@ -77,7 +87,7 @@ def _shares(by_task: Mapping[TaskClass, Sequence[Answered]], least: int) -> Mapp
             tokens_out=max(1, round(sum(e.tokens_out for e in some) / len(some))),
         )
         for task, some in by_task.items()
-        if len(some) >= least
+        if len(some) >= enough[task]
     }
 
 

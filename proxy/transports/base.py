@@ -77,7 +77,7 @@ class UpstreamRestricted(UpstreamError):
 
 
 class UpstreamMisconfigured(UpstreamError):
-    """Credential missing or refused."""
+    """Credential missing or refused, or no such model at that address."""
 
     code = "upstream-misconfigured"
 

@@ -188,7 +188,7 @@ def error_of(status: int, text: bytes) -> UpstreamError:
             return UpstreamTimeout(said, status=status)
         case 451:
             return UpstreamRestricted(said, status=status)
-        case 401 | 403:
+        case 401 | 403 | 404:  # 404: no such model there, or no such address
             return UpstreamMisconfigured(said, status=status)
         case _ if 400 <= status < 500:
             if any(word in text for word in _OVERFLOW) or status == 413:

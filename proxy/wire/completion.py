@@ -12,17 +12,24 @@ import orjson
 from audit.vocabulary import MILLIONTHS
 from proxy.core.replies import Usage
 from proxy.core.request import JsonObject
+from proxy.wire import reasoning
 from proxy.wire.event_stream import named, region_of, usage_of
 from proxy.wire.openai_chat import text_of
+
+SOURCES = ("citations", "search_results")
+"""Members beside the choices in which online models name their sources (Perplexity's API)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What an upstream answered. ``usage`` None: it reported none. ``logprob_millionths``: mean of its tokens.
+    """What an upstream answered. ``message``, ``text``: without reasoning content; ``received``: the message as it came;
+    ``sources``: what it names beside its message. ``usage`` None: it reported none. ``logprob_millionths``: mean of its tokens.
     ``region``: where it says that it computed (``usage.inference_geo``), or "".
     """
 
     message: JsonObject
+    received: JsonObject
+    sources: JsonObject
     text: str
     finish_reason: str | None
     usage: Usage | None
@@ -43,9 +50,12 @@ def parse(content: bytes) -> Completion:
     if not isinstance(message, dict):
         raise ValueError("expected a chat completion with a message")
     finish = choice.get("finish_reason")
+    visible = reasoning.visible(message)
     return Completion(
-        message=message,
-        text=text_of(message.get("content")),
+        message=visible,
+        received=message,
+        sources=sources_of(value),
+        text=text_of(visible.get("content")),
         finish_reason=finish if isinstance(finish, str) else None,
         usage=usage_of(value.get("usage")),
         model=named(value.get("model")),
@@ -53,6 +63,11 @@ def parse(content: bytes) -> Completion:
         region=region_of(value.get("usage")),
         logprob_millionths=_mean_logprob(choice.get("logprobs")),
     )
+
+
+def sources_of(value: JsonObject) -> JsonObject:
+    """Sources named beside the choices of a completion or a chunk."""
+    return {key: value[key] for key in SOURCES if isinstance(value.get(key), list) and value[key]}
 
 
 def _mean_logprob(value: object) -> int | None:

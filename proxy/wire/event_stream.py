@@ -1,7 +1,8 @@
 """An upstream's server-sent events on their way to the client: forwarded as they come, its end held back (WHATWG HTML, 9.2).
 
 Events are cut at blank lines and not rewritten; only the few that concern us are parsed: the first (who answers), usage, and
-errors. The end mark is never passed on: what follows it in our stream waits until the result is on record.
+errors. The end mark is never passed on: what follows it in our stream waits until the result is on record. Reasoning content is taken
+out unless the client asked for it; a comment stands in its place, so that a connection on which a model thinks is not taken for dead.
 """
 
 from typing import Any
@@ -9,9 +10,13 @@ from typing import Any
 import orjson
 
 from proxy.core.replies import Usage
+from proxy.wire.reasoning import MEMBER_HINTS, Thoughts
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 """An upstream that never ends an event must not fill our memory."""
+
+REASONING = b": reasoning\n\n"
+"""What stands for an event of nothing but reasoning (WHATWG HTML, 9.2.6: a comment)."""
 
 MAX_REGIONS = 8
 """Different regions of one stream that are kept: more than one is a contradiction already."""
@@ -20,11 +25,15 @@ MAX_REGIONS = 8
 class EventStream:
     """Cuts one upstream stream. ``feed`` gives the bytes to forward; the attributes say what was learned on the way."""
 
-    __slots__ = ("_keep_usage", "_separator", "_tail", "done", "error", "model", "regions", "upstream_id", "usage")
+    __slots__ = (
+        "_keep_usage", "_last", "_separator", "_tail", "_thoughts", "done", "error", "model", "regions", "upstream_id", "usage",
+    )  # fmt: skip
 
-    def __init__(self, *, keep_usage: bool) -> None:
-        """``keep_usage``: the client asked for the usage event; otherwise it is read and left out."""
+    def __init__(self, *, keep_usage: bool, reasoning: bool = False) -> None:
+        """``keep_usage``, ``reasoning``: the client asked for them; otherwise they are left out."""
         self._keep_usage = keep_usage
+        self._thoughts = None if reasoning else Thoughts()
+        self._last: dict[str, Any] = {}
         self._separator = b""
         self._tail = b""
         self.usage: Usage | None = None
@@ -60,7 +69,8 @@ class EventStream:
     def _examined(self, events: bytes) -> bytes:
         if self.done:
             return b""
-        if b'"usage":{' not in events and b'"usage": {' not in events and b'"error"' not in events:
+        plain = b'"usage":{' not in events and b'"usage": {' not in events and b'"error"' not in events
+        if plain and not self._may_think(events):
             mark = events.find(b"data: [DONE]") if b"[DONE]" in events else -1
             if mark < 0 or (mark and events[mark - 1 : mark] != b"\n"):
                 return events
@@ -69,14 +79,15 @@ class EventStream:
     def _one(self, event: bytes) -> bytes:
         if self.done:
             return b""
-        data = _data(event)
+        data = data_of(event)
         if data == b"[DONE]":
             self.done = True
-            return b""
+            return self._held_back()
         whole = event + self._separator
-        if b'"usage"' not in event and b'"error"' not in event:
+        thinks = self._may_think(event)
+        if b'"usage"' not in event and b'"error"' not in event and not thinks:
             return whole
-        value = _parsed(data)
+        value = parsed(data)
         if "error" in value and "choices" not in value:
             self.error = True
             return b""
@@ -88,14 +99,48 @@ class EventStream:
             self.usage = used
             if not value.get("choices") and not self._keep_usage:
                 return b""
-        return whole
+        return self._shown(value, whole) if thinks else whole
+
+    def _may_think(self, events: bytes) -> bool:
+        thoughts = self._thoughts
+        return thoughts is not None and (not thoughts.settled or any(hint in events for hint in MEMBER_HINTS))
+
+    def _shown(self, value: dict[str, Any], whole: bytes) -> bytes:
+        """An event without reasoning: as it came where it has none, a comment where it has nothing else."""
+        choices = value.get("choices")
+        if self._thoughts is None or not isinstance(choices, list):
+            return whole
+        changed, anything = False, bool(value.get("usage"))
+        for choice in choices:
+            delta = choice.get("delta") if isinstance(choice, dict) else None
+            if not isinstance(delta, dict):
+                continue
+            kept = self._thoughts.visible(delta)
+            if choice.get("finish_reason") is not None and (rest := self._thoughts.rest()):
+                kept = {**kept, "content": rest + (kept.get("content") or "")}
+            changed |= kept is not delta
+            choice["delta"] = kept
+            said = any(content not in (None, "", []) for key, content in kept.items() if key != "role")
+            anything |= said or choice.get("finish_reason") is not None
+        self._last = value
+        if not changed:
+            return whole
+        return b"data: " + orjson.dumps(value) + self._separator if anything else REASONING
+
+    def _held_back(self) -> bytes:
+        """What was held back for what it could have become, at an end that no reason was given for."""
+        rest = self._thoughts.rest() if self._thoughts is not None else ""
+        if not rest:
+            return b""
+        choice = {"index": 0, "delta": {"content": rest}, "finish_reason": None}
+        return b"data: " + orjson.dumps({**self._last, "choices": [choice]}) + self._separator
 
     def _first(self, event: bytes) -> None:
-        value = _parsed(_data(event))
+        value = parsed(data_of(event))
         self.model, self.upstream_id = named(value.get("model")), named(value.get("id"))
 
 
-def _data(event: bytes) -> bytes:
+def data_of(event: bytes) -> bytes:
     """Data of an event, its lines joined (9.2.6)."""
     if event.startswith(b"data: ") and b"\n" not in event:
         return event[6:]
@@ -103,7 +148,8 @@ def _data(event: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
+def parsed(data: bytes) -> dict[str, Any]:
+    """The JSON object of an event's data; {} where it is none."""
     try:
         value = orjson.loads(data)
     except orjson.JSONDecodeError:

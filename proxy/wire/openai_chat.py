@@ -19,6 +19,10 @@ CHARACTERS_PER_TOKEN = 3
 """Low on purpose: an estimate that errs high keeps requests away from a context that is too small."""
 IMAGE_TOKENS = 1_500
 DONE = b"data: [DONE]\n\n"
+OPENING: JsonObject = {"role": "assistant", "content": ""}
+"""Delta of a stream's first chunk."""
+_STREAMED = frozenset({"role", "content", "tool_calls"})
+"""Members of a message that its chunks have forms of their own for."""
 _OURS = frozenset({"model", "messages", "stream", "stream_options", "apostille"})
 PARAMETERS = frozenset(
     {
@@ -231,41 +235,67 @@ def render_event(payload: Mapping[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(payload) + b"\n\n"
 
 
-def render_completion(message: JsonObject, *, head: Mapping[str, Any], finish: str, usage: Mapping[str, int]) -> bytes:
-    """A whole completion around a message we chose. ``head``: id, created, model and our extension."""
+def render_completion(
+    message: JsonObject, *, head: Mapping[str, Any], finish: str, usage: Mapping[str, int], sources: JsonObject
+) -> bytes:
+    """A whole completion around a message we chose. ``head``: id, created, model and our extension; ``sources``: what the one who
+    wrote it names beside it.
+    """
     return orjson.dumps(
         {
             **head,
             "object": "chat.completion",
             "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": None}],
             "usage": usage,
+            **sources,
         }
     )
 
 
-def render_chunks(
-    message: JsonObject, *, head: Mapping[str, Any], finish: str, usage: Mapping[str, int] | None
-) -> tuple[bytes, ...]:
-    """The same completion as stream events, without the end mark. ``usage`` None: the client did not ask for it."""
-
-    def chunk(delta: Mapping[str, Any], reason: str | None) -> bytes:
-        choice = {"index": 0, "delta": delta, "finish_reason": reason, "logprobs": None}
-        return render_event({**head, "object": "chat.completion.chunk", "choices": [choice]})
-
-    events = [chunk({"role": "assistant", "content": ""}, None)]
-    content = text_of(message.get("content"))
-    events += [chunk({"content": piece}, None) for piece in _pieces(content)]
+def render_chunks(message: JsonObject, *, head: Mapping[str, Any]) -> tuple[bytes, ...]:
+    """The message as stream events, every member of it; what closes a stream is ``render_closing``."""
+    events = [render_delta(head, OPENING)]
+    events += [render_delta(head, {"content": piece}) for piece in _pieces(text_of(message.get("content")))]
     calls = message.get("tool_calls")
     if calls:
-        events.append(chunk({"tool_calls": [{"index": i, **c} for i, c in enumerate(calls)]}, None))
-    events.append(chunk({}, finish))
-    if usage is not None:
-        events.append(render_event({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}))
+        events.append(render_delta(head, {"tool_calls": [{"index": i, **c} for i, c in enumerate(calls)]}))
+    more = {key: value for key, value in message.items() if key not in _STREAMED and value is not None}
+    if more:
+        events.append(render_delta(head, more))
     return tuple(events)
+
+
+def render_delta(
+    head: Mapping[str, Any], delta: JsonObject, finish: str | None = None, more: Mapping[str, Any] | None = None
+) -> bytes:
+    """One chunk with one choice. ``more``: members beside it."""
+    choice = {"index": 0, "delta": delta, "finish_reason": finish, "logprobs": None}
+    return render_event({**head, "object": "chat.completion.chunk", "choices": [choice], **(more or {})})
+
+
+def render_closing(
+    head: Mapping[str, Any], finish: str, *, more: Mapping[str, Any], usage: Mapping[str, int] | None
+) -> tuple[bytes, ...]:
+    """The last chunks but the end mark: why it ends, and the usage; None: the client did not ask for it."""
+    events = (render_delta(head, {}, finish, more),)
+    if usage is None:
+        return events
+    return (*events, render_event({**head, "object": "chat.completion.chunk", "choices": [], "usage": usage}))
 
 
 def _pieces(text: str, size: int = 80) -> list[str]:
     return [text[i : i + size] for i in range(0, len(text), size)]
+
+
+def render_comment(text: str) -> bytes:
+    """A line that no reader of events sees (WHATWG HTML, 9.2.6)."""
+    return b": " + text.encode() + b"\n\n"
+
+
+def render_progress_event(head: Mapping[str, Any], member: Mapping[str, Any]) -> bytes:
+    """News of a leg: an event of its own name, and in the shape of the usage event for readers who take every name alike."""
+    found = {**head, "object": "chat.completion.chunk", "choices": [], "apostille": {"progress": member}}
+    return b"event: apostille.progress\n" + render_event(found)
 
 
 def render_receipt_event(head: Mapping[str, Any], member: Mapping[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from audit.vocabulary import MILLIONTHS
-from proxy.core.aggregation.steps import AggregatorName
+from proxy.core.aggregation.steps import CHOOSABLE
 from proxy.core.request import OnRestricted, Options, ReceiptDetail
 from proxy.errors import ClientError
 
@@ -103,7 +103,7 @@ def _classes(where: str, value: object) -> frozenset[str]:
 _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "mode": ("mode", _choice(MODES)),
     "panel": ("panel", _identifiers(MAX_PANEL)),
-    "aggregator": ("aggregator", _choice(tuple(a.value for a in AggregatorName))),
+    "aggregator": ("aggregator", _choice(tuple(CHOOSABLE))),
     "min_panel": ("min_panel", _integer(1, MAX_PANEL)),
     "deadline_ms": ("deadline_ms", _integer(1, 3_600_000)),
     "straggler_ms": ("straggler_ms", _integer(1, 3_600_000)),
@@ -114,7 +114,10 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "data_classes": ("data_classes", _classes),
     "purpose": ("purpose", _identifier),
     "subject": ("subject", _identifier),
+    "decompose": ("decompose", _boolean),
     "dry_run": ("dry_run", _boolean),
+    "progress": ("progress", _boolean),
+    "reasoning": ("reasoning", _boolean),
     "receipt": ("receipt", lambda w, v: ReceiptDetail(_choice(tuple(o.value for o in ReceiptDetail))(w, v))),
 }
 

@@ -107,6 +107,7 @@ def test_reasons_for_a_cut_leg_are_documented() -> None:
         calls.CUT_CLIENT,
         calls.CUT_DEADLINE,
         calls.CUT_HEDGE,
+        calls.CUT_STAGE,
         calls.CUT_STOPPED,
         calls.CUT_STRAGGLER,
         calls.CUT_UNNEEDED,

@@ -141,7 +141,7 @@ def proofs(config: Path, size: int) -> list[float]:
     """Milliseconds until a proof of a random record is there, over HTTP with authentication, one after another."""
     with closing(open_directory(config.parent / "data")) as source:
         chosen = random.Random(3).sample(range(100, size), PROOFS * 2)
-        rows = [next(source.rows("SELECT request_id, kind FROM rec WHERE idx = ?", i)) for i in chosen]
+        rows = [next(iter(source.rows("SELECT request_id, kind FROM rec WHERE idx = ?", i))) for i in chosen]
         wanted = [(name, kind) for name, kind in rows if kind in ("decision", "result")][:PROOFS]
         owners = {name: _bearer(source, str(name)) for name, _ in wanted}
     server = Server.start(config)

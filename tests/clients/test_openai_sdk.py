@@ -45,6 +45,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             },
             "pipelines": {
                 "trio": {"aggregator": "weighted-vote", "first": ["one", "two", "three"]},
+                "broken": {"aggregator": "weighted-vote", "first": ["act-500", "act-nonsense"]},
                 "board": {"aggregator": "judge-author", "first": ["one", "two"], "judge": "three", "author": "three"},
             },
         }
@@ -89,6 +90,26 @@ def test_streamed(client: OpenAI, model: str) -> None:
 def test_a_stream_without_usage_asked_for_has_a_choice_in_every_chunk(client: OpenAI) -> None:
     chunks = list(client.chat.completions.create(model="one", messages=MESSAGES, stream=True))
     assert all(chunk.choices for chunk in chunks)
+
+
+@pytest.mark.parametrize("model", ["trio", "board"])
+def test_news_of_legs_are_chunks_without_choices_and_comments_are_nothing(client: OpenAI, model: str) -> None:
+    chunks = list(
+        client.chat.completions.create(
+            model=model, messages=MESSAGES, stream=True, extra_body={"apostille": {"progress": True}}
+        )
+    )
+    news = [chunk for chunk in chunks if not chunk.choices]
+    legs = {each.model_extra["apostille"]["progress"]["leg"] for each in news}  # type: ignore[index]
+    assert legs >= {"panel-1", "panel-2"}
+    assert "says:" in "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+    assert all(chunk.id and chunk.object == "chat.completion.chunk" for chunk in chunks)
+
+
+def test_a_composites_stream_that_fails_is_an_error_of_the_sdk(client: OpenAI) -> None:
+    with pytest.raises(openai.APIError) as caught:
+        list(client.chat.completions.create(model="broken", messages=MESSAGES, stream=True))
+    assert caught.value.code == "upstream-server-error"
 
 
 def test_headers_say_who_contributed_and_which_record(client: OpenAI) -> None:

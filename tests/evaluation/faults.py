@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,11 @@ import aiohttp
 from audit import datadir, dsse, statement
 from audit.records import Contribution, DecisionRecord, ResultRecord
 from audit.vocabulary import LegStatus, RecordKind
-from proxy.evaluation import harness, recorded
+from policies import ban
+from proxy.evaluation import harness, pool, recorded
 from proxy.evaluation.recorded import Recording
-from tests.evaluation import run
+from proxy.evaluation.shelf import Shelf
+from proxy.training import shares
 from tests.simulators import replay
 from tests.simulators.server import Config, Server, apostille, key_of, tenant
 
@@ -96,12 +98,13 @@ def _ms(begin: str, end: str) -> float:
 async def campaign(plan: Plan, folder: Path) -> Found:
     """Run it all."""
     recording = recorded.load(plan.data, plan.benchmarks)
-    shelf, vendor = replay.Shelf(recording), recording.models[plan.banned].vendor
+    shelf, vendor = Shelf(recording), recording.models[plan.banned].vendor
     falls = next(each for each in shelf.vendors() if each != vendor)
     places = [
         await replay.serve(shelf, _faults(plan.seed, {falls: (AFTER, sys.maxsize)})),
         await replay.serve(shelf, _faults(plan.seed + 1, {})),
     ]
+    forbidden = ban.text(pool.banned(recording, vendor=vendor, model=None))
     documents = _documents(recording, [{name: each.port for name, each in place.items()} for place in places])
     config = {
         "tenants": {name: tenant(name, jurisdictions=["DE"], packs=["corporate", "ban"]) for name in DEADLINES_MS},
@@ -109,7 +112,7 @@ async def campaign(plan: Plan, folder: Path) -> Found:
         "fusion": {"straggler_ms": 200},
         "calls": CALLS,
     }
-    path = await asyncio.to_thread(Server.prepare, folder, config, documents, {"ban": run.ban(vendor)})
+    path = await asyncio.to_thread(Server.prepare, folder, config, documents, {"ban": forbidden})
     server = await asyncio.to_thread(Server.start, path)
     began = time.monotonic()
     try:
@@ -148,16 +151,19 @@ def _faults(seed: int, down: dict[str, tuple[int, int]]) -> replay.Faults:
 
 def _documents(recording: Recording, ports: list[dict[str, int]]) -> Config:
     """The catalogue of an evaluation, with every deployment at two places."""
-    made, twin = (run.documents(recording, recording.items, each) for each in ports)
+    least = min(shares.LEAST, len(recording.items) // 2)
+    known = shares.fit(recording, recording.items, shares.task_of, least=least)
+    today = datetime.now(UTC).date()
+    made, twin = (pool.catalogue(recording, known, each, today) for each in ports)
     made["deployments"] |= {f"{name}@b": each for name, each in twin["deployments"].items()}
     for each in made["deployments"].values():
         each["call"] = {**each["call"], "timeout_ms": 1200}
-    return dict(made)
+    return made
 
 
 async def _clients(plan: Plan, recording: Recording, url: str) -> tuple[Asked, ...]:
     dice = random.Random(plan.seed)
-    models = [m for m in recording.complete if not m.startswith(run.HIDDEN_COST)]
+    models = [m for m in recording.complete if not m.startswith(pool.HIDDEN_COST)]
     numbers = iter(range(plan.requests))
     found: list[Asked] = []
 

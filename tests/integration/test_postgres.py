@@ -320,4 +320,4 @@ def test_a_log_is_founded_once(tmp_path: Path, address: StoreAddress) -> None:
         founding.init(tmp_path / "second", origin="log.example/a", address=address)
     assert caught.value.code == "log-exists"
     with closing(datadir.open_directory(tmp_path / "first")) as source:
-        assert source.size() == 2
+        assert source.size() == 3, "expected a key, the beginning and a manifest"

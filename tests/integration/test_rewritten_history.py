@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import keys, statement
+from audit import canonical, keys, statement
 from audit.records import Anchor
 from audit.vocabulary import DecisionOutcome, RecordKind
 from proxy.cli import main
@@ -48,13 +48,13 @@ def first_result(history: Rewriting) -> int:
 
 
 def all_signed_anew(history: Rewriting) -> None:
-    """One answer changed, and every later record made to fit: no word of earlier trees, every link to the new decisions."""
+    """One answer changed, and every later record made to fit: no word of earlier trees, links and manifests of the new ones."""
     edited_row(history)
     new: dict[str, str] = {}
     ((end,),) = history.execute("SELECT MAX(idx) + 1 FROM rec")
     for index in range(first_result(history), end):
         before = history.digest(index)
-        history.resign(index, lambda said: linked(said, new))
+        history.resign(index, lambda said: counted(linked(said, new), history))
         new[before] = history.digest(index)
 
 
@@ -65,12 +65,27 @@ def linked(said: Json, new: dict[str, str]) -> Json:
     return {**said, "predicate": predicate}
 
 
+def counted(said: Json, history: Rewriting) -> Json:
+    """A manifest over the records as they are now; any other statement as it is."""
+    if not said["predicateType"].endswith("/manifest/v1"):
+        return said
+    made = said["predicate"]
+    places = history.execute(
+        "SELECT idx FROM rec WHERE epoch = ? AND seq BETWEEN ? AND ? ORDER BY seq",
+        made["instance"]["epoch"],
+        made["firstSeq"],
+        made["lastSeq"],
+    )
+    digests = b"".join(bytes.fromhex(history.digest(index)) for (index,) in places)
+    return {**said, "subject": [{"name": "records", "digest": {"sha256": canonical.digest(digests)}}]}
+
+
 @pytest.mark.parametrize(
     ("rewrite", "seen"),
     [
         (deleted, {"sequence", "anchors"}),
-        (edited_row, {"anchors"}),
-        (dated_back, {"anchors"}),
+        (edited_row, {"anchors", "counts"}),
+        (dated_back, {"anchors", "counts"}),
         (reordered, {"anchors"}),
         (all_signed_anew, set()),
     ],

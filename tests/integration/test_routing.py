@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from proxy import router_file
+from proxy.errors import BudgetExceeded
 from tests.integration.test_enforcement import ask
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, apostille, catalogue, deployment, key_of, tenant
@@ -78,3 +79,45 @@ async def test_a_router_that_cannot_be_read_ends_the_start(tmp_path: Path) -> No
     done = await asyncio.to_thread(apostille, "serve", "--config", str(prepared))
     assert done.returncode == 2
     assert "router-unreadable" in done.stderr
+
+
+async def test_a_prompt_of_two_tasks_is_answered_in_parts_where_the_client_says_so(tmp_path: Path) -> None:
+    async with Provider() as far:
+        deployments = {
+            f"n/{name}": deployment(far.base_url, model=name, measured=dict.fromkeys(TASKS, share))
+            for name, share in (("one", "0.7"), ("two", "0.8"), ("three", "0.9"))
+        }
+        tenants = {"good": tenant("good", jurisdictions=["US"], packs=["corporate"])}
+        server = await asyncio.to_thread(
+            Server.start, Server.prepare(tmp_path, {"tenants": tenants}, catalogue(deployments))
+        )
+        asked = [{"role": "user", "content": "1. Who wrote Hamlet?\n2. Write a haiku on rain."}]
+        try:
+            status, headers, body = await ask(
+                server, "good", "apostille/fusion", messages=asked, apostille={"decompose": True}
+            )
+            assert status == 200, body
+            text = body["choices"][0]["message"]["content"]
+            assert text.startswith("1. ")
+            assert "\n\n2. " in text
+            assert {each["messages"][-1]["content"] for each in far.bodies} == {
+                "1. Who wrote Hamlet?",
+                "2. Write a haiku on rain.",
+            }
+            found = await predicates(server, "good", headers["apostille-record"])
+            assert len(found["decision"]["inputs"]["parts"]) == 2
+            assert found["decision"]["aggregator"] == found["result"]["aggregation"]["aggregator"] == "parts"
+            assert {each["leg"].split(".")[0] for each in found["result"]["contributions"]} == {"part-1", "part-2"}
+            assert all(each["used"] for each in found["result"]["contributions"])
+            far.bodies.clear()
+            status, headers, _ = await ask(server, "good", "apostille/fusion", messages=asked)
+            assert (status, {each["messages"][-1]["content"] for each in far.bodies}) == (200, {asked[0]["content"]})
+            status, _, body = await ask(server, "good", "one", messages=asked, apostille={"decompose": True})
+            assert (status, body["error"]["code"]) == (400, "option-not-applicable")
+            capped = {"decompose": True, "max_cost_usd": 0.0000001}
+            status, _, body = await ask(server, "good", "apostille/fusion", messages=asked, apostille=capped)
+            assert (status, body["error"]["code"]) == (BudgetExceeded("x").status, BudgetExceeded("x").code)
+        finally:
+            assert await asyncio.to_thread(server.stop) == 0, server.log_text
+        replayed = apostille("policy", "replay", "--config", str(tmp_path / "apostille.yaml"))
+        assert replayed.returncode == 0, replayed.stdout + replayed.stderr

@@ -2,7 +2,7 @@
 
     python -m tests.oracles.schemas        writes the files anew
 
-The one source is the type of each field in ``audit.records`` and ``audit.administration``; a table here says what the wire calls it.
+The one source is the type of each field of the record classes; a table here says what the wire calls it.
 Published schemas leave predicates open, because readers ignore members that they do not know (in-toto Attestation v1, "Parsing
 rules"); everything around the predicate is closed. ``closed`` ones, for what we ourselves write, know no other member anywhere.
 """
@@ -22,13 +22,16 @@ from typing import Any
 
 import jsonschema
 
-from audit import acts, administration, canonical, disclosures, dsse, statement
+from audit import acts, administration, canonical, disclosures, dsse, learning, manifests, statement, succession
 from audit.acts import Access, Erasure
-from audit.administration import KeyEvent, LogStart, PolicyActivation
+from audit.administration import KeyEvent, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
-from audit.records import Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
-from audit.vocabulary import RecordKind, RequestId, Sha256Hex
+from audit.learning import Feedback, ModelActivation
+from audit.manifests import Manifest
+from audit.records import Aggregation, Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
+from audit.succession import LogEnd, LogStart
+from audit.vocabulary import KeyEventKind, RecordKind, RequestId, Sha256Hex
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "spec" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -45,16 +48,26 @@ RENAMED: Mapping[tuple[type, str], str] = {
     (DecisionRecord, "sd"): "_sd",
     (Erasure, "id"): "requestId",
     (Access, "id"): "requestId",
+    (Feedback, "id"): "requestId",
 }
 """Fields that are called something else than their own name in camel case."""
 
-NULLABLE = {(Contribution, "residency"), (Contribution, "trigger")}
+NULLABLE = {
+    (Contribution, "residency"),
+    (Contribution, "trigger"),
+    (KeyEvent, "reason"),
+    (Aggregation, "confidence_method"),
+}
 """Fields without a None whose members may be null or absent."""
 
 ABSENT = {
     (Inputs, "examples"),
     (Inputs, "circuits_open"),
+    (Inputs, "preference"),
+    (Inputs, "parts"),
+    (Aggregation, "confidence_method"),
     (DecisionRecord, "passed_over"),
+    (DecisionRecord, "scopes"),
     (DecisionRecord, "sd"),
     (ResultRecord, "passed_over"),
     (ResultRecord, "kept"),
@@ -63,6 +76,16 @@ ABSENT = {
 
 MOST = 1_000
 """Statements of one data directory that are checked; each takes about half a millisecond."""
+
+FORMED: Mapping[tuple[type, str], dict[str, Any]] = {(KeyEvent, "from_index"): INTEGER | {"minimum": 0}}
+"""Fields whose form is narrower than their type."""
+
+REVOKED_AND_NO_OTHER = {
+    "if": {"required": ["event"], "properties": {"event": {"const": KeyEventKind.REVOKED.value}}},
+    "then": {"required": ["fromIndex"], "properties": {"fromIndex": {"type": "integer"}}},
+    "else": {"properties": {"fromIndex": {"type": "null"}}},
+}
+"""Of a key event: from which entry on is said of a key that is revoked, and of no other."""
 
 NAMED: Mapping[str, dict[str, Any]] = {
     "requestId": REQUEST_ID,
@@ -78,7 +101,7 @@ class Form:
     """A kind of statement: the class of its predicate, the field that is a subject, its subject's name.
 
     ``further``: name of a second subject, which may be missing. ``common``: ``at``, ``instance`` and ``anchor`` stand beside the
-    class's own fields.
+    class's own fields. ``rule``: what holds of members together.
     """
 
     record: type
@@ -86,6 +109,7 @@ class Form:
     subject: str
     further: str = ""
     common: bool = True
+    rule: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 FORMS: Mapping[RecordKind, Form] = {
@@ -95,8 +119,12 @@ FORMS: Mapping[RecordKind, Form] = {
     RecordKind.RESULT: Form(
         record=ResultRecord, subject_field="answer_commitment", subject=statement.ANSWER, common=False
     ),
-    RecordKind.LOG_START: Form(record=LogStart, subject_field="log_key", subject=administration.LOG_KEY),
-    RecordKind.KEY_EVENT: Form(record=KeyEvent, subject_field="keyid", subject=administration.RECORD_KEY),
+    RecordKind.LOG_START: Form(record=LogStart, subject_field="log_key", subject=succession.LOG_KEY),
+    RecordKind.LOG_END: Form(record=LogEnd, subject_field="log_key", subject=succession.LOG_KEY),
+    RecordKind.MANIFEST: Form(record=Manifest, subject_field="records", subject=manifests.RECORDS),
+    RecordKind.KEY_EVENT: Form(
+        record=KeyEvent, subject_field="keyid", subject=administration.RECORD_KEY, rule=REVOKED_AND_NO_OTHER
+    ),
     RecordKind.POLICY_ACTIVATION: Form(
         record=PolicyActivation, subject_field="policy", subject=administration.POLICY_SET
     ),
@@ -104,6 +132,10 @@ FORMS: Mapping[RecordKind, Form] = {
         record=Erasure, subject_field="data_subject", subject=acts.RECORDS, further=acts.DATA_SUBJECT
     ),
     RecordKind.CONTENT_ACCESS: Form(record=Access, subject_field="decision", subject=acts.DECISION),
+    RecordKind.FEEDBACK: Form(record=Feedback, subject_field="result", subject=learning.RESULT),
+    RecordKind.MODEL_ACTIVATION: Form(
+        record=ModelActivation, subject_field="reliabilities", subject=learning.RELIABILITIES
+    ),
 }
 """Every kind that is written."""
 
@@ -130,7 +162,7 @@ class _Maker:
                 continue
             name = wire_name(record, each.name)
             known, nullable = self._value(hints[each.name], record, each.name)
-            known = NAMED.get(name, known)
+            known = FORMED.get((record, each.name), NAMED.get(name, known))
             nullable = nullable or (record, each.name) in NULLABLE
             found[name] = {"anyOf": [known, {"type": "null"}]} if nullable else known
             required += [] if nullable or (record, each.name) in ABSENT else [name]
@@ -154,6 +186,13 @@ class _Maker:
         if typing.get_origin(kind) in (types.UnionType, typing.Union):
             (inner,) = [each for each in typing.get_args(kind) if each is not type(None)]
             return self._value(inner, owner, name)[0], True
+        if typing.get_origin(kind) is Mapping:
+            return {
+                "type": "object",
+                "additionalProperties": self._value(typing.get_args(kind)[1], owner, name)[0],
+            }, False
+        if kind == tuple[int, int]:
+            return self.object({"from": INTEGER, "to": INTEGER}, ["from", "to"]), False
         if typing.get_origin(kind) is tuple:
             inner, dots = typing.get_args(kind)
             assert dots is ...
@@ -187,7 +226,7 @@ def schema(kind: RecordKind, *, closed: bool = False) -> Schema:
             "anchor": {"anyOf": [maker.ref(Anchor), {"type": "null"}]},
         }
         required += ["at", "instance"]
-    predicate = maker.object(members, required)
+    predicate = {**maker.object(members, required), **form.rule}
     if "_sd" in members:
         members["_sd_alg"] = {"const": disclosures.ALGORITHM}
         predicate["dependentRequired"] = {"_sd": ["_sd_alg"]}

@@ -9,8 +9,9 @@ from typing import Any
 
 from audit import checkpoint, datadir, keys, layout
 from audit.checkpoint import Checkpoint
-from audit.log import LOG_KEY, ROOT_KEY, Log
+from audit.log import Log
 from audit.storage import tables
+from audit.storage.base import Row
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
 from audit.tiles import TreeEdge
@@ -53,11 +54,12 @@ class Written:
         folder.mkdir(parents=True)
         signer = keys.log_signer(ORIGIN, LOG_SEED)
         now = datetime.now(UTC)
+        issuing = keys.record_signer()
         authority = keys.create_authority(
-            "oracles", not_before=now - timedelta(days=1), not_after=now + timedelta(days=9)
+            "oracles", not_before=now - timedelta(days=1), not_after=now + timedelta(days=9), signer=issuing
         )
-        keys.write_private(folder / ROOT_KEY, keys.private_pem(authority.key))
-        keys.write_private(folder / LOG_KEY, keys.private_pem(signer.key))
+        keys.write_private(folder / "root.key.pem", keys.private_pem(issuing.key))
+        keys.write_private(folder / "log.key.pem", keys.private_pem(signer.key))
         (folder / layout.ROOT_CERTIFICATE).write_bytes(keys.certificate_pem(authority.certificate))
         (folder / layout.LOG_VKEY).write_text(checkpoint.format_vkey(checkpoint.vkey_of(signer)) + "\n")
         empty = checkpoint.sign(Checkpoint(origin=ORIGIN, size=0, root=TreeEdge().root()), signer)
@@ -67,7 +69,9 @@ class Written:
     def grow(self, size: int) -> None:
         """Let the log take entries up to a size, and publish."""
         store = Store(self.root / datadir.DATABASE)
-        store.insert([(f"v-{i}", RecordKind.MANIFEST.value, "e", i, b"{}", entry(i)) for i in range(self.size, size)])
+        store.insert(
+            [Row(f"v-{i}", RecordKind.MANIFEST.value, "e", i, b"{}", entry(i)) for i in range(self.size, size)]
+        )
         store.close()
         self.size = size
         Log.open(self.root).close()
@@ -78,9 +82,9 @@ class Written:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder by path."""
+    """Every published file below a folder by path; hidden ones are the writer's own."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.is_file())
+    return (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from audit.vocabulary import LegStatus, Role
 from proxy.core.aggregation import AGGREGATORS, next_step
-from proxy.core.aggregation.steps import AggregatorName, Ask, Calls, Composition, Final, Seat
+from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Ask, Calls, Composition, Final, Seat
 from proxy.core.replies import Checked, Reply
 from proxy.core.request import TaskClass
 
@@ -33,15 +33,25 @@ def _seat(chance: random.Random, leg: str, role: Role = Role.PANEL) -> Seat:
     return Seat(leg=leg, role=role, model=model, make=model[0], reliability=chance.randrange(0, 1_000_001))
 
 
-def composed(aggregator: AggregatorName, chance: random.Random) -> Composition:
-    first = tuple(_seat(chance, f"panel-{i}") for i in range(chance.randint(1, 4)))
-    rest = tuple(_seat(chance, f"rest-{i}") for i in range(chance.randint(0, 3)))
+def composed(aggregator: AggregatorName, chance: random.Random, prefix: str = "") -> Composition:
+    """A composition; now and then with a check, and with another of the same kind behind it."""
+    found = _composed(aggregator, chance, prefix)
+    verify = chance.random() < 0.3
+    verifier = _seat(chance, f"{prefix}verifier", Role.VERIFIER) if verify and chance.random() < 0.8 else None
+    behind = composed(aggregator, chance, "fallback-") if not prefix and chance.random() < 0.3 else None
+    return replace(found, verify=verify, verifier=verifier, fallback=behind)
+
+
+def _composed(aggregator: AggregatorName, chance: random.Random, prefix: str) -> Composition:
+    first = tuple(_seat(chance, f"{prefix}panel-{i}") for i in range(chance.randint(1, 4)))
+    rest = tuple(_seat(chance, f"{prefix}rest-{i}") for i in range(chance.randint(0, 3)))
     further: tuple[tuple[Seat, ...], ...] = ()
     if aggregator is AggregatorName.CROSS_VALIDATION:
-        further = (tuple(_seat(chance, f"check-{i}", Role.VERIFIER) for i in range(len(first) + len(rest))),)
+        further = (tuple(_seat(chance, f"{prefix}check-{i}", Role.VERIFIER) for i in range(len(first) + len(rest))),)
     elif aggregator is AggregatorName.MIXTURE:
         further = tuple(
-            tuple(_seat(chance, f"layer-{n}-{i}") for i in range(len(first))) for n in range(chance.randint(0, 2))
+            tuple(_seat(chance, f"{prefix}layer-{n}-{i}") for i in range(len(first)))
+            for n in range(chance.randint(0, 2))
         )
     return Composition(
         aggregator=aggregator,
@@ -50,8 +60,8 @@ def composed(aggregator: AggregatorName, chance: random.Random) -> Composition:
         first=first,
         rest=rest,
         further=further,
-        judge=chance.choice((None, _seat(chance, "judge", Role.JUDGE))),
-        author=chance.choice((None, _seat(chance, "author", Role.AUTHOR))),
+        judge=chance.choice((None, _seat(chance, f"{prefix}judge", Role.JUDGE))),
+        author=chance.choice((None, _seat(chance, f"{prefix}author", Role.AUTHOR))),
         threshold=chance.choice((0, 600_000, 1_000_000)),
         order_seed=chance.getrandbits(64),
         nonce=f"{chance.getrandbits(64):x}",
@@ -87,7 +97,7 @@ def recorded(found: Composition, chance: random.Random) -> tuple[Final, list[tup
     raise AssertionError("more steps than seats")
 
 
-CASES = given(aggregator=st.sampled_from(list(AggregatorName)), seed=st.integers(0, 2**32))
+CASES = given(aggregator=st.sampled_from(list(CHOOSABLE)), seed=st.integers(0, 2**32))
 MANY = settings(max_examples=1_000, deadline=None)
 
 
@@ -118,12 +128,13 @@ def test_the_answer_is_a_good_reply_and_there_is_one_if_any_member_answered(
     found = composed(aggregator, chance)
     final, steps = recorded(found, chance)
     good = {reply.leg for each in steps for reply in each if reply.ok}
-    members = {seat.leg for seat in (*found.first, *found.rest)}
+    behind = (*found.fallback.first, *found.fallback.rest) if found.fallback else ()
+    members = {seat.leg for seat in (*found.first, *found.rest, *behind)}
     if final.leg is None:
         assert not good & members
     else:
         assert final.leg in good
-        assert not final.leg.startswith(("judge", "check"))
+        assert not final.leg.removeprefix("fallback-").startswith(("judge", "check", "verifier"))
 
 
 @MANY

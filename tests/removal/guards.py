@@ -3,7 +3,7 @@
 ``run`` takes them away one by one; ``test_guards`` holds the texts to the sources.
 """
 
-from tests.removal import engine, log, privacy, proxy, store, verifier
+from tests.removal import engine, feedback, log, privacy, proxy, store, verifier
 from tests.removal.guard import Guard
 
 GUARDS: tuple[Guard, ...] = (
@@ -13,4 +13,5 @@ GUARDS: tuple[Guard, ...] = (
     *store.GUARDS,
     *log.GUARDS,
     *verifier.GUARDS,
+    *feedback.GUARDS,
 )

@@ -184,8 +184,8 @@ def appended(case: Case, now: datetime) -> tuple[Pending, Pending]:
         return statement.render_result(record)
 
     return (
-        pending(case, RecordKind.DECISION, decision),
-        pending(case, RecordKind.RESULT, result),
+        pending(case, RecordKind.DECISION, decision, case.outcome.value),
+        pending(case, RecordKind.RESULT, result, _ending(case).outcome.value),
     )
 
 

@@ -71,14 +71,16 @@ class Left:
     def statements(self, *kinds: RecordKind) -> list[Statement]:
         """Statements of some kinds, oldest first."""
         opened = datadir.open_directory(self.data)
-        rows = opened.database.execute("SELECT env FROM rec ORDER BY id").fetchall()
+        rows = list(opened.rows("SELECT env FROM rec ORDER BY id"))
         opened.close()
-        found = [statement.parse(dsse.parse(envelope).payload) for (envelope,) in rows]
+        found = [statement.parse(dsse.parse(envelope).payload) for envelope in rows if isinstance(envelope, bytes)]
         return [each for each in found if each.kind in kinds]
 
     def copy(self, folder: Path) -> "Left":
         """The same somewhere else."""
-        shutil.copytree(self.config.parent, folder)
+        shutil.copytree(
+            self.config.parent, folder, ignore=shutil.ignore_patterns("control*.sock")
+        )  # a socket is no file
         return Left(folder / self.config.name, self.records)
 
 

@@ -2,6 +2,8 @@
 
 Written on asyncio streams so that connections are counted where they are accepted. ``behave`` gets each request's body and its
 number, and says what to do; ``on_request`` is called before anything is answered, for tests that look at the database then.
+``pause`` is awaited before an answer (``head``) and in the middle of a stream (``midway``); ``members`` gives further members of a
+message, and those beside its choices under ``beside``.
 """
 
 import argparse
@@ -10,7 +12,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -36,6 +38,12 @@ class Act(StrEnum):
 
 
 Body = dict[str, Any]
+
+
+async def at_once(_: Body, __: str) -> None:
+    """No pause."""
+
+
 ERRORS: dict[Act, tuple[int, Body]] = {
     Act.RATE_LIMIT: (429, {"message": "slow down", "code": "rate_limit_exceeded"}),
     Act.FAIL: (500, {"message": "it broke", "code": "server_error"}),
@@ -67,6 +75,8 @@ class Provider:
     reply: Callable[[Body], str] = echo
     behave: Callable[[Body, int], Act] = by_model
     on_request: Callable[[Body], None] = lambda body: None
+    pause: Callable[[Body, str], Awaitable[None]] = at_once
+    members: Callable[[Body], Body] = lambda body: {}
     delay_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     tool_call: Body | None = None
@@ -140,6 +150,7 @@ class Provider:
     async def _act(self, act: Act, body: Body, writer: asyncio.StreamWriter) -> bool:
         if self.delay_s:
             await asyncio.sleep(self.delay_s)
+        await self.pause(body, "head")
         if act in ERRORS:
             status, error = ERRORS[act]
             await self._whole(writer, status, {"error": error})
@@ -168,7 +179,10 @@ class Provider:
         finish = "stop"
         if self.tool_call is not None and body.get("tools"):
             message, finish = {"role": "assistant", "content": None, "tool_calls": [self.tool_call]}, "tool_calls"
+        more = self.members(body)
+        message |= {key: value for key, value in more.items() if key != "beside"}
         return {
+            **more.get("beside", {}),
             "id": f"up-{len(self.bodies)}",
             "object": "chat.completion",
             "created": 1,
@@ -189,12 +203,14 @@ class Provider:
         whole = self.completion(body)
         message = whole["choices"][0]["message"]
         text = message.get("content") or ""
-        head = {"id": whole["id"], "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
+        beside = self.members(body).get("beside", {})
+        head = {**beside, "id": whole["id"], "object": "chat.completion.chunk", "created": 1, "model": body["model"]}
 
         def event(delta: Body, finish: str | None = None) -> Body:
             return {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]}
 
-        events = [event({"role": "assistant", "content": ""})]
+        more = {key: value for key, value in message.items() if key not in ("role", "content", "tool_calls")}
+        events = [event({"role": "assistant", "content": ""}), *(event({key: value}) for key, value in more.items())]
         events += [event({"content": text[i : i + 8]}) for i in range(0, len(text), 8)]
         if message.get("tool_calls"):
             events.append(event({"tool_calls": [{"index": 0, **message["tool_calls"][0]}]}))
@@ -206,6 +222,8 @@ class Provider:
                 writer.write(b"5\r\nda")
                 await writer.drain()
                 return False
+            if number == 3:
+                await self.pause(body, "midway")
             if number == 3 and act is Act.STALL_MIDWAY:
                 await asyncio.sleep(3600)
             if act is Act.SLOW:

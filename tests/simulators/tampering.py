@@ -125,7 +125,8 @@ def log_key_of(data: Path) -> LogSigner:
 def authority_of(data: Path) -> Authority:
     """The organisation root of a data directory."""
     folder = data / layout.KEYS
-    return keys.load_authority((folder / "root.key.pem").read_bytes(), (folder / layout.ROOT_CERTIFICATE).read_bytes())
+    signer = keys.load_record_signer((folder / "root.key.pem").read_bytes())
+    return Authority(signer=signer, chain=keys.certificate_ders((folder / layout.ROOT_CERTIFICATE).read_bytes()))
 
 
 # --- a history rewritten by whoever has every key -------------------------------------------------------------------------

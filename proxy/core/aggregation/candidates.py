@@ -6,7 +6,7 @@ Pure. The reserve (``rest``) is asked only if fewer than two of the first answer
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from proxy.core.aggregation import quoting
+from proxy.core.aggregation import orders
 from proxy.core.aggregation.steps import Ask, Basis, Calls, Composition, Final, Seat
 from proxy.core.replies import Reply
 
@@ -68,7 +68,7 @@ def texts(found: Sequence[Candidate]) -> list[str]:
 
 def override_flags(replies: Sequence[Reply]) -> tuple[str, ...]:
     """Flags for replies that give orders to their reader."""
-    legs = [reply.leg for reply in replies if quoting.override_attempt(reply.text)]
+    legs = [reply.leg for reply in replies if orders.override_attempt(reply.text)]
     return (OVERRIDE, *(f"{OVERRIDE}:{leg}" for leg in legs)) if legs else ()
 
 

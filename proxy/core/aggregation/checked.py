@@ -95,8 +95,9 @@ def _read(composition: Composition, checker: Seat, found: Sequence[Candidate], s
     if not reply.ok:
         return _Check(seat=checker, verdicts={})
     others = _others(composition, checker, found)
-    shown = quoting.quoted(composition, checker.leg, [found[i].reply.text for i in others])
-    given = verdicts.checks(reply.text, shown.labels)
+    texts = [found[i].reply.text for i in others]
+    shown = quoting.quoted(composition, checker.leg, texts)
+    given = verdicts.checks(reply.text, shown.labels, texts)
     return _Check(seat=checker, verdicts={others[shown.index(label)]: right for label, right in given.items()})
 
 

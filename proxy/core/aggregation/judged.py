@@ -79,7 +79,7 @@ def _dissent(composition: Composition, found: Sequence[Candidate], verdict: Repl
     if verdict is None or not verdict.ok:
         return ()
     shown = quoting.quoted(composition, verdict.leg, candidates.texts(found))
-    report = verdicts.comparison(verdict.text, shown.labels)
+    report = verdicts.comparison(verdict.text, shown.labels, candidates.texts(found))
     if report is None or not (report.contradictions or report.dissenting):
         return ()
     legs = sorted(found[shown.index(label)].leg for label in report.dissenting)
@@ -99,7 +99,7 @@ def best_of_n(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     if judge.leg not in settled:
         return Calls(asks=(Ask(leg=judge.leg, messages=quoting.asked(composition, CHOOSE_TEXT, shown)),))
     verdict = settled[judge.leg]
-    label = verdicts.best(verdict.text, shown.labels) if verdict.ok else None
+    label = verdicts.best(verdict.text, shown.labels, candidates.texts(found)) if verdict.ok else None
     if label is None:
         return candidates.best_of(composition, found, NO_VERDICT if verdict.ok else JUDGE_FAILED)
     chosen = shown.index(label)

@@ -8,7 +8,6 @@ question about such orders must be able to. None of this makes a judge immune; t
 import hashlib
 import random
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,36 +23,26 @@ MOST_READ_BYTES = 4 * (MAX_TOGETHER + MAX_CANDIDATE) + 8_192
 CUT = " […]"
 LABELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-_INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|[\U000e0000-\U000e007f]"
+INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u180b-\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]|[\U000e0000-\U000e0fff]"
 )
-"""Control characters, and those that hide or turn round what stands beside them."""
-_TEMPLATE = re.compile(
+"""Control characters, fillers and selectors, and those that hide or turn round what stands beside them."""
+TEMPLATE = re.compile(
     r"<\|[A-Za-z0-9_▁ ]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
-    r"|<</?SYS>>|<(?:start|end)_of_turn>"
+    r"|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>"
 )
 """Marks of chat templates: a careless server would take them for the end of our message."""
-_TOOL_CALL = re.compile(r"<((?:[a-z]{1,12}:)?(?:tool_calls?|function_calls?|invoke))\b[^<>]{0,200}>")
+_TAGS = re.compile(r"</?(?:s|think|thinking)>")
+"""Marks of the same kind that are HTML or plain words as well: taken out, and no sign of anything."""
+MOST_NESTED = 8
+"""Marks put together of marks that are taken apart; what is nested deeper loses its brackets."""
+_TOOL_CALL = re.compile(r"<((?:[a-z]{1,12}:)?(?:tool_calls?|function_calls?|invoke|function(?==)))\b[^<>]{0,200}>")
 MAX_TOOL_CALL = 4_000
 """Characters between the beginning of a written tool call and its end."""
-_FENCE = re.compile(r"(?i)\[(/?\s{0,8}(?:end\s{1,8})?(?:candidate|comparison)\b[^\]\n]{0,80})\]")
+_BRACKETS = str.maketrans("<>[]", "()()")
+_FENCE = re.compile(r"(?i)[\[［【〔](/?\s{0,8}(?:end\s{1,8})?(?:candidate|comparison)\b[^\]］】〕]{0,80})[\]］】〕]")
 """What looks like a marker of ours, whatever digits it has."""
-_ORDERS = re.compile(
-    r"(?:ignore|disregard|forget|override|bypass)(?: \w+){0,3} (?:previous|prior|above|earlier|preceding|other|all|any|the|your)\b"
-    r"(?: \w+){0,3} (?:instruction|prompt|rule|message|candidate|text|answer|direction|marker)"
-    r"|(?:you are|act as|i am) (?:now )?(?:the|your) (?:judge|reviewer|evaluator|verifier|author|system|developer)\b"
-    r"|(?:this is|as|from) (?:the|your) (?:judge|evaluator|verifier|grader)\b"
-    r"|\b(?:new|updated|real|actual|revised) (?:system )?(?:instruction|prompt|verdict|task|rule)s?\b ?[:=]"
-    r"|system prompt|(?:message|note|instruction)s? (?:to|for) (?:the )?(?:judge|reviewer|evaluator|verifier|grader)"
-    r"|(?:choose|prefer|select|rank|pick|vote for|mark|rate|score)"
-    r" (?:candidate|me|mine|(?:this|my) (?:candidate|answer|response|text))\b"
-    r"|(?:best|correct|winning) (?:candidate|answer) is (?:this|candidate|mine|me)\b|\bthe verdict (?:is|must be|should be)\b"
-    r"|(?:reply|respond|answer|output) (?:only |just )?with ?[:=]? ?[\"'`{]+ ?(?:best|verdicts?|right)"
-    r"|[\"'](?:best|verdicts?|dissenting)[\"'] ?:"
-    r"|\[/? ?(?:end )?(?:of )?(?:candidate|comparison|data)\b|</? ?(?:candidate|comparison)"
-    r"|(?:^|\n) ?#{0,4} ?(?:system|judge) ?(?:message|prompt)? ?:"
-)
-"""Orders to whoever reads, claims to be somebody else, ends of markers, verdicts in the form that we ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,8 +65,18 @@ class Quoted:
 
 def cleaned(text: str) -> str:
     """A text without invisible characters, template marks, written tool calls and what looks like our markers."""
-    found = _INVISIBLE.sub("", text.replace("\r\n", "\n"))
-    return _FENCE.sub(r"(\1)", _TEMPLATE.sub("", _without_tool_calls(found)))
+    found = INVISIBLE.sub("", text.replace("\r\n", "\n"))
+    return _FENCE.sub(r"(\1)", _without_marks(_without_tool_calls(found)))
+
+
+def _without_marks(text: str) -> str:
+    """A text without marks of templates, however they were put together."""
+    for _ in range(MOST_NESTED):
+        found = _TAGS.sub("", TEMPLATE.sub("", text))
+        if found == text:
+            return text
+        text = found
+    return text.translate(_BRACKETS)
 
 
 def _without_tool_calls(text: str) -> str:
@@ -93,15 +92,6 @@ def _without_tool_calls(text: str) -> str:
             parts += [text[at : begun.start()], "[tool call]"]
             at = found + len(end)
     return "".join((*parts, text[at:]))
-
-
-def override_attempt(text: str) -> bool:
-    """Whether a text reads like an order to its reader, or carries marks that a chat template would obey."""
-    text = text[: 2 * MAX_CANDIDATE]
-    if _TEMPLATE.search(text):
-        return True
-    plain = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).casefold()
-    return _ORDERS.search(re.sub(r"[ \t*_]+", " ", plain)) is not None
 
 
 def marker(composition: Composition, leg: str) -> str:

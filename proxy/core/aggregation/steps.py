@@ -6,7 +6,8 @@ the replies of a record therefore gives the recorded answer. Nothing here can ad
 was admitted before the first call.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -31,6 +32,11 @@ class AggregatorName(StrEnum):
     MIXTURE = "mixture-of-agents"
     CASCADE = "cascade"
     EXAMPLES = "examples"
+    PARTS = "parts"
+
+
+CHOOSABLE = tuple(name for name in AggregatorName if name is not AggregatorName.PARTS)
+"""Those that a request or a configuration may name; ``parts`` comes from the prompt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,10 @@ class Seat:
     reliability: int
 
 
+STAGES = ("first", "rest", "further", "judge", "author", "verifier")
+"""Stages of a composition that may have a deadline of their own."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Composition:
     """Everything an aggregator may know. The plan was fixed and decided before any call.
@@ -56,7 +66,10 @@ class Composition:
     reserve). ``further``: stages after those, each asked at once: the checks of cross-validation, the further layers of a mixture.
     ``order_seed`` and ``nonce`` come from the
     edge (randomness is an argument): they shuffle candidates and mark their limits in a judge's prompt.
-    ``threshold``: confidence in millionths below which the gate opens.
+    ``threshold``: confidence in millionths below which the gate opens, and below which an answer is checked (``verify``), by the
+    ``verifier`` where policy left one. ``fallback``: asked where there is no answer that holds. ``deadlines_ms``: longest time of a
+    stage, by its name (``STAGES``). ``parts``: of a prompt that was taken apart, each with
+    its own seats, messages and ``label``.
     """
 
     aggregator: AggregatorName
@@ -71,11 +84,45 @@ class Composition:
     order_seed: int = 0
     nonce: str = ""
     calibration: Calibration = calibration.NONE
+    parts: tuple["Composition", ...] = ()
+    label: str = ""
+
+    verify: bool = False
+    verifier: Seat | None = None
+    fallback: "Composition | None" = None
+    deadlines_ms: Mapping[str, int] = field(default_factory=dict)
+
+    def own_seats(self) -> tuple[Seat, ...]:
+        """Seats that the aggregator itself may ask."""
+        return tuple(seat for seats in self._stages().values() for seat in seats)
 
     def seats(self) -> tuple[Seat, ...]:
         """Every seat that may be asked: a step never names another."""
-        writers = tuple(seat for seat in (self.judge, self.author) if seat is not None)
-        return (*self.first, *self.rest, *(seat for stage in self.further for seat in stage), *writers)
+        verifier = () if self.verifier is None else (self.verifier,)
+        return (*self.own_seats(), *verifier, *(self.fallback.seats() if self.fallback else ()))
+
+    def authors(self) -> frozenset[str]:
+        """Legs whose reply is the answer whatever it says: authors that nobody checks."""
+        own = frozenset() if self.author is None or self.verify else frozenset({self.author.leg})
+        return own | (self.fallback.authors() if self.fallback else frozenset())
+
+    def limit_ms(self, leg: str) -> int | None:
+        """Longest time of the stage that a leg belongs to, or None."""
+        stages = {**self._stages(), "verifier": () if self.verifier is None else (self.verifier,)}
+        for name, seats in stages.items():
+            if any(seat.leg == leg for seat in seats):
+                return self.deadlines_ms.get(name)
+        return self.fallback.limit_ms(leg) if self.fallback else None
+
+    def _stages(self) -> Mapping[str, tuple[Seat, ...]]:
+        """Seats by the name of their stage, in the order in which stages come."""
+        return {
+            "first": self.first,
+            "rest": self.rest,
+            "further": tuple(seat for stage in self.further for seat in stage),
+            "judge": () if self.judge is None else (self.judge,),
+            "author": () if self.author is None else (self.author,),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +169,14 @@ class Basis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Final:
-    """The answer is the reply of ``leg``, as it stands; None: every leg failed and there is no answer."""
+    """The answer is the reply of ``leg``, as it stands; None: every leg failed and there is no answer.
+
+    ``joined``: legs whose replies, one for each part of the prompt, are the answer together, in order; ``leg`` is the first.
+    """
 
     leg: str | None
     basis: Basis
+    joined: tuple[str, ...] = ()
 
 
 Step = Calls | Final

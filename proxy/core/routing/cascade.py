@@ -23,10 +23,12 @@ WRONG_AND_ALIKE = 0.35
 """Share of questions that both of two models get wrong where their wrong answers are the same."""
 GAIN_OF_AGREEMENT = 0.03
 """Share of questions that two agreeing models get right where the strong model alone is wrong."""
-LOSS_OF_AGREEMENT = 0.15
+LOSS_OF_AGREEMENT = 0.4
 """Share of questions on which two models agree on a wrong answer where the strong model alone is right."""
 GAIN_OF_SECOND = 0.012
 """Accuracy that a fourth voter adds to the strong one (measured 1.0 to 1.3 points)."""
+WORTH = 0.003
+"""Accuracy for which it is worth spending the reference model's cost once more: what is dearer and no better is left."""
 SLOW_PAIR = 0.002
 """Accuracy that a pair is worth less per doubling of latency between its two: the slower one is waited for."""
 MAX_CHEAP, MAX_STRONG = 12, 4
@@ -96,7 +98,8 @@ def choose(
         (first, rest) for first in combinations(_cheap(experts), 2) for rest in _escalations(by_quality, first, mode)
     ]
     fitting = [each for each in plans if _cost(*each) <= budget] or [min(plans, key=lambda each: _cost(*each))]
-    first, rest = max(fitting, key=lambda each: (round(_merit(*each), 6), -_cost(*each)))
+    unit = (reference or by_quality[0]).cost
+    first, rest = max(fitting, key=lambda each: (round(_merit(each[0], each[1], unit), 6), -_cost(*each)))
     pair = sorted(first, key=lambda e: -e.reliability)
     return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in rest))
 
@@ -133,11 +136,12 @@ def _cost(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
     return sum(e.cost for e in first) + _disagreement(*first) * sum(e.cost for e in rest)
 
 
-def _merit(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
-    """Expected accuracy, less what waiting for the slower of the pair costs."""
+def _merit(first: Sequence[Expert], rest: Sequence[Expert], unit: float) -> float:
+    """Expected accuracy, less what waiting for the slower of the pair and spending ``unit`` micro-dollars are worth."""
     one, other = first
     slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
-    return expected_accuracy(first, rest) - slow
+    spent = WORTH * _cost(first, rest) / unit if unit else 0.0
+    return expected_accuracy(first, rest) - slow - spent
 
 
 def expected_accuracy(first: Sequence[Expert], rest: Sequence[Expert]) -> float:

@@ -3,7 +3,7 @@
 from proxy.core.aggregation.expected import AnswerKind
 from proxy.core.request import TaskClass
 
-EASY = 500_000
+EASY = 650_000
 """Chance of a cheap model, millionths, below which a prompt is hard."""
 _HARD = {TaskClass.MATH: TaskClass.MATH_HARD, TaskClass.FACTUAL: TaskClass.FACTUAL_HARD}
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from audit import checkpoint, datadir, founding, keys, layout, sequencer, statement, tiles
+from audit import checkpoint, datadir, founding, keyring, keys, layout, sequencer, statement, tiles
 from audit.errors import EvidenceUnavailable, HistoryError
-from audit.log import Appended, Log, Pending
+from audit.log import Appended, Log, Pending, utc_now
 from audit.recording import BACKDATED
+from audit.signers.opening import KeyPlaces
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
@@ -27,6 +28,7 @@ def decision(request_id: str) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.DECISION,
+        outcome="substituted",
         build=lambda position, _: statement.render_decision(ledger.decision(request_id, position)),
     )
 
@@ -36,6 +38,7 @@ def result(request_id: str, decided: Sha256Hex) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.RESULT,
+        outcome="ok",
         build=lambda position, _: statement.render_result(ledger.result(request_id, position, decided)),
     )
 
@@ -103,7 +106,8 @@ async def test_a_builder_that_fails_fails_alone_and_leaves_no_gap(log: Log, root
     )
     assert isinstance(outcomes[1], RuntimeError)
     await asyncio.to_thread(log.close)
-    seqs = [seq for *_, seq in rows(root)][2:]
+    *_, (_, _, _, epoch, _) = rows(root)
+    seqs = [seq for _, _, _, of, seq in rows(root) if of == epoch]
     assert seqs == list(range(len(seqs)))
 
 
@@ -279,9 +283,7 @@ def _all_steps(store: Store, directory: TileDirectory, edge: tiles.TreeEdge, sig
 
 
 def _keys(root: Path) -> tuple[keys.LogSigner, object]:
-    from audit.log import _keys as read
-
-    return read(root / layout.KEYS)
+    return keyring.open_keys(root / layout.KEYS, KeyPlaces(), utc_now())
 
 
 def test_a_second_sequencer_is_fenced_off(root: Path) -> None:

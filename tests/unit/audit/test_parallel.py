@@ -4,17 +4,23 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from audit import datadir, layout, parallel
+from audit import administration, datadir, layout, learning, manifests, parallel, succession
+from audit.administration import KeyEvent
 from audit.appraisal import Appraised, Appraiser, Batch, in_turn
 from audit.errors import UnreadableError
 from audit.examine import Trust
+from audit.learning import Feedback
 from audit.log_check import Spread
+from audit.manifests import Manifest
+from audit.records import Anchor
+from audit.succession import LogEnd, LogStart
 from audit.verify import Outcome, Report, verify_log
-from audit.vocabulary import RecordKind
+from audit.vocabulary import EndReason, Judgement, KeyEventKind, RecordKind, Sha256Hex
 from tests.simulators import ledger
 from tests.simulators.ledger import Ledger
 
@@ -80,6 +86,51 @@ def test_processes_find_what_one_finds(written: Ledger, tmp_path: Path, change: 
     assert alone.outcome is Outcome.FAILED
     assert verified(copy, parallel.spread(2)) == alone
     assert verified(copy, parallel.spread(1)) == alone
+
+
+def test_what_records_say_of_each_other_comes_back_from_processes(tmp_path: Path) -> None:
+    log = Ledger.create(tmp_path / "data")
+    log.request("r-1")
+    nought = Sha256Hex("0" * 64)
+    place, at, seq = Anchor(origin=ledger.ORIGIN, size=1, root=nought), ledger.AT, log.seq
+    counted = Manifest(records=nought, first_seq=0, last_seq=seq - 1, entries=(0, 0), counts={}, final=False)
+    revoked = KeyEvent(
+        event=KeyEventKind.REVOKED,
+        keyid=Sha256Hex(log.signer.keyid),
+        certificate=nought,
+        not_before=at,
+        not_after=at,
+        from_index=1,
+        reason="left in a taxi",
+    )
+    judged = Feedback(
+        id="f-1",
+        record="r-2",
+        tenant="acme",
+        result=nought,
+        result_index=1,
+        judgement=Judgement.UP,
+        preferred="",
+        over="",
+        principal=nought,
+    )
+    start = LogStart(origin="log.example/another", log_key=nought, organisation=nought)
+    end = LogEnd(
+        origin=ledger.ORIGIN, log_key=nought, final=place, successor="log.example/next", reason=EndReason.COMPROMISED
+    )
+    for kind, render in (
+        (RecordKind.MANIFEST, partial(manifests.render, counted)),
+        (RecordKind.KEY_EVENT, partial(administration.render_key_event, revoked)),
+        (RecordKind.FEEDBACK, partial(learning.render_feedback, judged)),
+        (RecordKind.LOG_START, partial(succession.render_start, start)),
+        (RecordKind.LOG_END, partial(succession.render_end, end)),
+    ):
+        log.append("", kind, render(at=at, position=log.position(), anchor=None))
+    log.publish()
+    alone = verified(log.root, in_turn)
+    failed = {each.obligation.id for each in alone.findings if each.outcome is Outcome.FAILED}
+    assert failed == {"counts", "revoked", "pairs", "ends"}
+    assert verified(log.root, parallel.spread(2)) == alone
 
 
 class Dying(Appraiser):

@@ -90,7 +90,7 @@ def test_a_store_of_one_log_says_what_to_do_and_is_migrated_where_it_was_left(tm
     opened = Log.open(root, publish_interval_s=0.02)
     opened.append_now(decision("r-1"))
     opened.close()
-    assert len(entries(root)) == len(rows(root)) == 4
+    assert len(entries(root)) == len(rows(root)) == 6
 
 
 def test_the_command_migrates_and_not_under_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from audit import bundle, bundle_selection, checkpoint, datadir, examine, foundi
 from audit.errors import MalformedError, VerificationError
 from audit.files import Files, in_memory
 from audit.log import Log, Pending
-from audit.obligations import CHECKPOINT, PAIRS, SCOPE, Obligation, Outcome, Report
+from audit.obligations import CHECKPOINT, COUNTS, ENDS, PAIRS, REVOKED, SCOPE, Obligation, Outcome, Report
 from audit.records import ScopeRecord
 from audit.scope_check import Rising
 from audit.verify import Proven, verify_bundle, verify_log, verify_record
@@ -71,6 +71,7 @@ def decision(request_id: str, *said: ScopeRecord, logs: tuple[str, ...] | None =
     return Pending(
         request_id=request_id,
         kind=RecordKind.DECISION,
+        outcome="substituted",
         scopes=scope.logs(said) if logs is None else logs,
         build=lambda position, _: statement.render_decision(
             replace(ledger.decision(request_id, position), scopes=said)
@@ -83,6 +84,7 @@ def result(request_id: str, decided: Sha256Hex, *logs: str) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.RESULT,
+        outcome="ok",
         scopes=logs,
         build=lambda position, _: statement.render_result(ledger.result(request_id, position, decided)),
     )
@@ -141,7 +143,12 @@ def _outcome(report: Report, obligation: Obligation) -> Outcome:
 def test_an_honest_main_log_and_its_scope_hold(two: Path) -> None:
     whole, part = _verified(two), _verified(two, EU)
     assert (whole.outcome, part.outcome) == (Outcome.OK, Outcome.OK), (whole, part)
-    assert (part.subject, part.counts["entries"], whole.counts["entries"]) == (f"log of scope {EU}", 4, 9)
+    assert (part.subject, part.counts["entries"], whole.counts["entries"]) == (f"log of scope {EU}", 4, 11)
+    for obligation in (COUNTS, ENDS, REVOKED):
+        assert _outcome(whole, obligation) is Outcome.OK
+        assert _outcome(part, obligation) is Outcome.NOT_CHECKED, (
+            "expected what only the main log shows not to be claimed"
+        )
 
 
 def test_a_record_in_a_log_that_it_does_not_name_is_found(root: Path) -> None:

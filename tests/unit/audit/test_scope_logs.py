@@ -44,6 +44,7 @@ def decision(request_id: str, *scopes: str) -> Pending:
     return Pending(
         request_id=request_id,
         kind=RecordKind.DECISION,
+        outcome="substituted",
         scopes=scopes,
         build=lambda position, _: statement.render_decision(
             replace(ledger.decision(request_id, position), scopes=said)
@@ -115,7 +116,7 @@ def test_a_record_of_two_scopes_is_once_in_each_and_can_be_read_from_either(root
     opened.append_now(decision("r-2", A, B))
     opened.append_now(decision("r-3"))
     opened.close()
-    assert (len(leaves(root, A)), len(leaves(root, B)), len(leaves(root))) == (2, 1, len(filtered(root, "")) + 6)
+    assert (len(leaves(root, A)), len(leaves(root, B)), len(leaves(root))) == (2, 1, len(filtered(root, "")) + 8)
     with closing(datadir.open_directory(root)) as directory:
         places = [[r.index for r in directory.of_scope(log).of_request("r-2")] for log in (A, B)]
         assert places == [[1], [0]]

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from enum import Enum
 from types import UnionType
@@ -31,6 +32,13 @@ NAMED = {
 }
 
 
+SCALARS: dict[Any, st.SearchStrategy[Any]] = {
+    bool: st.booleans(),
+    int: st.integers(0, 2**40),
+    tuple[int, int]: st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
+}
+
+
 def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
     """A value of each field's declared type; digests where a field is one."""
     if name in NAMED:
@@ -39,14 +47,14 @@ def values(kind: Any, name: str = "") -> st.SearchStrategy[Any]:
         return HEX
     if kind in (str,) or getattr(kind, "__supertype__", None) is str:
         return TEXT.map(lambda t: t or "x")
-    if kind is bool:
-        return st.booleans()
-    if kind is int:
-        return st.integers(0, 2**40)
+    if kind in SCALARS:
+        return SCALARS[kind]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return st.sampled_from(list(kind))
     if get_origin(kind) in (Union, UnionType):
         return st.one_of([st.none() if a is type(None) else values(a, name) for a in get_args(kind)])
+    if get_origin(kind) is Mapping:
+        return st.dictionaries(TEXT, values(get_args(kind)[1]), max_size=2)
     if get_origin(kind) is tuple:
         return st.lists(values(get_args(kind)[0]), max_size=2).map(tuple)
     hints = get_type_hints(kind)

@@ -108,7 +108,7 @@ def test_a_log_whose_key_was_replaced_keeps_its_history(folder: Path, opened: Wi
 
 def of_scope(name: str, size: int = 40, salt: str = "") -> SmallLog:
     """The log of a scope of ``LOG``."""
-    return SmallLog(SmallLog.of(size, salt or name).leaves, LOG.signer.named(f"{ORIGIN}/{name}"))
+    return SmallLog(SmallLog.of(size, salt or name).leaves, keys.Named(name=f"{ORIGIN}/{name}", held=LOG.signer))
 
 
 def test_a_log_of_a_scope_is_known_with_its_main_log_and_remembered(folder: Path, opened: Witness) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from audit.vocabulary import Sha256Hex
 from proxy.api.chat import ChatEndpoint
 from proxy.auth import Principal
 
@@ -34,7 +35,7 @@ class Answering:
 
 async def answered(pipeline: Answering) -> None:
     """One request over the endpoint."""
-    principal = Principal(tenant_id="de", key_id="k", signals=(), trusted=frozenset())
+    principal = Principal(tenant_id="de", key_id="k", signals=(), trusted=frozenset(), pseudonym=Sha256Hex("0" * 64))
     snapshot = SimpleNamespace(
         authenticator=SimpleNamespace(principal=lambda *_: principal),
         settings=SimpleNamespace(server=SimpleNamespace(max_body_bytes=10_000, max_messages=10)),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -114,6 +114,7 @@ def test_only_cheap_models_say_how_easy_a_question_is(tmp_path: Path) -> None:
     assert {(g.prompt[:4], g.share, g.models) for g in found} == {("Easy", 1.0, 2), ("Hard", 0.0, 2)}
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=20), unique_by=str.strip, max_size=60), st.integers(0, 9))
 def test_a_prompt_is_in_one_part_whatever_surrounds_it(prompts: list[str], seed: int) -> None:
     for prompt in prompts:

@@ -1,10 +1,13 @@
 """Seats of the aggregators: every leg that may be asked is a slot of the plan, decided and admitted; none is more than it needs."""
 
+from dataclasses import replace
+
 import pytest
 
+from audit.records import Part
 from audit.vocabulary import DecisionOutcome, Role
 from proxy.core.aggregation import next_step
-from proxy.core.aggregation.steps import AggregatorName, Calls, Composition, Seat
+from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Calls, Composition, Seat
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import TaskClass
@@ -75,7 +78,7 @@ def test_samples_of_one_model_may_be_asked_for_by_name() -> None:
     assert [slot.primary.id for slot in found.plan.first] == ["n/small"] * 3
 
 
-@pytest.mark.parametrize("aggregator", sorted(set(AggregatorName) - {AggregatorName.SINGLE}))
+@pytest.mark.parametrize("aggregator", sorted(set(CHOOSABLE) - {AggregatorName.SINGLE}))
 def test_a_panel_that_policy_shrinks_to_one_becomes_samples_of_it_and_is_degraded(aggregator: AggregatorName) -> None:
     found = admitted(chosen(aggregator), ("x/best", "n/large", "n/middle"))
     assert found.plan.aggregator is AggregatorName.SELF_FUSION
@@ -83,13 +86,13 @@ def test_a_panel_that_policy_shrinks_to_one_becomes_samples_of_it_and_is_degrade
         assert found.outcome is DecisionOutcome.DEGRADED
 
 
-@pytest.mark.parametrize("aggregator", sorted(AggregatorName))
+@pytest.mark.parametrize("aggregator", sorted(CHOOSABLE))
 def test_a_barred_deployment_has_no_seat_in_any_stage(aggregator: AggregatorName) -> None:
     found = admitted(chosen(aggregator), ("x/best",))
     assert "x/best" not in {call.deployment.id for calls in found.calls.values() for call in calls}
 
 
-@pytest.mark.parametrize("aggregator", sorted(AggregatorName))
+@pytest.mark.parametrize("aggregator", sorted(CHOOSABLE))
 def test_a_composition_never_asks_a_leg_that_was_not_admitted(aggregator: AggregatorName) -> None:
     found = admitted(chosen(aggregator))
     seats = {
@@ -110,3 +113,34 @@ def test_a_composition_never_asks_a_leg_that_was_not_admitted(aggregator: Aggreg
     step = next_step(composition, ())
     assert isinstance(step, Calls)
     assert {ask.leg for ask in step.asks} <= found.calls.keys()
+
+
+PARTS = (Part(task="math", comparable=True), Part(task="creative", comparable=False))
+
+
+def taken_apart(denied: tuple[str, ...] = ()) -> AdmittedPlan:
+    intent = Intent(model="apostille/fusion", kind=IntentKind.COMPOSITE, decompose=True)
+    found = enforced(replace(question(FOUR, intent), parts=PARTS), denied)
+    assert isinstance(found, AdmittedPlan)
+    return found
+
+
+def test_each_part_has_the_seats_that_it_would_have_alone_under_its_own_number() -> None:
+    found = taken_apart()
+    assert found.plan.aggregator is AggregatorName.PARTS
+    assert [part.aggregator for part in found.plan.parts] == [AggregatorName.AGREEMENT_GATE, AggregatorName.SINGLE]
+    assert list(found.calls) == ["part-1.panel-1", "part-1.panel-2", "part-1.panel-3", "part-2.author"]
+    assert [slot for part in found.plan.parts for slot in part.slots()] == list(found.plan.slots())
+
+
+def test_a_barred_deployment_has_no_seat_in_any_part() -> None:
+    found = taken_apart(("x/best",))
+    assert "x/best" not in {call.deployment.id for calls in found.calls.values() for call in calls}
+    assert {each.deployment for each in found.excluded} == {"x/best"}
+
+
+def test_a_part_that_policy_leaves_one_model_is_degraded() -> None:
+    denied = tuple(FOUR.deployments)[1:]
+    found = taken_apart(denied)
+    assert [part.aggregator for part in found.plan.parts] == [AggregatorName.SELF_FUSION, AggregatorName.SINGLE]
+    assert found.outcome is DecisionOutcome.DEGRADED

@@ -96,8 +96,16 @@ def test_a_refusal_carries_its_reasons_in_the_familys_shape() -> None:
 
 
 def test_chunks_put_together_are_the_message() -> None:
-    message = {"role": "assistant", "content": "x" * 200 + "é"}
-    events = openai_chat.render_chunks(message, head={"id": "1"}, finish="stop", usage={"total_tokens": 3})
+    cited = [{"type": "url_citation", "url_citation": {"url": "https://example.org"}}]
+    message = {"role": "assistant", "content": "x" * 200 + "é", "annotations": cited, "refusal": None}
+    head = {"id": "1"}
+    closing = openai_chat.render_closing(head, "stop", more={"citations": ["a"]}, usage={"total_tokens": 3})
+    events = (*openai_chat.render_chunks(message, head=head), *closing)
     parsed = [json.loads(e.removeprefix(b"data: ")) for e in events]
-    assert "".join(c["delta"].get("content", "") for p in parsed for c in p["choices"]) == message["content"]
+    deltas = [c["delta"] for p in parsed for c in p["choices"]]
+    assert "".join(d.get("content", "") for d in deltas) == message["content"]
+    assert [d["annotations"] for d in deltas if "annotations" in d] == [cited]
+    assert not any("refusal" in d for d in deltas)
+    assert parsed[-2]["choices"][0]["finish_reason"] == "stop"
+    assert parsed[-2]["citations"] == ["a"]
     assert parsed[-1]["usage"] == {"total_tokens": 3}

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.vocabulary import MILLIONTHS, LegStatus, Role
@@ -24,6 +24,7 @@ SCORED = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(SCORED)
 def test_steps_rise_and_keep_the_share_of_right_answers(found: list[Scored]) -> None:
     made = confidence.steps(found)
@@ -35,6 +36,7 @@ def test_steps_rise_and_keep_the_share_of_right_answers(found: list[Scored]) -> 
     assert abs(told / MILLIONTHS - sum(each.right for each in found)) < 0.01
 
 
+@settings(deadline=None)
 @given(SCORED)
 def test_what_is_written_is_read(found: list[Scored]) -> None:
     content = confidence.document(found, {"seed": 0})

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from audit.vocabulary import LegStatus, Role
-from proxy.core.aggregation import next_step, quoting, verdicts
+from proxy.core.aggregation import next_step, orders, quoting, verdicts
 from proxy.core.aggregation.steps import AggregatorName, Calls, Composition, Final, Seat
 from proxy.core.replies import Reply
 from proxy.core.request import TaskClass
@@ -90,7 +90,7 @@ def test_a_hostile_candidate_stays_between_its_markers(text: str) -> None:
     ],
 )
 def test_ordinary_text_is_no_override_attempt(text: str) -> None:
-    assert not quoting.override_attempt(text)
+    assert not orders.override_attempt(text)
 
 
 def test_a_marker_is_taken_out_however_it_was_put_together() -> None:
@@ -126,7 +126,7 @@ def test_the_clients_own_messages_are_left_as_they_are() -> None:
 def test_a_text_of_one_repeated_piece_ends() -> None:
     for piece in ("<tool_call>", "[candidate ", "ignore all ", "\n ", "<|", "system "):
         quoting.fenced("0" * 16, "candidate A", piece * 40_000)
-        quoting.override_attempt(piece * 40_000)
+        orders.override_attempt(piece * 40_000)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import zlib
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proxy import router_file
@@ -62,6 +62,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Any) -> None:
         router_file.load(tmp_path / "none.json")
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-20, 20), min_size=4, max_size=4))
 def test_packed_weights_are_near_the_real_ones(weights: list[float]) -> None:
     unit, text = packed([weights])

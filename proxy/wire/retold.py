@@ -1,0 +1,68 @@
+"""One upstream's stream told again as ours: its deltas as they come, under our own head, its end left to us.
+
+Pure. Used where the writer of an answer is a leg among others, so that identifier, model and usage are the composite's. What is fed
+are whole events, as ``event_stream`` gives them.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from proxy.core.request import JsonObject
+from proxy.wire.completion import sources_of
+from proxy.wire.event_stream import data_of, parsed
+from proxy.wire.openai_chat import OPENING, render_delta
+from proxy.wire.tool_calls import Within
+
+_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+
+
+class Retold:
+    """``text``, ``finish``, ``sources``: what was learned; ``begun``: something of the answer was told."""
+
+    def __init__(self, head: Mapping[str, Any], tools: frozenset[str] = frozenset()) -> None:
+        """``head``: id, created, model; ``tools``: names of those that may be called."""
+        self._head = head
+        self._tools = Within(tools)
+        self._text: list[str] = []
+        self.begun = False
+        self.finish: str | None = None
+        self.sources: JsonObject = {}
+
+    @property
+    def text(self) -> str:
+        """The text so far."""
+        return "".join(self._text)
+
+    def feed(self, events: bytes) -> bytes:
+        """Our events for some of the upstream's; comments stay as they are."""
+        return b"".join(self._one(event) for event in _BLANK_LINE.split(events) if event.strip())
+
+    def _one(self, event: bytes) -> bytes:
+        if event.startswith(b":"):
+            return event + b"\n\n"
+        value = parsed(data_of(event))
+        self.sources = sources_of(value) or self.sources
+        choices = value.get("choices")
+        choice = choices[0] if isinstance(choices, list) and choices else None
+        if not isinstance(choice, dict):
+            return b""
+        finish, delta = choice.get("finish_reason"), choice.get("delta")
+        if isinstance(finish, str):
+            self.finish = finish
+        said = self._tools.delta(_said(delta))
+        if not said:
+            return b""
+        content = said.get("content")
+        if isinstance(content, str):
+            self._text.append(content)
+        opening = b"" if self.begun else render_delta(self._head, OPENING)
+        self.begun = True
+        return opening + render_delta(self._head, said)
+
+
+def _said(delta: object) -> JsonObject:
+    """What a delta adds to the message."""
+    if not isinstance(delta, dict):
+        return {}
+    return {key: value for key, value in delta.items() if key != "role" and value not in (None, "", [])}

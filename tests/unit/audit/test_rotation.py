@@ -1,0 +1,319 @@
+"""One log ends and another begins: quoted, verified across, and finished wherever it was cut short."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from audit import datadir, founding, rotation
+from audit.cli import bundle_main, verify_main
+from audit.errors import AuditError, HistoryError, VerificationError
+from audit.log import Log
+from audit.records import ScopeRecord
+from audit.rotated import Rotated
+from audit.signers.opening import KeyPlaces
+from audit.vocabulary import EndReason, RecordKind
+from tests.simulators import appending
+
+OLD, NEW = "log.example/2026", "log.example/2027"
+PLACES = KeyPlaces()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    founding.init(tmp_path / "data", origin=OLD)
+    appending.keep_policies(tmp_path / "data")
+    use(tmp_path / "data", "r-1", appending.in_a_scope())
+    return tmp_path / "data"
+
+
+def use(root: Path, request_id: str, *scopes: ScopeRecord) -> None:
+    log = Log.open(root, publish_interval_s=0.02)
+    appending.request(log, request_id, *scopes)
+    log.close()
+
+
+def rotate(root: Path, **more: object) -> Rotated:
+    return rotation.rotate(root, origin=NEW, places=PLACES, **more)  # type: ignore[arg-type]
+
+
+def verified(root: Path, *more: str) -> int:
+    return verify_main(["--data", str(root), *more])
+
+
+def test_reading_bundles_and_verification_go_over_the_chain(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = (root / "log/checkpoint").read_bytes()
+    (tmp_path / "kept").write_bytes(kept)
+    done = rotate(root)
+    use(root, "r-2")
+    assert (done.final.origin, done.origin, done.ended) == (OLD, NEW, str(root / "ended/0"))
+    for request in ("r-1", "r-2"):
+        assert verified(root, request) == 0
+        assert bundle_main(["--data", str(root), "--record", request, "--out", str(tmp_path / request)]) == 0
+        assert verify_main([str(tmp_path / request)]) == 0
+    capsys.readouterr()
+    assert verified(root, "--earlier", str(tmp_path / "kept")) == 0
+    out = capsys.readouterr().out
+    assert "2 logs" in out
+    assert "✓" in next(line for line in out.splitlines() if "[chain]" in line)
+    assert "✓" in next(line for line in out.splitlines() if "[extends]" in line)
+    assert bundle_main(["--data", str(root), "--out", str(tmp_path / "whole")]) == 0
+    assert verify_main([str(tmp_path / "whole")]) == 0
+    assert verify_main([str(root / "ended/0")]) == 0, "expected the old log to be evidence by itself"
+
+
+def test_the_logs_of_scopes_end_with_the_main_log_and_begin_anew_beside_the_next(root: Path, tmp_path: Path) -> None:
+    scoped = appending.in_a_scope()
+    name = scoped.log
+    rotate(root)
+    use(root, "r-2", scoped)
+    for place, request, origin in ((root / "ended/0", "r-1", OLD), (root, "r-2", NEW)):
+        assert (place / "scopes" / name / "checkpoint").read_text().startswith(f"{origin}/{name}\n2\n")
+        with datadir.opened(place) as source:
+            assert {each.request_id for each in source.of_scope(name).sequenced(9)} == {request}
+        assert verify_main([str(place), "--scope", name]) == 0
+        assert verify_main([str(place / "scopes" / name)]) == 0
+        assert bundle_main(["--data", str(place), "--scope", name, "--out", str(tmp_path / request)]) == 0
+        assert verify_main([str(tmp_path / request), "--scope", name]) == 0
+    assert verified(root, "r-1", "--scope", name) == verified(root, "r-2", "--scope", name) == 0
+    assert verified(root) == 0
+    with sqlite3.connect(root / "ended/0/apostille.db") as database:
+        database.execute("DELETE FROM member")
+    database.close()
+    assert verify_main([str(root / "ended/0"), "--scope", name]) == 1
+    (root / "ended/0/scopes" / name / "checkpoint").write_bytes((root / "scopes" / name / "checkpoint").read_bytes())
+    assert verified(root) == 1, "expected another log's checkpoint not to pass for that of the scope that ended"
+
+
+def test_a_scope_that_cannot_be_published_keeps_the_log_from_ending(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation, "PUBLISHED_S", 0.3)
+    log = Log.open(root, publish_interval_s=0.02)
+    (root / "scopes").rename(root / "scopes.aside")
+    (root / "scopes").write_text("no folder")
+    appending.request(log, "r-2", replace(appending.in_a_scope(), log="other-2026"))
+    log.close()
+    with pytest.raises((AuditError, OSError)):
+        rotate(root)
+    (root / "scopes").unlink()
+    (root / "scopes.aside").rename(root / "scopes")
+    with datadir.opened(root) as source:
+        assert list(source.of_kind(RecordKind.LOG_END)) == []
+    assert rotation.finish(root, PLACES).origin == NEW
+    with datadir.opened(root / "ended/0") as source:
+        assert len(list(source.of_scope("other-2026").sequenced(9))) == 2
+
+
+@pytest.mark.parametrize(("old", "new"), [(OLD, f"{OLD}/acme-eu-2026"), (f"{NEW}/acme-eu-2026", NEW)])
+def test_an_origin_that_reads_as_a_scopes_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    founding.init(tmp_path, origin=old)
+    with pytest.raises(HistoryError, match="scope's log"):
+        rotation.rotate(tmp_path, origin=new, places=PLACES)
+    assert not (tmp_path / datadir.ROTATION).exists()
+
+
+def test_an_auditor_needs_both_keys(root: Path, tmp_path: Path) -> None:
+    old = (root / "keys/log.vkey").read_bytes()
+    done = rotate(root)
+    use(root, "r-2")
+    trusted = tmp_path / "trusted"
+    trusted.mkdir()
+    shutil.copy(root / "keys/root.pem", trusted)
+    (trusted / "log.vkey").write_text(done.vkey + "\n")
+    assert verified(root, "--trust", str(trusted)) == 1
+    (trusted / "log.vkey").write_bytes(old + done.vkey.encode() + b"\n")
+    assert verified(root, "--trust", str(trusted)) == 0
+
+
+def test_rotating_again_makes_a_chain_of_three(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rotate(root)
+    use(root, "r-2")
+    rotation.rotate(root, origin="log.example/2028", places=PLACES)
+    use(root, "r-3")
+    capsys.readouterr()
+    assert verified(root) == 0
+    assert "3 logs" in capsys.readouterr().out
+    assert verified(root, "r-1") == verified(root, "r-2") == verified(root, "r-3") == 0
+    with pytest.raises(HistoryError, match="no log of this directory had"):
+        rotation.rotate(root, origin=NEW, places=PLACES)
+
+
+def test_the_old_key_is_gone_and_nothing_follows_the_end(root: Path) -> None:
+    before = (root / "keys/log.key.pem").read_bytes()
+    rotate(root)
+    assert (root / "keys/log.key.pem").read_bytes() != before
+    assert [p for p in root.rglob("*") if p.is_file() and p.read_bytes() == before] == []
+    assert not (root / "ended/0/keys/root.key.pem").exists()
+    (root / "ended/0/keys/log.key.pem").write_bytes(before)
+    shutil.copy(root / "keys/root.key.pem", root / "ended/0/keys/root.key.pem")
+    for name in ("log.key.pem", "root.key.pem"):
+        (root / "ended/0/keys" / name).chmod(0o600)
+    with pytest.raises(HistoryError) as caught:
+        Log.open(root / "ended/0")
+    assert caught.value.code == "log-ended"
+
+
+def test_a_directory_that_is_in_use_is_not_rotated(root: Path) -> None:
+    log = Log.open(root)
+    with pytest.raises(HistoryError) as caught:
+        rotate(root)
+    log.close()
+    assert caught.value.code == "log-in-use"
+    assert not (root / datadir.ROTATION).exists()
+
+
+@pytest.mark.parametrize("origin", [OLD, "", "two words", "a+b"])
+def test_an_origin_that_will_not_do_changes_nothing(root: Path, origin: str) -> None:
+    with pytest.raises(AuditError):
+        rotation.rotate(root, origin=origin, places=PLACES)
+    assert not (root / datadir.ROTATION).exists()
+    use(root, "r-2")
+    assert verified(root) == 0
+
+
+# --- cut short --------------------------------------------------------------------------------------------------------
+
+
+class Died(BaseException):
+    """The process is gone here."""
+
+
+def _dying_renames(count: int) -> Callable[[pytest.MonkeyPatch], None]:
+    """Die at the n-th rename of a part."""
+
+    def arm(patch: pytest.MonkeyPatch) -> None:
+        rename, left = Path.rename, [count]
+
+        def dying(self: Path, target: Path) -> Path:
+            left[0] -= 1
+            if left[0] < 0:
+                raise Died
+            return rename(self, target)
+
+        patch.setattr(Path, "rename", dying)
+
+    return arm
+
+
+def _dying_at(name: str, where: object = rotation) -> Callable[[pytest.MonkeyPatch], None]:
+    def arm(patch: pytest.MonkeyPatch) -> None:
+        def dying(*_: object, **__: object) -> None:
+            raise Died
+
+        patch.setattr(where, name, dying)
+
+    return arm
+
+
+def _dying_at_key(patch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def dying(self: Path, target: Path) -> Path:
+        if self.name.endswith(".next"):
+            raise Died
+        return replace(self, target)
+
+    patch.setattr(Path, "replace", dying)
+
+
+CUTS = {
+    "before the end is on record": _dying_at("_log_end"),
+    "after the end is on record": _dying_at("_stage"),
+    "before the new log is made": _dying_at("begin", founding),
+    "before anything is moved": _dying_at("_move"),
+    "before the store is whole": _dying_at("_one_file"),
+    **{f"at rename {n}": _dying_renames(n) for n in range(8)},
+    "before the key takes its place": _dying_at_key,
+    "before the plan is removed": _dying_at("unlink", Path),
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_whatever_cuts_it_short_is_finished_later(root: Path, cut: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        CUTS[cut](patch)
+        with pytest.raises(Died):
+            rotate(root)
+    with pytest.raises(HistoryError) as caught:
+        Log.open(root)
+    assert caught.value.code == "rotation-unfinished"
+    done = rotation.finish(root, PLACES)
+    assert done.origin == NEW
+    assert sorted(p.name for p in root.iterdir()) == sorted(
+        ["apostille.db", "ended", "keys", "lock", "log", "policies"]
+    ), "expected nothing of the rotation to be left"
+    use(root, "r-2")
+    assert verified(root) == 0
+    assert verified(root, "r-1") == verified(root, "r-2") == 0
+    with datadir.opened(root / "ended/0") as source:
+        assert len(list(source.of_kind(RecordKind.LOG_END))) == 1
+
+
+def test_a_new_log_that_has_not_begun_yet_begins_at_the_next_opening(root: Path) -> None:
+    rotate(root)
+    with datadir.opened(root) as source:
+        assert list(source.of_kind(RecordKind.LOG_START)) == []
+    Log.open(root).close()
+    assert verified(root) == 0
+
+
+# --- compromise -------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_whose_key_was_stolen_is_not_believed_without_witnesses(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trusted = (root / "log/checkpoint").read_bytes()
+    use(root, "r-2")
+    rotate(root, reason=EndReason.COMPROMISED, trusted=trusted)
+    use(root, "r-3")
+    capsys.readouterr()
+    assert verified(root) == 3
+    assert "only a quorum of witnesses" in capsys.readouterr().out
+    assert verified(root, "r-3") == 0
+
+
+def test_a_trusted_checkpoint_of_another_history_is_refused(root: Path, tmp_path: Path) -> None:
+    founding.init(tmp_path / "other", origin=OLD)
+    with pytest.raises(VerificationError):
+        rotate(root, reason=EndReason.COMPROMISED, trusted=(tmp_path / "other/log/checkpoint").read_bytes())
+    assert not (root / datadir.ROTATION).exists()
+
+
+# --- tampering --------------------------------------------------------------------------------------------------------
+
+
+def test_a_log_that_was_swapped_under_the_chain_shows(root: Path, tmp_path: Path) -> None:
+    """Another log of the same name and key, ended properly, in the place of the one that is quoted."""
+    shutil.copytree(root, tmp_path / "twin")
+    use(tmp_path / "twin", "r-other")
+    rotate(root)
+    use(root, "r-2")
+    rotation.rotate(tmp_path / "twin", origin=NEW, places=PLACES)
+    assert verified(root) == 0
+    shutil.rmtree(root / "ended/0")
+    shutil.copytree(tmp_path / "twin/ended/0", root / "ended/0")
+    assert verified(root) == 1
+
+
+def test_entries_after_the_end_show(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log.open(root, publish_interval_s=0.02)
+    log.append_now()
+    rotation._wait(root, log)
+    plan = rotation.Plan(origin=NEW, number=0, reason="rotated", trusted="", log_key=PLACES.log)
+    log.append_now(rotation._log_end(log, plan, root, "2026-11-26T00:00:00.000000Z"))
+    log.close()
+    with pytest.raises(HistoryError, match="has ended"):
+        Log.open(root)
+    database = sqlite3.connect(root / datadir.DATABASE)
+    with database:  # an operator who takes the end out of the store
+        database.execute("UPDATE rec SET kind = 'key-event' WHERE kind = 'log-end'")
+    database.close()
+    use(root, "r-9")
+    assert verified(root) == 1
