@@ -22,6 +22,7 @@ from audit.errors import MalformedError, UnreadableError
 from audit.files import Files
 from audit.storage import address as addresses
 from audit.storage.address import StoreAddress
+from audit.storage.envelopes import Kept
 from audit.vocabulary import RecordKind, Sha256Hex
 
 DATABASE = "apostille.db"
@@ -306,6 +307,22 @@ def open_directory(root: Path) -> DataDirectory:
     except sqlite3.Error as cause:
         raise UnreadableError(f"expected a readable record store, got: {cause}") from cause
     return DataDirectory(root=root, database=EmbeddedRecords(database))
+
+
+def kept(root: Path, first: int, end: int) -> Iterator[tuple[int, Kept]]:
+    """Index and record of the entries in [first, end), which all have their places; raises ``UnreadableError``."""
+    opened = open_directory(root)
+    try:
+        (size,) = next(opened.rows("SELECT size FROM head WHERE log = ''"), (0,))
+        if not isinstance(size, int) or size < end:  # a standby that is behind has not lost anything
+            raise UnreadableError(f"expected a record store of at least {end} entries, got {size}")
+        query = "SELECT idx, request_id, env FROM rec WHERE idx >= ? AND idx < ? ORDER BY idx"
+        for index, request_id, envelope in opened.rows(query, first, end):
+            if not isinstance(index, int) or not isinstance(envelope, bytes):
+                raise UnreadableError("expected an index and an envelope in the record store")
+            yield index, Kept(str(request_id), envelope)
+    finally:
+        opened.close()
 
 
 def _shared(address: StoreAddress) -> Records:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from audit import canonical, checkpoint, datadir, keyring, keys, layout, recovery, succession, tiles
 from audit.bundle import StoredRecord
+from audit.checkpoint import Checkpoint
 from audit.delivery import Item
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, SignerUnavailable
 from audit.recording import CERTIFICATE_LIFE, Appended, Pending, Recorder, rfc3339
@@ -29,7 +30,9 @@ from audit.storage import address as addresses
 from audit.storage import directory as storage
 from audit.storage import opening
 from audit.storage.base import RecordStore
-from audit.storage.directory import LOCK, TileDirectory
+from audit.storage.copying import BucketAddress
+from audit.storage.directory import LOCK
+from audit.storage.envelopes import EnvelopeFiles
 from audit.storage.opening import Shared
 from audit.succession import LogStart
 from audit.tenure import Tenure
@@ -79,6 +82,7 @@ class Log:
         certificate_life: timedelta = CERTIFICATE_LIFE,
         rotating: bool = False,
         shared: Shared | None = None,
+        bucket: BucketAddress | None = None,
         stamper: Stamper | None = None,
     ) -> "Log":
         """Take up a log where it was left; decisions that a dead process left open are ended as ``orphaned``.
@@ -95,11 +99,18 @@ class Log:
             store = opening.open_store(root, shared)
             if store.last_kind() == RecordKind.LOG_END and not rotating:
                 raise HistoryError("expected a log that goes on, got one that has ended", code="log-ended")
-            tiles = TileDirectory(root / layout.LOG)
+            place_of = opening.place_of(root, bucket)
+            tiles = place_of(root / layout.LOG)
             asked = witnesses or Witnesses()
-            scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked)
+            scopes = ScopeLogs(store, root / layout.SCOPES, signer, asked, place_of)
+            envelopes = EnvelopeFiles(root / layout.ENVELOPES, lambda first, end: datadir.kept(root, first, end))
             tenure = Tenure(store=store, directory=tiles, signer=signer, scopes=scopes)
-            tree = tenure.start(lambda note, tree: asked.take_up(note, tree, tiles.read))
+
+            def take_up(note: str, tree: Checkpoint) -> str:
+                envelopes.keep(tree.size)
+                return asked.take_up(note, tree, tiles.read)
+
+            tree = tenure.start(take_up)
             instance = store.meta(INSTANCE) or _new_instance(store)
             epoch = f"{int(clock().timestamp() * 1000):012x}-{secrets.token_hex(4)}"
             certificates = root / layout.KEYS / layout.CERTIFICATES
@@ -108,6 +119,7 @@ class Log:
                 store=store,
                 scopes=scopes,
                 directory=tiles,
+                envelopes=envelopes,
                 recorder=Recorder(instance, epoch, authority, certificates, clock, certificate_life),
                 tenure=tenure,
                 published=tree,

@@ -47,7 +47,7 @@ class Recomputation:
 
     def _compare(self, path: str, expected: bytes) -> None:
         tile = tiles.parse_path(path)
-        if tile.width == self._final_width(tile):
+        if tile.width == tiles.final_width(tile, self._size):
             self._compare_file(path, tile, expected)
         for width in self._leftovers.pop((tile.level, tile.index), ()):
             if width < tile.width:
@@ -87,10 +87,6 @@ class Recomputation:
             return
         if found != expected:
             self._complain(f"`{path}` is not what the entries give")
-
-    def _final_width(self, tile: Tile) -> int:
-        count = self._size >> (tiles.LEVEL_BITS * (tile.level or 0))
-        return min(WIDTH, count - tile.index * WIDTH)
 
 
 def _partials(listing: Iterable[str]) -> defaultdict[tuple[int | None, int], list[int]]:

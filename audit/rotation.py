@@ -43,7 +43,14 @@ from audit.witnessing import Witnesses
 NEXT = "next"
 END_ID = "log-end"
 PUBLISHED_S = 30.0
-_PARTS = ("log", layout.SCOPES.rstrip("/"), datadir.DATABASE, f"{layout.KEYS}{layout.LOG_VKEY}", "traces/cursor")
+_PARTS = (
+    "log",
+    layout.SCOPES.rstrip("/"),
+    layout.ENVELOPES.rstrip("/"),
+    datadir.DATABASE,
+    f"{layout.KEYS}{layout.LOG_VKEY}",
+    "traces/cursor",
+)
 """What belongs to one log; everything else of a data directory goes on."""
 
 

@@ -7,7 +7,7 @@ main log's quorum, and completeness on what the signed decisions say.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ from audit import checkpoint, scope, sequencer
 from audit.checkpoint import Checkpoint
 from audit.keys import LogSigner, Named
 from audit.sequencer import Publication
-from audit.storage.base import MAIN, RecordStore, Sequenced
+from audit.storage.base import MAIN, RecordStore, Sequenced, TileStore
 from audit.storage.directory import TileDirectory
 from audit.tiles import CHECKPOINT_PATH, TreeEdge
 from audit.witnessing import Witnesses
 
+PlaceOf = Callable[[Path], TileStore]
+"""Where the files of a log are, of their folder."""
 MOST_BEGUN = 4
 """Most logs that are begun at once: each takes several writes to disk, during which no record becomes durable."""
 MOST_OPEN = 64
@@ -31,7 +33,7 @@ class OpenLog:
     """A scope's log that can be continued. ``published``: the checkpoint on disk."""
 
     signer: LogSigner
-    directory: TileDirectory
+    directory: TileStore
     witnesses: Witnesses
     edge: TreeEdge
     published: Checkpoint
@@ -42,11 +44,14 @@ class ScopeLogs:
     publishing one; no scope is sequenced while one of before is still to be published.
     """
 
-    def __init__(self, store: RecordStore, root: Path, signer: LogSigner, witnesses: Witnesses) -> None:
+    def __init__(
+        self, store: RecordStore, root: Path, signer: LogSigner, witnesses: Witnesses, place_of: PlaceOf = TileDirectory
+    ) -> None:
         self._store = store
         self._root = root
         self._signer = signer
         self._witnesses = witnesses
+        self._place_of = place_of
         self._open: OrderedDict[str, OpenLog] = OrderedDict()
         self._lock = threading.Lock()
         self._after = ""
@@ -154,10 +159,11 @@ class ScopeLogs:
             log.witnesses.hold(directory.read(CHECKPOINT_PATH).decode())
         return log
 
-    def _place(self, name: str) -> tuple[LogSigner, TileDirectory]:
-        return Named(name=scope.origin(self._signer.name, name), held=self._signer), TileDirectory(self._root / name)
+    def _place(self, name: str) -> tuple[LogSigner, TileStore]:
+        signer = Named(name=scope.origin(self._signer.name, name), held=self._signer)
+        return signer, self._place_of(self._root / name)
 
-    def _log(self, signer: LogSigner, directory: TileDirectory, edge: TreeEdge, tree: Checkpoint) -> OpenLog:
+    def _log(self, signer: LogSigner, directory: TileStore, edge: TreeEdge, tree: Checkpoint) -> OpenLog:
         return OpenLog(
             signer=signer,
             directory=directory,

@@ -91,6 +91,11 @@ def tiles_of(size: int) -> Iterator[Tile]:
             yield Tile(level=level, index=count // WIDTH, width=count % WIDTH)
 
 
+def final_width(tile: Tile, size: int) -> int:
+    """Width that a tile's place has in a log of ``size`` entries."""
+    return min(WIDTH, (size >> (LEVEL_BITS * (tile.level or 0))) - tile.index * WIDTH)
+
+
 def right_edge(size: int) -> tuple[Tile, ...]:
     """The partial tiles, and the partial bundle, at the right edge of a log of ``size`` entries."""
     found = []

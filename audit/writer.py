@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from audit import dsse, sequencer
 from audit.checkpoint import Checkpoint
 from audit.delivery import Item, Result, deliver, placed
-from audit.errors import AuditError, EvidenceUnavailable, HistoryError, SignerUnavailable
+from audit.errors import AuditError, EvidenceUnavailable, HistoryError, SignerUnavailable, UnreadableError
 from audit.recording import Appended, Recorder
 from audit.records import Anchor
 from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
 from audit.stamper import Stamper
 from audit.storage.base import MAIN, RecordStore, Row, TileStore
+from audit.storage.envelopes import EnvelopeFiles
 from audit.tenure import Tenure
 from audit.vocabulary import Kept, RecordKind, Sha256Hex
 from audit.witnessing import QUORUM, Witnesses
@@ -51,6 +52,7 @@ class Writer:
     store: RecordStore
     scopes: ScopeLogs
     directory: TileStore
+    envelopes: EnvelopeFiles
     recorder: Recorder
     tenure: Tenure
     published: Checkpoint
@@ -447,8 +449,9 @@ class Writer:
                 if not self._wait_for_quorum(error):
                     return False
                 continue
-            except OSError as error:
-                self._no_disk(error)
+            except (OSError, UnreadableError) as error:
+                if isinstance(error, OSError):  # a store that cannot be read is the writing thread's to say
+                    self._no_disk(error)
                 if self._closing:
                     return False
                 time.sleep(PAUSE_S)
@@ -487,6 +490,7 @@ class Writer:
             self.on_published(publication.tree.size)
 
     def _cosign(self, note: str, tree: Checkpoint) -> str:
+        self.envelopes.keep(tree.size)  # whatever anyone has seen of the log can be made again from files
         cosigned = self.witnesses.cosign(note, tree, self.directory.read)
         self.stamper.hold(cosigned, tree)
         return cosigned

@@ -88,6 +88,7 @@ class Server:
             certificate_life=timedelta(hours=settings.keys.certificate_hours),
             shared=shared_store.shared(settings.storage),
             stamper=self._stamper,
+            bucket=shared_store.bucket(settings.log),
         )
         traces = _traces(settings, log)
         keeper = None

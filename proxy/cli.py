@@ -12,6 +12,7 @@ COMMANDS = {
     "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
     "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
+    "recover": ("proxy.commands", "recover_main", "make a lost or older record store again from the log's files"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
     "keys": ("proxy.keys.cli", "keys_main", "list, certify, rotate and revoke the keys of a log"),
     "key": ("proxy.commands", "key_main", "make a bearer key"),
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "migrate", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset({"init", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,5 @@
-"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``migrate``, ``key``.
+"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``migrate``, ``recover``,
+``key``.
 
 Results on standard output, everything else on standard error. Exit codes: 0 done, 1 the answer is no, 2 usage or configuration,
 3 could not tell.
@@ -11,9 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from audit import founding, keys
+from audit import founding, keys, rebuild
 from audit.errors import AuditError
+from audit.rebuild import Recovered
 from audit.storage import opening
+from audit.storage.address import of_directory
 from proxy import settings, shared_store, workspace
 from proxy.app import Server
 from proxy.auth import new_key
@@ -33,6 +36,9 @@ def _guarded(run: Callable[[], None]) -> int:
         run()
     except (ConfigurationError, AuditError) as error:
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"apostille: `{error.filename}`: {error.strerror}", file=sys.stderr)
         return USAGE
     return 0
 
@@ -114,6 +120,38 @@ def migrate_main(argv: Sequence[str]) -> int:
         print(f"migrated: {', '.join(steps)}" if steps else "the record store is of this release's schema already")
 
     return _guarded(run)
+
+
+def recover_main(argv: Sequence[str]) -> int:
+    """Make the record store again from the log's files; the old one is kept aside. No server may be using it."""
+    parser = argparse.ArgumentParser(prog="apostille recover", description=recover_main.__doc__)
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--config", type=Path, help="configuration file")
+    where.add_argument(
+        "--data", type=Path, metavar="DIR", help="data directory; `store.json` in it names a shared store"
+    )
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        if arguments.config:
+            loaded = settings.load(arguments.config, environ=os.environ)
+            found = rebuild.recover(loaded.data_dir, shared_store.address(loaded.storage))
+        else:
+            found = rebuild.recover(arguments.data, of_directory(arguments.data))
+        print(_told(found))
+
+    return _guarded(run)
+
+
+def _told(found: Recovered) -> str:
+    lines = [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
+    if found.waiting:
+        lines.append(f"{found.waiting} records wait for their place in the log: the next start gives it")
+    lines += [f"no record is at hand for entry {index}; it stays an entry" for index in found.missing]
+    lines += [f"written again: {path}" for path in found.repaired]
+    lines += [f"no result: {request_id}" for request_id in found.orphans]
+    lines += [f"could not be read whole: {problem}" for problem in found.problems]
+    return "\n".join(lines)
 
 
 def key_main(argv: Sequence[str]) -> int:

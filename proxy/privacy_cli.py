@@ -28,7 +28,7 @@ from audit.errors import AuditError, HistoryError, UnreadableError
 from audit.log import Log
 from audit.statement import Statement
 from audit.vocabulary import RecordKind, Sha256Hex
-from proxy import content
+from proxy import content, shared_store
 from proxy import settings as configuration
 from proxy.errors import ConfigurationError
 from proxy.settings import Settings
@@ -80,7 +80,9 @@ def _carried_out(order: Order, settings: Settings, stores: Stores, wait_s: float
 def _done(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bool:
     """Carry it out here, or wait for the server that holds the log."""
     try:
-        log = Log.open(settings.data_dir, witnesses=witnesses.build(settings.log))
+        log = Log.open(
+            settings.data_dir, witnesses=witnesses.build(settings.log), bucket=shared_store.bucket(settings.log)
+        )
     except HistoryError as error:
         if error.code != "log-in-use":
             raise

@@ -85,6 +85,17 @@ class LogTimestamps(_Strict):
     )
 
 
+class LogBucket(_Strict):
+    """A bucket of S3-compatible storage to which the log's public files are copied; needs the `s3` extra."""
+
+    name: str = Field(..., pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", description="name of the bucket")
+    prefix: str = Field("", pattern=r"^[A-Za-z0-9._/-]{0,200}$", description="path in it, before `log/` and `scopes/`")
+    endpoint: str | None = Field(
+        None, pattern=r"^https?://[^\s?#@]{1,400}$", description="where the storage answers; default: AWS"
+    )
+    region: str = Field("us-east-1", pattern=r"^[a-z0-9-]{1,40}$", description="its region")
+
+
 class LogSettings(_Strict):
     """The transparency log."""
 
@@ -108,6 +119,9 @@ class LogSettings(_Strict):
         (), max_length=4, description="timestamp authorities that are asked; needs the `timestamps` extra"
     )
     timestamp_timeout_ms: int = Field(10_000, ge=50, le=120_000, description="longest wait for one token")
+    bucket: LogBucket | None = Field(
+        None, description="where the log's public files are copied to, besides the data directory"
+    )
 
 
 class Storage(_Strict):

@@ -1,9 +1,10 @@
-"""The record store that a configuration names, as the log opens it."""
+"""The record store, and the bucket, that a configuration names, as the log opens them."""
 
 from audit.storage.address import StoreAddress
+from audit.storage.copying import BucketAddress
 from audit.storage.opening import Shared
 from proxy.errors import ConfigurationError
-from proxy.settings import Storage
+from proxy.settings import LogSettings, Storage
 
 MEGABYTE = 1 << 20
 
@@ -31,3 +32,11 @@ def shared(storage: Storage) -> Shared | None:
         spool_max_bytes=storage.spool_max_mb * MEGABYTE,
         limit_s=storage.timeout_ms / 1000,
     )
+
+
+def bucket(log: LogSettings) -> BucketAddress | None:
+    """Where the log's public files are copied to; None for nowhere."""
+    given = log.bucket
+    if given is None:
+        return None
+    return BucketAddress(name=given.name, prefix=given.prefix, endpoint=given.endpoint, region=given.region)

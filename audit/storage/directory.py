@@ -51,27 +51,15 @@ class TileDirectory:
 
     def _compare_and_replace(self, note: str) -> None:
         place = self._root / CHECKPOINT_PATH
-        if place.exists():
-            published, given = checkpoint.parse_bytes(place.read_bytes()), checkpoint.parse(note)
-            current, new = checkpoint.parse_text(published.text), checkpoint.parse_text(given.text)
-            if current.size > new.size or (current.size == new.size and current.root != new.root):
-                raise HistoryError(
-                    f"expected the published log below {new.size} entries, it has {current.size}", code="log-ahead"
-                )
-            if published.text == given.text:
-                note = checkpoint.merged(published, given.signatures).raw
-                if note == published.raw:
-                    return
-        durable.replace(place, note.encode())
+        following = succeeding(place.read_bytes(), note) if place.exists() else note
+        if following is not None:
+            durable.replace(place, following.encode())
 
     def drop_partials(self, path: str) -> None:
         """Delete the partial forms of a full tile that is on disk; readers fall back to the full one."""
         folder = self._root / f"{layout.safe_path(path)}.p"
-        if tiles.parse_path(path).width != WIDTH or not folder.is_dir():
-            return
-        for each in folder.iterdir():
-            each.unlink(missing_ok=True)
-        folder.rmdir()
+        if tiles.parse_path(path).width == WIDTH:
+            remove_folder(folder)
 
     def _make(self, folder: Path) -> None:
         """Create a folder with its parents, durably; remembered, as every publication asks."""
@@ -82,6 +70,33 @@ class TileDirectory:
         for each in missing:
             durable.sync_folder(each.parent)
         self._made.add(folder)
+
+
+def succeeding(published: bytes, note: str) -> str | None:
+    """What to publish in place of a checkpoint; None if it stays. Raises ``HistoryError`` (``log-ahead``, ``log-differs``).
+
+    Signature lines that the same checkpoint carries already stay on it.
+    """
+    found, given = checkpoint.parse_bytes(published), checkpoint.parse(note)
+    current, new = checkpoint.parse_text(found.text), checkpoint.parse_text(given.text)
+    if current.origin != new.origin:
+        raise HistoryError(f"expected the published log `{new.origin}`, got `{current.origin}`", code="log-differs")
+    if current.size > new.size or (current.size == new.size and current.root != new.root):
+        raise HistoryError(
+            f"expected the published log below {new.size} entries, it has {current.size}", code="log-ahead"
+        )
+    if found.text != given.text:
+        return note
+    merged = checkpoint.merged(found, given.signatures).raw
+    return None if merged == found.raw else merged
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder of files, if it is there."""
+    if folder.is_dir():
+        for each in folder.iterdir():
+            each.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def lock(path: Path) -> int:

@@ -4,17 +4,23 @@ The libraries of PostgreSQL and of the schema are loaded here, and only where th
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audit import datadir
 from audit.errors import HistoryError
 from audit.storage import address as addresses
 from audit.storage import directory
 from audit.storage.address import StoreAddress
-from audit.storage.base import RecordStore
+from audit.storage.base import RecordStore, TileStore
+from audit.storage.copying import BucketAddress, CopiedTiles
 from audit.storage.sqlite import Store
+
+if TYPE_CHECKING:
+    from audit.storage.renewal import NewStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,39 @@ def migrate(root: Path, address: StoreAddress | None) -> tuple[str, ...]:
     from audit.storage import postgres_schema
 
     return postgres_schema.migrate(address)
+
+
+def renew(root: Path, address: StoreAddress | None) -> "NewStore":
+    """An empty store that is to take the place of a data directory's. Nobody may be writing.
+
+    Raises ``HistoryError``, ``EvidenceUnavailable``, ``OSError``.
+    """
+    addresses.check_same(root, address)
+    if address is None:
+        from audit.storage.renewal import NewFile
+
+        return NewFile(root)
+    _need_driver()
+    from audit.storage.postgres_renewal import NewTables
+
+    return NewTables(address)
+
+
+def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileStore]:
+    """What finds the files of a log below a data directory, copied to a bucket if one is given.
+
+    Raises ``HistoryError`` (``extra-missing``).
+    """
+    if bucket is None:
+        return directory.TileDirectory
+    if find_spec("obstore") is None:
+        raise HistoryError("expected the extra `s3` to be installed with the package", code="extra-missing")
+    from audit.storage.bucket import Bucket
+
+    objects = Bucket(bucket)
+    return lambda folder: CopiedTiles(
+        directory.TileDirectory(folder), objects, f"{folder.relative_to(root).as_posix()}/"
+    )
 
 
 def _need_driver() -> None:

@@ -6,6 +6,7 @@ import signal
 import time
 from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -227,9 +228,10 @@ def test_two_that_sequence_in_turns_never_fork(tmp_path: Path, address: StoreAdd
     root = tmp_path / "data"
     founding.init(root, origin="log.example/two", address=address, clock=clock)
     logs = [opened(root, address, name) for name in ("one", "two")]
-    written = 0
+    attempts = (f"r-{number}" for number in count())  # one that was refused may be on record all the same
     for number in range(120):
-        written += _appended(logs[number % 2], f"r-{number}")
+        while not _appended(logs[number % 2], next(attempts)):
+            time.sleep(0.01)  # it connects again
         if number % 15 == 14:
             _cut_all(cluster, address)
     for log in logs:
@@ -237,7 +239,7 @@ def test_two_that_sequence_in_turns_never_fork(tmp_path: Path, address: StoreAdd
     opened(root, address, "one").close()  # what a cut left without a place gets it
     found = soak.numbers(root)
     assert (found["missing"], found["twice"]) == (0, 0)
-    assert found["decisions"] >= written > 60
+    assert found["decisions"] >= 120
     verified = apostille("verify", str(root))
     assert verified.returncode == 0, verified.stdout
 
@@ -246,6 +248,7 @@ def _appended(log: Log, request_id: str) -> bool:
     try:
         log.append_now(decision(request_id))
     except EvidenceUnavailable:
+        time.sleep(0.05)  # a quick machine would be through before either log tries its store again
         return False
     return True
 

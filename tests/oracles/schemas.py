@@ -56,7 +56,6 @@ NULLABLE = {
     (Contribution, "residency"),
     (Contribution, "trigger"),
     (KeyEvent, "reason"),
-    (Aggregation, "confidence_method"),
 }
 """Fields without a None whose members may be null or absent."""
 

@@ -73,7 +73,7 @@ class Left:
         opened = datadir.open_directory(self.data)
         rows = list(opened.rows("SELECT env FROM rec ORDER BY id"))
         opened.close()
-        found = [statement.parse(dsse.parse(envelope).payload) for envelope in rows if isinstance(envelope, bytes)]
+        found = [statement.parse(dsse.parse(envelope).payload) for (envelope,) in rows if isinstance(envelope, bytes)]
         return [each for each in found if each.kind in kinds]
 
     def copy(self, folder: Path) -> "Left":

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,11 +126,18 @@ class Server:
 
     @classmethod
     def start(
-        cls, config: Path, environ: dict[str, str] | None = None, before: Callable[[], None] | None = None
+        cls,
+        config: Path,
+        environ: dict[str, str] | None = None,
+        before: Callable[[], None] | None = None,
+        under: Sequence[str] = (),
     ) -> "Server":
-        """Start a prepared server and wait until it answers. ``before`` runs in the new process first."""
+        """Start a prepared server and wait until it answers. ``before`` runs in the new process first.
+
+        ``under``: a command that runs it, in whose place it comes.
+        """
         process = subprocess.Popen(
-            [sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)],
+            [*under, sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -94,6 +94,8 @@ class Composition:
 
     def own_seats(self) -> tuple[Seat, ...]:
         """Seats that the aggregator itself may ask."""
+        if self.parts:
+            return tuple(seat for part in self.parts for seat in part.seats())
         return tuple(seat for seats in self._stages().values() for seat in seats)
 
     def seats(self) -> tuple[Seat, ...]:

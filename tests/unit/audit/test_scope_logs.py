@@ -200,7 +200,7 @@ def _scopes(store: Store, logs: ScopeLogs) -> None:
     ("step", "nth"), [("sequence", 1), ("tile", 1), ("tile", 3), ("checkpoint", 1), ("checkpoint", 2), ("unstage", 1)]
 )
 def test_dying_between_the_files_of_three_scopes_leaves_what_a_restart_finishes(
-    root: Path, step: str, nth: int, after: bool, monkeypatch: pytest.MonkeyPatch
+    root: Path, step: str, nth: int, after: bool
 ) -> None:
     signer, _ = _keys(root)
     place = root / datadir.DATABASE
@@ -212,11 +212,9 @@ def test_dying_between_the_files_of_three_scopes_leaves_what_a_restart_finishes(
         _main(store, root)
     armed, failing = Base(place), Nth(step, after, nth=nth)
     armed.arm(failing)
-    logs = ScopeLogs(armed, root / layout.SCOPES, signer, Witnesses())
-    with monkeypatch.context() as patched, closing(armed):
-        patched.setattr(scope_logs, "TileDirectory", lambda folder: Disk(folder, failing))
-        with pytest.raises(Died):
-            _scopes(armed, logs)
+    logs = ScopeLogs(armed, root / layout.SCOPES, signer, Witnesses(), lambda folder: Disk(folder, failing))
+    with closing(armed), pytest.raises(Died):
+        _scopes(armed, logs)
     with closing(Store(place)) as store:
         logs = ScopeLogs(store, root / layout.SCOPES, signer, Witnesses())
         logs.resume()

@@ -1,0 +1,176 @@
+"""The log's files in a bucket, over real HTTP: created once, the checkpoint only forward, whoever comes late put off."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit import checkpoint, datadir, founding, layout, rebuild, tiles
+from audit.errors import HistoryError
+from audit.log import Log
+from audit.storage.bucket import Bucket
+from audit.storage.copying import BucketAddress, CopiedTiles, between
+from audit.storage.directory import TileDirectory
+from tests.integration.test_postgres import ask, client
+from tests.simulators import s3
+from tests.simulators.provider import Provider
+from tests.simulators.server import Server, apostille, catalogue, deployment, tenant
+from tests.unit.audit.test_log import ORIGIN, decision
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketAddress]:
+    for name, value in s3.ENVIRON.items():
+        monkeypatch.setenv(name, value)
+    with s3.bucket() as found:
+        yield found
+
+
+def filled(root: Path, address: BucketAddress | None, count: int) -> int:
+    """A log's life; gives how many entries are published."""
+    log = Log.open(root, publish_interval_s=0.02, bucket=address)
+    for i in range(count):
+        log.append_now(decision(f"r-{i}-{log.published_size}"))
+    log.close()
+    return log.published_size
+
+
+def copied(address: BucketAddress, prefix: str = layout.LOG) -> tuple[int, bytes, bytes]:
+    """Size and root that the bucket's checkpoint states, and the root that its entries give."""
+    objects = Bucket(address)
+
+    def read(path: str) -> bytes:
+        return objects.get(prefix + path)[0]
+
+    tree = checkpoint.parse_text(checkpoint.parse_bytes(read(tiles.CHECKPOINT_PATH)).text)
+    edge = tiles.TreeEdge()
+    for index in range(-(-tree.size // tiles.WIDTH)):
+        edge, _ = edge.grow(tiles.TileReader(read, tree.size).entries(index))
+    assert tiles.TileReader(read, tree.size).root() == tree.root
+    return tree.size, tree.root, edge.root()
+
+
+def test_the_storage_keeps_conditions(address: BucketAddress) -> None:
+    objects = Bucket(address)
+    with pytest.raises(FileNotFoundError):
+        objects.get("a/b")
+    assert objects.create("a/b", b"one")
+    assert not objects.create("a/b", b"two")
+    content, version = objects.get("a/b")
+    assert objects.swap("a/b", b"three", version)
+    assert not objects.swap("a/b", b"four", version)
+    assert (content, objects.get("a/b")[0]) == (b"one", b"three")
+
+
+def test_what_is_published_is_in_the_bucket_from_whenever_it_is_named(tmp_path: Path, address: BucketAddress) -> None:
+    root = tmp_path / "data"
+    founding.init(root, origin=ORIGIN)
+    filled(root, None, 300)
+    size = filled(root, address, 5)
+    found, signed, computed = copied(address)
+    assert (found, signed) == (size, computed)
+
+
+def test_a_process_that_comes_late_replaces_nothing(tmp_path: Path, address: BucketAddress) -> None:
+    root, late = tmp_path / "data", tmp_path / "late"
+    founding.init(root, origin=ORIGIN)
+    filled(root, address, 3)
+    shutil.copytree(root, late)
+    size = filled(root, address, 20)
+    older = (late / layout.LOG / tiles.CHECKPOINT_PATH).read_text()
+    zombie = CopiedTiles(TileDirectory(late / layout.LOG), Bucket(address), layout.LOG)
+    with pytest.raises(HistoryError) as caught:
+        zombie.replace_checkpoint(older)
+    assert caught.value.code == "log-ahead"
+    with pytest.raises(HistoryError) as caught:  # disk and database restored together, which only the bucket can tell
+        Log.open(late, bucket=address)
+    assert caught.value.code == "log-ahead"
+    assert copied(address)[0] == size
+
+
+def test_a_checkpoint_that_another_put_meanwhile_is_compared_again(tmp_path: Path, address: BucketAddress) -> None:
+    root, behind = tmp_path / "data", tmp_path / "behind"
+    founding.init(root, origin=ORIGIN)
+    filled(root, address, 3)
+    shutil.copytree(root, behind)
+    filled(behind, None, 1)
+    own = (behind / layout.LOG / tiles.CHECKPOINT_PATH).read_text()
+    objects = Bucket(address)
+
+    class Overtaken(Bucket):
+        def get(self, path: str) -> tuple[bytes, str]:
+            found = super().get(path)
+            if path.endswith(tiles.CHECKPOINT_PATH):
+                filled(root, address, 9)
+            return found
+
+    slow = CopiedTiles(TileDirectory(behind / layout.LOG), Overtaken(address), layout.LOG)
+    with pytest.raises((OSError, HistoryError)):
+        slow.replace_checkpoint(own)
+    now = (root / layout.LOG / tiles.CHECKPOINT_PATH).read_bytes()
+    assert objects.get(layout.LOG + tiles.CHECKPOINT_PATH)[0] == now
+
+
+def test_a_lost_folder_comes_back_from_the_bucket(tmp_path: Path, address: BucketAddress) -> None:
+    root = tmp_path / "data"
+    founding.init(root, origin=ORIGIN)
+    size = filled(root, address, 270)
+    shutil.rmtree(root / layout.LOG)
+    (root / datadir.DATABASE).unlink()
+    objects = Bucket(address)
+    for path in (tiles.CHECKPOINT_PATH, *map(tiles.file_path, tiles.tiles_of(size))):
+        place = root / layout.LOG / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(objects.get(layout.LOG + path)[0])
+    assert rebuild.recover(root, None).records == size
+    assert filled(root, address, 1) > size
+    _, signed, computed = copied(address)
+    assert signed == computed
+
+
+def test_the_bucket_of_another_log_is_left_alone(tmp_path: Path, address: BucketAddress) -> None:
+    for name in ("one", "two"):
+        founding.init(tmp_path / name, origin=f"log.example/{name}")
+    size = filled(tmp_path / "one", address, 1)
+    with pytest.raises(HistoryError) as caught:
+        filled(tmp_path / "two", address, 9)
+    assert caught.value.code == "log-differs"
+    assert copied(address)[0] == size
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [(0, 1), (0, 256), (255, 256), (3, 300), (256, 257), (256, 65_537), (70_000, 70_001)]
+)
+def test_what_is_copied_is_what_is_new(old: int, new: int) -> None:
+    before, after = set(tiles.tiles_of(old)), set(tiles.tiles_of(new))
+    assert set(between(old, new)) == after - before
+
+
+async def test_a_server_copies_its_logs(tmp_path: Path, address: BucketAddress) -> None:
+    config: dict[str, Any] = {
+        "tenants": {"de": tenant("de", jurisdictions=["DE"], packs=["corporate"])},
+        "scopes": {"tenants": True},
+        "log": {
+            "publish_interval_ms": 100,
+            "bucket": {"name": address.name, "prefix": "public", "endpoint": address.endpoint},
+        },
+    }
+    async with Provider() as provider, client() as session:
+        documents = catalogue({"n/a": deployment(provider.base_url, model="good")})
+        path = await asyncio.to_thread(Server.prepare, tmp_path, config, documents)
+        server = await asyncio.to_thread(Server.start, path, s3.ENVIRON)
+        for _ in range(3):
+            assert (await ask(session, server))[0] == 200
+        assert await asyncio.to_thread(server.stop) == 0, server.log_text
+    size, signed, computed = await asyncio.to_thread(copied, address)
+    assert signed == computed
+    with closing(datadir.open_directory(server.data)) as opened:
+        assert opened.size() == size
+    (scope,) = (each.name for each in (server.data / layout.SCOPES).iterdir())
+    assert (await asyncio.to_thread(copied, address, f"{layout.SCOPES}{scope}/"))[0] == 6
+    assert s3.ENVIRON["AWS_SECRET_ACCESS_KEY"] not in server.log_text
+    assert apostille("verify", str(server.data)).returncode == 0
