@@ -8,6 +8,7 @@ refused, because two readers may print them differently, and larger integers, be
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from audit.errors import MalformedError
@@ -95,7 +96,7 @@ def decode(content: bytes, *, limit: int = MAX_JSON_BYTES) -> Any:
     try:
         text = content.decode()
         value = _DECODER.decode(text)
-        if "\\ud" in text.lower():  # the only way an unpaired surrogate can come in
+        if "\\" in text and "\\ud" in text.lower():  # the only way an unpaired surrogate can come in
             _AS_GIVEN(value).encode()
     except (ValueError, RecursionError) as cause:
         raise MalformedError("expected UTF-8 JSON with unique keys", code="not-json") from cause
@@ -113,6 +114,7 @@ def _refuse_number(_: str) -> NoReturn:
     raise MalformedError("expected integers only, got a fraction or an exponent", code="not-json")
 
 
+@lru_cache(maxsize=4096)  # most numbers of a log are the same few
 def _bounded_int(digits: str) -> int:
     number = int(digits) if len(digits) <= 17 else MAX_INTEGER + 1
     if not -MAX_INTEGER <= number <= MAX_INTEGER or digits == "-0":

@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, scope
+from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
 from audit.datadir import directory_files, is_data_directory, open_directory, write_files
@@ -34,6 +34,7 @@ from audit.verify import (
 
 EXIT = {Outcome.OK: 0, Outcome.FAILED: 1, Outcome.UNDECIDED: 3}
 CANNOT_TELL = 3
+MAX_JOBS = 256
 
 _MARKS = {Outcome.OK: "✓", Outcome.FAILED: "✗", Outcome.UNDECIDED: "?", Outcome.NOT_CHECKED: "-"}
 _VERDICTS = {
@@ -103,8 +104,22 @@ def _verify_parser() -> argparse.ArgumentParser:
         help="the log of this scope, for example acme-eu-2026 (default: the main log, or the one that a bundle names)",
     )
     parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
+    parser.add_argument(
+        "--jobs",
+        type=job_count,
+        default=parallel.cores(),
+        metavar="N",
+        help="processes that check the entries of a long log (default: one for each core, %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
+
+
+def job_count(text: str) -> int:
+    """The number of processes of ``--jobs``."""
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= MAX_JOBS:
+        raise argparse.ArgumentTypeError(f"expected 1 to {MAX_JOBS} processes, got `{text[:20]}`")
+    return int(text)
 
 
 def _scope(text: str) -> str:
@@ -134,7 +149,14 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
     trust = None if arguments.trust is None else directory_check.trust_of(directory_files(Path(arguments.trust)), asked)
     earlier = _earlier(arguments)
-    how = How(trust=trust, asked=asked, earlier=earlier, progress=_Progress(), check_token=_token_check())
+    how = How(
+        trust=trust,
+        asked=asked,
+        earlier=earlier,
+        progress=_Progress(),
+        check_token=_token_check(),
+        spread=parallel.spread(arguments.jobs),
+    )
     target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
@@ -147,6 +169,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
             progress=how.progress,
             page=_page(),
             scope=arguments.scope,
+            spread=how.spread,
         )
         return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
@@ -208,6 +231,7 @@ def _verify_public_log(place: Path, how: How, named: str | None) -> tuple[Report
         earlier=how.earlier,
         stamps=how.stamps(log, newest=scope_name is None),
         progress=how.progress,
+        spread=how.spread,
         scope=scope_name,
     )
     return report, own

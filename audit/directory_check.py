@@ -12,7 +12,7 @@ from audit.chain_check import Ends
 from audit.datadir import DataDirectory, ScopeDirectory, open_directory
 from audit.errors import UnreadableError
 from audit.examine import Trust, Witnessing
-from audit.log_check import Progress
+from audit.log_check import Progress, Spread
 from audit.stamps import FOLDER, CheckToken, Stamps
 from audit.verify import Files, Indexed, Report, chained, is_of, verify_log, verify_record
 from audit.vocabulary import RecordKind
@@ -22,7 +22,7 @@ from audit.vocabulary import RecordKind
 class How:
     """What a data directory is verified with. ``trust`` None: its own keys, with the witnesses that are ``asked`` for.
 
-    ``earlier``: a checkpoint that the verifier kept (a note). ``check_token``: see ``Stamps``.
+    ``earlier``: a checkpoint that the verifier kept (a note). ``check_token``: see ``Stamps``. ``spread``: see ``verify_log``.
     """
 
     trust: Trust | None
@@ -30,6 +30,7 @@ class How:
     earlier: bytes | None
     progress: Progress
     check_token: CheckToken | None
+    spread: Spread
 
     def stamps(self, log: Files, *, newest: bool) -> Stamps:
         """A log's timestamps: whoever brought keys of his own, and trusts an authority, expects some.
@@ -73,6 +74,7 @@ def _log(source: DataDirectory, how: How, links: list[Ends], *, newest: bool) ->
         earlier=how.earlier,
         stamps=how.stamps(log, newest=newest),
         progress=how.progress,
+        spread=how.spread,
         scopes=_scope_logs(source),
         ends=links.append,
     )
@@ -93,6 +95,7 @@ def scope_log(source: ScopeDirectory, how: How) -> Report:
         earlier=how.earlier,
         stamps=how.stamps(log, newest=False),
         progress=how.progress,
+        spread=how.spread,
         scope=source.scope,
     )
 

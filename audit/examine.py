@@ -8,15 +8,17 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import NamedTuple
 
-from audit import dsse, entry, keys, members, scope, statement
+from audit import dsse, keys, members, scope, statement
 from audit.checkpoint import VerifierKey
 from audit.dsse import Envelope
+from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
 from audit.keys import Certified
 from audit.predicate_reading import anchor_from, position_from
-from audit.statement import PAYLOAD_TYPE, DecisionRecord, Position, ResultRecord, Statement
-from audit.vocabulary import DecisionOutcome, RequestId, Role, Sha256Hex
+from audit.statement import PAYLOAD_TYPE, Anchor, DecisionRecord, Position, ResultRecord, Statement
+from audit.vocabulary import DecisionOutcome, RequestId, Sha256Hex
 
 FIRST_SEQ = 0
 """Every epoch of an instance counts its records from here."""
@@ -70,6 +72,7 @@ class SignedRecord:
     digest: Sha256Hex
     position: Position
     at: datetime
+    anchor: Anchor | None
 
 
 def take_apart(content: bytes) -> SignedRecord:
@@ -78,13 +81,13 @@ def take_apart(content: bytes) -> SignedRecord:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise MalformedError(f"expected payload type `{PAYLOAD_TYPE}`", code="envelope")
     said = statement.parse(envelope.payload)
-    members.optional(said.predicate, "anchor", anchor_from)  # of every kind, so it is read here for all
     return SignedRecord(
         envelope=envelope,
         statement=said,
         digest=dsse.pae_digest(envelope),
         position=position_from(said.predicate),
         at=instant(said.predicate.get("at")),
+        anchor=members.optional(said.predicate, "anchor", anchor_from),
     )
 
 
@@ -120,64 +123,72 @@ def certified(record: SignedRecord, certificates: Mapping[str, bytes], trust: Tr
     return said
 
 
-def check_entry(content: bytes, record: SignedRecord, public_der: bytes) -> None:
-    """Check that a log entry is the one of this record and key; raises ``VerificationError``."""
-    if entry.encode(record.envelope, public_der) != content:
+def check_entry(found: Entry, record: SignedRecord) -> None:
+    """Check that a log entry is the one of this record; raises ``VerificationError``. Equal entries have one spelling."""
+    if found.digest.hex() != record.digest or found.signature != record.envelope.sig:
         raise VerificationError("expected the log entry of this record, got another one", code="entry-mismatch")
 
 
 # --- pairs ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
-    """What a decision allows, in the shape in which results are held against it. ``index``: of its log entry, or -1.
-    ``scopes``: the logs that it says it is in."""
+class Admission(NamedTuple):
+    """What a decision allows, in the shape in which results are held against it. ``scopes``: the logs that it says it is in."""
 
     request_id: RequestId
-    index: int
-    position: Position
     refused: bool
-    admitted: frozenset[tuple[str, Role, str]]
-    excluded: frozenset[tuple[Role, str]]
+    admitted: frozenset[tuple[str, str, str]]
+    excluded: frozenset[tuple[str, str]]
     scopes: tuple[str, ...]
 
 
-def admission(decision: DecisionRecord, index: int = -1) -> Admission:
+def admission(decision: DecisionRecord) -> Admission:
     """What a decision allows."""
     return Admission(
         request_id=decision.request_id,
-        index=index,
-        position=decision.position,
         refused=decision.outcome is DecisionOutcome.REFUSED,
-        admitted=frozenset((leg.leg, leg.role, each) for leg in decision.legs for each in leg.deployments),
-        excluded=frozenset((each.role, each.deployment) for each in decision.excluded),
+        admitted=frozenset(
+            (leg.leg, role, each) for leg in decision.legs for role in (leg.role.value,) for each in leg.deployments
+        ),
+        excluded=frozenset((each.role.value, each.deployment) for each in decision.excluded),
         scopes=scope.logs(decision.scopes),
     )
 
 
-def check_admitted(decided: Admission, result: ResultRecord) -> None:
+class Answer(NamedTuple):
+    """What a result says that its decision must allow. ``attempts``: leg, role and deployment of each."""
+
+    request_id: RequestId
+    decision: Sha256Hex
+    attempts: tuple[tuple[str, str, str], ...]
+
+
+def answer(result: ResultRecord) -> Answer:
+    """What a result says of what was done."""
+    attempts = ((each.leg, each.role.value, each.deployment) for each in result.contributions)
+    return Answer(request_id=result.request_id, decision=result.decision, attempts=tuple(attempts))
+
+
+def check_admitted(decided: Admission, result: Answer) -> None:
     """Check that every attempt went to a deployment that the decision admits for that leg.
 
     Raises ``VerificationError``. A refused request has no attempt at all.
     """
-    if decided.refused and result.contributions:
+    if decided.refused and result.attempts:
         raise VerificationError("expected no contribution to a refused request", code="not-admitted")
-    for each in result.contributions:
-        if (each.leg, each.role, each.deployment) not in decided.admitted:
+    for leg, role, deployment in result.attempts:
+        if (leg, role, deployment) not in decided.admitted:
             raise VerificationError(
-                f"`{each.deployment}` contributed as {each.role.value} in leg `{each.leg}` and was not admitted there",
+                f"`{deployment}` contributed as {role} in leg `{leg}` and was not admitted there",
                 code="not-admitted",
             )
 
 
-def check_excluded(decided: Admission, result: ResultRecord) -> None:
+def check_excluded(decided: Admission, result: Answer) -> None:
     """Check that no deployment contributed in a role for which it was excluded; raises ``VerificationError``."""
-    for each in result.contributions:
-        if (each.role, each.deployment) in decided.excluded:
-            raise VerificationError(
-                f"`{each.deployment}` contributed as {each.role.value} and was excluded from it", code="excluded"
-            )
+    for _, role, deployment in result.attempts:
+        if (role, deployment) in decided.excluded:
+            raise VerificationError(f"`{deployment}` contributed as {role} and was excluded from it", code="excluded")
 
 
 # --- sequences --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ Pure. Memory holds the feedback of one pass; results are read again at its end, 
 from collections.abc import Callable
 
 from audit import examine, learning, statement
-from audit.errors import MalformedError
+from audit.errors import MalformedError, VerificationError
 from audit.learning import Feedback
 from audit.obligations import PAIRS, Sheet
 
@@ -29,13 +29,13 @@ class Judged:
     def finish(self) -> None:
         """Hold each against its result. What is not part of the evidence is not held against anything."""
         for index, where, feedback in sorted(self._waiting, key=lambda each: each[:2]):
-            envelope = self._records(index)
-            if envelope is None:
-                continue
             try:
+                envelope = self._records(index)
+                if envelope is None:
+                    continue
                 record = examine.take_apart(envelope)
                 wrong = learning.misfit(feedback, record.digest, statement.result_of(record.statement))
-            except MalformedError as error:
+            except (MalformedError, VerificationError) as error:
                 wrong = str(error)
             if wrong:
                 self._sheet.fail(PAIRS, f"{where}: {wrong}")

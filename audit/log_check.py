@@ -1,20 +1,21 @@
 """Verification of a whole log: every file, every entry, every record (RFC 9162, 8.3; C2SP tlog-tiles).
 
-Pure: files come through ``read``. One pass in the order of the entries; memory holds a bundle, the decisions that wait
+Pure: files come through ``read``. One pass in the order of the entries; memory holds a few bundles, the decisions that wait
 for their result, and a number for each epoch.
 """
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from audit import chain_check, checkpoint, entry, examine, keys, kinds, members, merkle, revocation
+from audit import chain_check, checkpoint, examine, merkle, revocation
 from audit import stamps as timestamps
 from audit.administration import KeyEvent
+from audit.appraisal import Appraised, Appraiser, Batch, Said, in_turn
 from audit.chain_check import Ends
 from audit.checkpoint import Checkpoint, SignedNote
-from audit.entry import Entry
 from audit.errors import MalformedError, VerificationError
-from audit.examine import Admission, Sequences, SignedRecord, Trust
+from audit.examine import Admission, Answer, Sequences, Trust
 from audit.feedback_check import Judged
 from audit.files import Files, Read
 from audit.learning import Feedback
@@ -40,12 +41,11 @@ from audit.obligations import (
     Report,
     Sheet,
 )
-from audit.predicate_reading import anchor_from
 from audit.recompute import Recomputation
 from audit.revocation import Revocation
 from audit.scope_check import Membership, Rising
 from audit.stamps import Stamps
-from audit.statement import DecisionRecord, ResultRecord
+from audit.statement import Anchor
 from audit.succession import LogEnd, LogStart
 from audit.tiles import CHECKPOINT_PATH, TileReader
 
@@ -56,6 +56,9 @@ _OF_RECORDS = (RECORDS, CERTIFICATE, ANCHORS, PAIRS, ADMITTED, EXCLUDED, COUNTS,
 _AT_THE_END = (SEQUENCE, REVOKED, SCOPE)
 _OF_THE_MAIN_LOG = (ANCHORS, COUNTS, REVOKED, ENDS)
 """What a scope's log, which has records of requests only, does not show by itself."""
+
+Spread = Callable[[Appraiser, Iterable[Batch]], Iterator[tuple[Appraised, ...]]]
+"""Appraises batches and gives what was found, in order; it may be some batches behind."""
 
 Progress = Callable[[int, int], None]
 """Called with the number of entries done and of all."""
@@ -74,13 +77,15 @@ def verify_log(
     ends: Callable[[Ends], None] | None = None,
     scope: str | None = None,
     scopes: Mapping[str, Files] | None = None,
+    spread: Spread = in_turn,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
     ``certificates``: PEM by key id. ``earlier``: a checkpoint that the verifier kept from before (a note). Without
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
     entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
-    main log, which must be made of its records. ``ends`` is told what the log says of its two ends.
+    main log, which must be made of its records. ``ends`` is told what the log says of its two ends. ``spread``: how batches of
+    entries are appraised, each by itself; what was found comes back in their order.
     """
     sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
     known = trust if scope is None else examine.of_scope(trust, scope)
@@ -91,16 +96,18 @@ def verify_log(
     check_extends(log, tree, earlier, known, sheet)
     roots = _Roots(tree.origin, TileReader(log.read, tree.size))
     evidence = range(tree.size) if held is None else held
-    walk = _Walk(log, known, certificates, records, sheet, evidence, roots, Membership(scope, trees, sheet))
-    walk.ends = Ends(tree=tree, start=None, end=None)
+    walk = _Walk(log, known, tree, records, sheet, evidence, roots, Membership(scope, trees, sheet))
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
-    for first, entries in again:
-        for offset, each in enumerate(entries):
-            walk.entry(first + offset, each)
+    waiting: deque[Batch] = deque()
+    batches = _batches(again, records, waiting)
+    for appraised in spread(Appraiser(known, certificates, evidence, scope), batches):
+        batch = waiting.popleft()
+        for offset, (content, found) in enumerate(zip(batch.entries, appraised, strict=True)):
+            walk.take(batch.first + offset, content, found)
         if progress is not None:
-            progress(first + len(entries), tree.size)
+            progress(batch.first + len(batch.entries), tree.size)
     check_root(again, tree, sheet)
-    walk.finish(complete=again.complete)
+    walk.finish(complete=again.complete and not waiting)
     if ends is not None:
         ends(walk.ends)
     stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)
@@ -178,13 +185,12 @@ class _Roots:
         self._reader = reader
         self._last = (0, merkle.EMPTY_ROOT)
 
-    def check(self, record: SignedRecord, index: int) -> None:
-        """Check that the tree which a record quotes is this log's, and older than the record.
+    def check(self, quoted: Anchor | None, index: int) -> None:
+        """Check that the tree which the record of an entry quotes is this log's, and older than the record.
 
         The writer quotes the newest checkpoint that it has seen, so an entry that is changed contradicts every record after
         that. Raises ``VerificationError``.
         """
-        quoted = members.optional(record.statement.predicate, "anchor", anchor_from)
         if quoted is None:
             return
         if quoted.origin != self._origin or not 0 <= quoted.size <= index:
@@ -198,133 +204,108 @@ class _Roots:
             raise VerificationError(f"quotes another tree of {quoted.size} entries than this log had", code="anchor")
 
 
+def _batches(again: Recomputation, records: Records | None, waiting: deque[Batch]) -> Iterator[Batch]:
+    """Each bundle of entries with its records; ``waiting`` gets it too."""
+    for first, entries in again:
+        envelopes = None if records is None else tuple(_record(records, first + i) for i in range(len(entries)))
+        batch = Batch(first, entries, envelopes)
+        waiting.append(batch)
+        yield batch
+
+
+def _record(records: Records, index: int) -> bytes | str | None:
+    try:
+        return records(index)
+    except (MalformedError, VerificationError) as error:
+        return str(error)
+
+
 class _Walk:
-    """State of one pass over the entries of a log, in order; what it finds goes to the sheet."""
+    """State of one pass over what was found of the entries, in order; what does not hold goes to the sheet."""
 
     def __init__(
         self,
         log: Files,
         trust: Trust,
-        certificates: Mapping[str, bytes],
+        tree: Checkpoint,
         records: Records | None,
         sheet: Sheet,
         held: range,
         roots: _Roots,
         membership: Membership,
     ) -> None:
-        self._membership = membership
+        self._log = log
         self._trust = trust
-        self._certificates = certificates
-        self._records = records
+        self._with_records = records is not None
+        self._membership = membership
         self._sheet = sheet
         self._held = held
         self._roots = roots
         self._sequences = Sequences(from_start=held.start == 0) if membership.own is None else Rising()
         self._open: dict[str, Admission] = {}
         self._kinds: dict[str, int] = {}
-        self._log = log
         self._manifests = Held(from_start=held.start == 0)
+        self._judged = Judged(records or (lambda _: None), sheet)
         self._revoked: list[Revocation] = []
         self._no_evidence = 0
-        self.ends: Ends
-        self._judged = Judged(records or (lambda _: None), sheet)
+        self.ends = Ends(tree=tree, start=None, end=None)
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
-        if self._records is None:
+        if not self._with_records:
             return {}
         no_evidence = {"entries that are no evidence": self._no_evidence} if self._no_evidence else {}
         return {**self._kinds, "decisions without a result": len(self._open), **no_evidence}
 
-    def entry(self, index: int, content: bytes) -> None:
-        """Take one more entry and its record."""
-        where = f"entry {index}"
-        try:
-            found = entry.parse(content)
-            entry.verify(found)
-        except (MalformedError, VerificationError) as error:
-            self._sheet.fail(ENTRIES, f"{where}: {error}")
-            self._unread(where)
-            return
-        with self._sheet.checking(ENTRIES, where):
-            self._check_key(found)
-        if self._records is None:
-            return
-        try:
-            envelope = self._records(index)
-            if envelope is None and index not in self._held:
-                return
-            if envelope is None:
-                raise VerificationError("expected its record, got none", code="record-missing")
-            record = examine.take_apart(envelope)
-            examine.check_entry(content, record, found.public_der)
-        except (MalformedError, VerificationError) as error:
-            self._sheet.fail(RECORDS, f"{where}: {error}")
-            self._unread(where)
-            return
-        self._record(index, where, record, content)
-
-    def _unread(self, where: str) -> None:
-        """What a record that could not be read would have shown is not decided by the others."""
-        if self._records is not None:
+    def take(self, index: int, content: bytes, found: Appraised) -> None:
+        """Take what was found of one more entry."""
+        for obligation, reason in found.faults:
+            self._sheet.fail(obligation, f"entry {index}: {reason}")
+        if found.said is not None:
+            self._said(index, content, found.said)
+        elif found.unread and self._with_records:
+            # What a record that could not be read would have shown is not decided by the others.
             for obligation in (*_OF_RECORDS, *_AT_THE_END):
-                self._sheet.undecided(obligation, f"{where}: its record is not at hand or not its own")
+                self._sheet.undecided(obligation, f"entry {index}: its record is not at hand or not its own")
 
-    def _check_key(self, found: Entry) -> None:
-        """A certificate of this key exists and a trusted root issued it; at which time, the record tells."""
-        pem = self._certificates.get(keys.keyid(found.public_der))
-        if pem is None:
-            raise VerificationError("expected an entry by a key that has a certificate", code="certificate")
-        der, *above = keys.certificate_ders(pem)
-        keys.verify_certificate(der, self._trust.roots, keys.read_certificate(der).not_before, tuple(above))
-
-    def _record(self, index: int, where: str, record: SignedRecord, content: bytes) -> None:
-        with self._sheet.checking(CERTIFICATE, where):
-            examine.certified(record, self._certificates, self._trust)
+    def _said(self, index: int, content: bytes, said: Said) -> None:
+        where = f"entry {index}"
         if index in self._held:
             with self._sheet.checking(SEQUENCE, where):
-                self._sequences.add(record.position)
+                self._sequences.add(said.position)
         if self._membership.own is None:
             with self._sheet.checking(ANCHORS, where):
-                self._roots.check(record, index)
-        kind = record.statement.kind
-        self._kinds[kind.value] = self._kinds.get(kind.value, 0) + 1
-        scopes: tuple[str, ...] = ()
-        with self._sheet.checking(RECORDS, where):
-            value, outcome = kinds.read(record.statement)
-            if index in self._held and self._membership.own is None:
-                manifest = value if isinstance(value, Manifest) else None
-                with self._sheet.checking(COUNTS, where):
-                    self._manifests.add(record.position, kind, outcome, record.digest, manifest)
-            scopes = self._take(index, where, record, value)
-        self._membership.entry(where, kind, content, scopes)
+                self._roots.check(said.anchor, index)
+        self._kinds[said.kind.value] = self._kinds.get(said.kind.value, 0) + 1
+        if index in self._held and self._membership.own is None and said.outcome is not None:
+            manifest = said.told if isinstance(said.told, Manifest) else None
+            with self._sheet.checking(COUNTS, where):
+                self._manifests.add(said.position, said.kind, said.outcome, said.digest, manifest)
+        self._membership.entry(where, said.kind, content, self._told(index, where, said))
 
-    def _take(self, index: int, where: str, record: SignedRecord, value: object) -> tuple[str, ...]:
-        """What a record means for those after it, by its kind; gives the scopes of its request."""
-        match value:
-            case DecisionRecord():
-                self._membership.decision(where, value)
-                admission = self._open[record.digest] = examine.admission(value, index)
-                return admission.scopes
-            case ResultRecord():
-                return self._result(where, value)
+    def _told(self, index: int, where: str, said: Said) -> tuple[str, ...]:
+        """What a record means for those after it, by what it tells; gives the scopes of its request."""
+        match said.told:
+            case Admission():
+                self._open[said.digest] = said.told
+                return said.told.scopes
+            case Answer():
+                return self._answer(where, said.told)
             case LogStart():
                 with self._sheet.checking(ENDS):
-                    chain_check.check_start(value, index, self.ends, self._trust.log_keys)
-                self.ends = replace(self.ends, start=value)
+                    chain_check.check_start(said.told, index, self.ends, self._trust.log_keys)
+                self.ends = replace(self.ends, start=said.told)
             case LogEnd():
                 with self._sheet.checking(ENDS):
-                    chain_check.check_end(self._log, value, index, self.ends.tree)
-                self.ends = replace(self.ends, end=value)
+                    chain_check.check_end(self._log, said.told, index, self.ends.tree)
+                self.ends = replace(self.ends, end=said.told)
             case Feedback():
-                self._judged.take(index, where, value)
+                self._judged.take(index, where, said.told)
             case KeyEvent():
-                found = revocation.revocation_of(record.statement, index)
-                if found is not None:
-                    self._revoked.append(found)
+                self._revoked.append(Revocation(event=said.told, index=index))
         return ()
 
-    def _result(self, where: str, result: ResultRecord) -> tuple[str, ...]:
+    def _answer(self, where: str, result: Answer) -> tuple[str, ...]:
         """Check a result; gives the scopes of its decision."""
         decided = self._open.pop(result.decision, None)
         if decided is None or decided.request_id != result.request_id:
@@ -338,7 +319,7 @@ class _Walk:
 
     def finish(self, *, complete: bool) -> None:
         """Settle what only the end of the log can settle; after an incomplete pass the rest stays undecided."""
-        if self._records is None:
+        if not self._with_records:
             for obligation in (*_OF_RECORDS, *_AT_THE_END):
                 self._sheet.not_checked(obligation, "the records are not part of this evidence")
         elif self._membership.own is not None:
@@ -347,7 +328,7 @@ class _Walk:
         if not complete:
             return
         self._sheet.ok(ENTRIES)
-        if self._records is None:
+        if not self._with_records:
             return
         with self._sheet.checking(SEQUENCE):
             self._sequences.finish()

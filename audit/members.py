@@ -7,7 +7,9 @@ names the member and never its value.
 import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import cache
+from operator import itemgetter
+from typing import Any, TypeVar, get_type_hints
 
 from audit.errors import MalformedError
 from audit.vocabulary import Sha256Hex
@@ -35,6 +37,30 @@ _NAMES: Mapping[type, str] = {
 }
 
 
+class Plain:
+    """The members of an object for those fields of a dataclass that are ``str``, ``int`` or ``bool``: read at once, which costs a
+    fifth of one after another. A field ``tokens_in`` is the member ``tokensIn``; ``but`` are fields that are read in another way.
+    """
+
+    __slots__ = ("_fields", "_get", "_kinds", "_members")
+
+    def __init__(self, made: type, *but: str) -> None:
+        kinds = {n: kind for n, kind in get_type_hints(made).items() if kind in (str, int, bool) and n not in but}
+        self._fields, self._kinds = tuple(kinds), tuple(kinds.values())
+        self._members = tuple(re.sub("_(.)", lambda found: found[1].upper(), name) for name in kinds)
+        self._get = itemgetter(*self._members)
+
+    def __call__(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """Fields with their values; raises as ``member`` for the first that is not what it must be."""
+        try:
+            found = self._get(value)
+        except KeyError:
+            found = ()
+        if tuple(map(type, found)) != self._kinds:
+            found = tuple(member(value, key, kind) for key, kind in zip(self._members, self._kinds, strict=True))
+        return dict(zip(self._fields, found, strict=True))
+
+
 def text(value: Mapping[str, Any], key: str) -> str:
     """A string."""
     return member(value, key, str)
@@ -47,12 +73,14 @@ def integer(value: Mapping[str, Any], key: str) -> int:
 
 def text_or_none(value: Mapping[str, Any], key: str) -> str | None:
     """A string; None for null or no member."""
-    return None if value.get(key) is None else text(value, key)
+    found = value.get(key)
+    return found if found is None or type(found) is str else text(value, key)
 
 
 def integer_or_none(value: Mapping[str, Any], key: str) -> int | None:
     """An integer; None for null or no member."""
-    return None if value.get(key) is None else integer(value, key)
+    found = value.get(key)
+    return found if found is None or type(found) is int else integer(value, key)
 
 
 def flag(value: Mapping[str, Any], key: str) -> bool:
@@ -88,11 +116,15 @@ def texts(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 def word(value: Mapping[str, Any], key: str, words: type[E]) -> E:
     """A word of a vocabulary."""
-    found = member(value, key, str)
-    try:
-        return words(found)
-    except ValueError as cause:
-        raise MalformedError(f"expected a known word in `{key}`", code="predicate") from cause
+    found: E | None = _vocabulary(words).get(member(value, key, str))
+    if found is None:
+        raise MalformedError(f"expected a known word in `{key}`", code="predicate")
+    return found
+
+
+@cache
+def _vocabulary(words: type[E]) -> Mapping[str, E]:
+    return {each.value: each for each in words}
 
 
 def every(value: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
@@ -101,11 +133,12 @@ def every(value: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]]
     for item in found:
         if type(item) is not dict:
             raise MalformedError(f"expected only objects in `{key}`", code="predicate")
-    return tuple(read(item) for item in found)
+    return tuple(map(read, found))
 
 
 def optional(value: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T]) -> T | None:
     """An object, read; None for null or no member."""
-    if value.get(key) is None:
+    found = value.get(key)
+    if found is None:
         return None
-    return read(member(value, key, dict))
+    return read(found if type(found) is dict else member(value, key, dict))

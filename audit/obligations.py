@@ -4,10 +4,10 @@ An obligation has a permanent id and a plain name. Nothing is ever skipped silen
 at says so, and one that could not be decided makes the whole undecided.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import TracebackType
 
 from audit.errors import MalformedError, VerificationError
 
@@ -184,15 +184,9 @@ class Sheet:
         if before is None or before.outcome in (Outcome.OK, Outcome.NOT_CHECKED):
             self._found[obligation] = Finding(obligation=obligation, outcome=outcome, reason=reason)
 
-    @contextmanager
-    def checking(self, obligation: Obligation, where: str = "") -> Iterator[None]:
+    def checking(self, obligation: Obligation, where: str = "") -> "_Checking":
         """Run a check: what it raises becomes a failure of ``obligation`` that says ``where``."""
-        try:
-            yield
-        except (MalformedError, VerificationError) as error:
-            self.fail(obligation, f"{where}: {error}" if where else str(error))
-        else:
-            self.ok(obligation)
+        return _Checking(self, obligation, where)
 
     def report(self, counts: Mapping[str, int] | None = None) -> Report:
         """Everything found, in the order in which the obligations were stated."""
@@ -201,6 +195,29 @@ class Sheet:
             for obligation, found in self._found.items()
         )
         return Report(subject=self._subject, findings=findings, counts=counts or {})
+
+
+class _Checking:
+    """The context of one check; a class, because it is entered several times for every entry of a log."""
+
+    __slots__ = ("_obligation", "_sheet", "_where")
+
+    def __init__(self, sheet: Sheet, obligation: Obligation, where: str) -> None:
+        self._sheet, self._obligation, self._where = sheet, obligation, where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self._sheet.ok(self._obligation)
+            return False
+        if not isinstance(error, MalformedError | VerificationError):
+            return False
+        self._sheet.fail(self._obligation, f"{self._where}: {error}" if self._where else str(error))
+        return True
 
 
 def merge(subject: str, reports: tuple[Report, ...]) -> Report:

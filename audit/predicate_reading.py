@@ -11,6 +11,7 @@ from typing import Any
 from audit import disclosures
 from audit.errors import MalformedError
 from audit.members import (
+    Plain,
     digest,
     digest_or_none,
     every,
@@ -50,31 +51,34 @@ from audit.vocabulary import DecisionOutcome, LegStatus, RequestId, ResultOutcom
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """Wider than a UUID, and still safe as the name of a file."""
 
+_DECISION = Plain(DecisionRecord)
+_RESULT = Plain(ResultRecord)
+_INPUTS = Plain(Inputs, "examples")
+_PREFERENCE = Plain(Preference)
+_PASSED_OVER = Plain(PassedOver)
+_SIGNAL = Plain(SignalRecord)
+_EXCLUSION = Plain(Exclusion)
+_SUBSTITUTION = Plain(Substitution)
+_SCOPE = Plain(ScopeRecord)
+_REFUSAL = Plain(Refusal)
+_CONTRIBUTION = Plain(Contribution, "residency", "trigger")
+_AGGREGATION = Plain(Aggregation, "confidence_method")
+
 
 def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> DecisionRecord:
     """Decision record of a predicate and its subject; raises ``MalformedError`` (code ``predicate``)."""
     return DecisionRecord(
+        **_DECISION(value),
         request_id=request_id(value),
         position=position_from(value),
-        at=text(value, "at"),
         anchor=optional(value, "anchor", anchor_from),
-        tenant=text(value, "tenant"),
-        api=text(value, "api"),
-        model_requested=text(value, "modelRequested"),
-        stream=flag(value, "stream"),
-        task=text(value, "task"),
-        task_confidence=integer(value, "taskConfidence"),
-        router=text(value, "router"),
         policy=digest(value, "policy"),
         facts=digest(value, "facts"),
         catalogue=digest(value, "catalogue"),
         jurisdictions=texts(value, "jurisdictions"),
         signals=every(value, "signals", _signal_from),
-        conflict=flag(value, "conflict"),
         data_classes=texts(value, "dataClasses"),
-        purpose=text(value, "purpose"),
         outcome=word(value, "outcome", DecisionOutcome),
-        aggregator=text(value, "aggregator"),
         legs=every(value, "legs", _leg_from),
         excluded=every(value, "excluded", _exclusion_from),
         substituted=every(value, "substituted", _substitution_from),
@@ -94,17 +98,14 @@ def decision_from(value: Mapping[str, Any], prompt_commitment: Sha256Hex) -> Dec
 def result_from(value: Mapping[str, Any], answer_commitment: Sha256Hex) -> ResultRecord:
     """Result record of a predicate and its subject; raises ``MalformedError`` (code ``predicate``)."""
     return ResultRecord(
+        **_RESULT(value),
         request_id=request_id(value),
         position=position_from(value),
-        at=text(value, "at"),
         decision=digest(value, "decision"),
         outcome=word(value, "outcome", ResultOutcome),
-        http_status=integer(value, "httpStatus"),
         contributions=every(value, "contributions", _contribution_from),
         aggregation=optional(value, "aggregation", _aggregation_from),
         answer_commitment=answer_commitment,
-        answer_bytes=integer(value, "answerBytes"),
-        error=text(value, "error"),
         passed_over=_passed_over(value),
         kept=texts(value, "kept") if "kept" in value else (),
     )
@@ -144,18 +145,12 @@ def inputs_from(value: Mapping[str, Any]) -> Inputs:
     chosen = member(value, "composition", dict)
     bounds = member(value, "bounds", dict)
     return Inputs(
+        **_INPUTS(value),
         packs=texts(value, "packs"),
-        human_oversight=flag(value, "humanOversight"),
         user_us_person=None if value.get("userUsPerson") is None else flag(value, "userUsPerson"),
         flowdown=texts(value, "flowdown"),
-        audience=text(value, "audience"),
-        on_restricted=text(value, "onRestricted"),
-        on_outage=text(value, "onOutage"),
-        on_provider_refusal=text(value, "onProviderRefusal"),
         needs=texts(value, "needs"),
-        prompt_tokens=integer(value, "promptTokens"),
         max_output_tokens=integer_or_none(value, "maxOutputTokens"),
-        comparable=flag(value, "comparable"),
         examples="examples" in value and flag(value, "examples"),
         suspended=texts(value, "suspended"),
         bounds=Bounds(
@@ -183,9 +178,7 @@ def _part_from(value: Mapping[str, Any]) -> Part:
 
 def _preference_from(value: Mapping[str, Any]) -> Preference:
     return Preference(
-        quality=integer(value, "quality"),
-        cost=integer(value, "cost"),
-        latency=integer(value, "latency"),
+        **_PREFERENCE(value),
         ease=integer_or_none(value, "ease"),
         usual_ease=integer_or_none(value, "usualEase"),
     )
@@ -197,13 +190,11 @@ def _passed_over(value: Mapping[str, Any]) -> tuple[PassedOver, ...]:
 
 
 def _passed_over_from(value: Mapping[str, Any]) -> PassedOver:
-    return PassedOver(leg=text(value, "leg"), deployment=text(value, "deployment"), reason=text(value, "reason"))
+    return PassedOver(**_PASSED_OVER(value))
 
 
 def _signal_from(value: Mapping[str, Any]) -> SignalRecord:
-    return SignalRecord(
-        source=text(value, "source"), code=text(value, "code"), used=flag(value, "used"), why=text(value, "why")
-    )
+    return SignalRecord(**_SIGNAL(value))
 
 
 def _leg_from(value: Mapping[str, Any]) -> AdmittedLeg:
@@ -212,8 +203,7 @@ def _leg_from(value: Mapping[str, Any]) -> AdmittedLeg:
 
 def _exclusion_from(value: Mapping[str, Any]) -> Exclusion:
     return Exclusion(
-        deployment=text(value, "deployment"),
-        model=text(value, "model"),
+        **_EXCLUSION(value),
         role=word(value, "role", Role),
         rules=texts(value, "rules"),
         legal_basis=texts(value, "legalBasis"),
@@ -224,11 +214,9 @@ def _exclusion_from(value: Mapping[str, Any]) -> Exclusion:
 
 def _substitution_from(value: Mapping[str, Any]) -> Substitution:
     return Substitution(
-        excluded=text(value, "excluded"),
-        substitute=text(value, "substitute"),
+        **_SUBSTITUTION(value),
         role=word(value, "role", Role),
         rules=texts(value, "rules"),
-        reason=text(value, "reason"),
     )
 
 
@@ -238,7 +226,7 @@ def scopes_from(value: Mapping[str, Any]) -> tuple[ScopeRecord, ...]:
 
 
 def _scope_from(value: Mapping[str, Any]) -> ScopeRecord:
-    return ScopeRecord(log=text(value, "log"), group=text(value, "group"), codes=texts(value, "codes"))
+    return ScopeRecord(**_SCOPE(value), codes=texts(value, "codes"))
 
 
 def _shadow_from(value: Mapping[str, Any]) -> Shadow:
@@ -252,45 +240,23 @@ def _shadow_from(value: Mapping[str, Any]) -> Shadow:
 
 
 def _refusal_from(value: Mapping[str, Any]) -> Refusal:
-    return Refusal(code=text(value, "code"), rules=texts(value, "rules"), sentence=text(value, "sentence"))
+    return Refusal(**_REFUSAL(value), rules=texts(value, "rules"))
 
 
 def _contribution_from(value: Mapping[str, Any]) -> Contribution:
     return Contribution(
-        leg=text(value, "leg"),
+        **_CONTRIBUTION(value),
         role=word(value, "role", Role),
-        attempt=integer(value, "attempt"),
-        deployment=text(value, "deployment"),
-        model=text(value, "model"),
-        provider=text(value, "provider"),
         regions=texts(value, "regions"),
         status=word(value, "status", LegStatus),
-        used=flag(value, "used"),
-        weight=integer(value, "weight"),
-        request_commitment=text(value, "requestCommitment"),
-        response_commitment=text(value, "responseCommitment"),
-        tokens_in=integer(value, "tokensIn"),
-        tokens_out=integer(value, "tokensOut"),
-        tokens_estimated=flag(value, "tokensEstimated"),
-        cost_micro_usd=integer(value, "costMicroUsd"),
-        started_us=integer(value, "startedUs"),
-        duration_us=integer(value, "durationUs"),
-        error=text(value, "error"),
-        region_observed=text(value, "regionObserved"),
         residency=text_or_none(value, "residency") or "",
-        model_observed=text(value, "modelObserved"),
-        upstream_id=text(value, "upstreamId"),
         trigger=text_or_none(value, "trigger") or "",
     )
 
 
 def _aggregation_from(value: Mapping[str, Any]) -> Aggregation:
     return Aggregation(
-        aggregator=text(value, "aggregator"),
-        method=text(value, "method"),
-        confidence=integer(value, "confidence"),
-        answer_leg=text(value, "answerLeg"),
-        gate=text(value, "gate"),
+        **_AGGREGATION(value),
         flags=texts(value, "flags"),
         confidence_method=text(value, "confidenceMethod") if "confidenceMethod" in value else "",
     )

@@ -33,7 +33,7 @@ def checked(request_id: str, envelope: bytes, leaf: bytes) -> Found | None:
     """A record, if it is the one of its entry."""
     try:
         record = examine.take_apart(envelope)
-        examine.check_entry(leaf, record, entry.parse(leaf).public_der)
+        examine.check_entry(entry.parse(leaf), record)
     except (MalformedError, VerificationError):
         return None
     stated = record.statement.predicate.get("requestId")

@@ -257,7 +257,7 @@ def _check_together(opened: Sequence[_Opened], sheet: Sheet) -> None:
 
 def _check_pair(decision: _Opened, result: _Opened, sheet: Sheet) -> None:
     admission = examine.admission(statement.decision_of(decision.record.statement))
-    answered = statement.result_of(result.record.statement)
+    answered = examine.answer(statement.result_of(result.record.statement))
     with sheet.checking(LINK):
         if answered.decision != decision.record.digest:
             raise VerificationError("the result names another decision")

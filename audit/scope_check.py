@@ -12,7 +12,7 @@ from audit.errors import VerificationError
 from audit.examine import Trust
 from audit.merkle import Frontier
 from audit.obligations import SCOPE, Sheet
-from audit.statement import DecisionRecord, Position
+from audit.statement import Position
 from audit.vocabulary import RecordKind
 
 
@@ -24,14 +24,6 @@ class Membership:
         self._logs = logs
         self._sheet = sheet
         self._edges: dict[str, Frontier] = {}
-
-    def decision(self, where: str, record: DecisionRecord) -> None:
-        """A decision is where it says, and says what follows from its tenant, jurisdictions and time."""
-        with self._sheet.checking(SCOPE, where):
-            if self.own is None:
-                scope.check_named(record)
-            else:
-                scope.check_member(record, self.own)
 
     def entry(self, where: str, kind: RecordKind, content: bytes, scopes: tuple[str, ...]) -> None:
         """Any record: ``content`` is its entry, ``scopes`` are those of its request."""

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from audit import bundle_check, checkpoint, examine, layout, openings
 from audit import stamps as timestamps
+from audit.appraisal import in_turn
 from audit.bundle_check import Opened
 from audit.chain_check import Ends, verify_chain
 from audit.checkpoint import Checkpoint
@@ -20,7 +21,7 @@ from audit.errors import AuditError, MalformedError, VerificationError
 from audit.examine import NOT_ASKED, Trust, Witnessing
 from audit.files import Files, in_memory
 from audit.layout import IndexedRecord
-from audit.log_check import Progress, verify_log
+from audit.log_check import Progress, Spread, verify_log
 from audit.obligations import (
     CONSISTENCY,
     DERIVED,
@@ -92,6 +93,7 @@ class _How:
     check_token: CheckToken | None
     scope: str | None
     ends: Callable[[Ends], None]
+    spread: Spread
     newest: bool = True
 
 
@@ -105,6 +107,7 @@ def verify_bundle(
     progress: Progress | None = None,
     page: Page | None = None,
     scope: str | None = None,
+    spread: Spread = in_turn,
 ) -> Report:
     """Verify an evidence bundle, and those of the logs that ended before its own.
 
@@ -112,7 +115,7 @@ def verify_bundle(
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
     with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
     page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
-    that one's log; None: of whichever log its checkpoint names.
+    that one's log; None: of whichever log its checkpoint names. ``spread``: as of ``verify_log``.
     """
     links: list[Ends] = []
     how = _How(
@@ -124,6 +127,7 @@ def verify_bundle(
         check_token=check_token,
         scope=scope,
         ends=links.append,
+        spread=spread,
     )
     older = [(number, files.below(f"{layout.ENDED}{number}/")) for number in _ended(files)]
     reports = []
@@ -279,6 +283,7 @@ def _check_entries(bundle: Opened, trust: Trust, sheet: Sheet, how: _How, stamps
         stamps=stamps,
         progress=how.progress,
         scope=scope,
+        spread=how.spread,
         ends=how.ends,
     )
     with sheet.checking(PROOFS):

@@ -14,8 +14,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from audit import checkpoint, datadir, durable, figures, layout
+from audit import checkpoint, datadir, durable, figures, layout, parallel
 from audit.checkpoint import SignedNote
+from audit.cli import job_count
 from audit.datadir import DataDirectory
 from audit.errors import AuditError, UnreadableError
 from audit.figures import Scope
@@ -57,6 +58,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--no-verify", action="store_true", help="do not verify the log first; the report says that nobody did"
     )
+    parser.add_argument(
+        "--jobs",
+        type=job_count,
+        default=parallel.cores(),
+        metavar="N",
+        help="processes that verify a long log (default: one for each core, %(default)s)",
+    )
     return parser
 
 
@@ -89,7 +97,7 @@ def report_main(argv: Sequence[str], groups: Groups) -> int:
     data = arguments.data or Path(os.environ.get("APOSTILLE_DATA") or "var/data")
     try:
         with closing(datadir.open_directory(data)) as source:
-            page, tables = computed(source, scope, now, verify=not arguments.no_verify)
+            page, tables = computed(source, scope, now, jobs=0 if arguments.no_verify else arguments.jobs)
         written = _write(arguments.out, arguments.format, page, tables)
     except (AuditError, OSError) as error:
         print(f"apostille report: {error}", file=sys.stderr)
@@ -116,15 +124,15 @@ def _scope(arguments: argparse.Namespace, groups: Groups, now: datetime) -> Scop
     return Scope(jurisdiction=name, codes=codes, begin=begin, end=end)
 
 
-def computed(source: DataDirectory, scope: Scope, now: datetime, *, verify: bool) -> tuple[Cover, Tables]:
-    """Cover and tables of a report, at the checkpoint that the log has now.
+def computed(source: DataDirectory, scope: Scope, now: datetime, *, jobs: int) -> tuple[Cover, Tables]:
+    """Cover and tables of a report, at the checkpoint that the log has now. ``jobs``: processes that verify it first; 0: nobody does.
 
     Raises ``AuditError`` for a directory without a readable log.
     """
     live = source.files.below(layout.LOG)
     note = read_checkpoint(live.read)
     log, tree = _still(live, note), checkpoint.parse_text(note.text)
-    found = _verified(source, log) if verify else None
+    found = _verified(source, log, jobs) if jobs else None
     tables, pairing = figures.count(scope, source.between(0, tree.size))
     page = Cover(
         jurisdiction=scope.jurisdiction,
@@ -151,13 +159,19 @@ def _still(log: Files, note: SignedNote) -> Files:
     return replace(log, read=lambda path: content if path == CHECKPOINT_PATH else log.read(path))
 
 
-def _verified(source: DataDirectory, log: Files) -> Report:
+def _verified(source: DataDirectory, log: Files, jobs: int) -> Report:
     keys = source.files.below(layout.KEYS)
     try:
         trust = layout.trust_of(keys)
     except FileNotFoundError as cause:
         raise UnreadableError(f"expected `{cause.args[0]}` among the keys of the data directory, got none") from cause
-    return verify_log(log, trust, certificates=layout.certificates_of(keys), records=source.in_order())
+    return verify_log(
+        log,
+        trust,
+        certificates=layout.certificates_of(keys),
+        records=source.in_order(),
+        spread=parallel.spread(jobs),
+    )
 
 
 def _write(out: Path, formats: frozenset[str], page: Cover, tables: Tables) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from audit import cli, datadir, dsse, learning
+from audit import cli, datadir, dsse, layout, learning
 from audit.learning import Feedback
 from audit.vocabulary import Judgement, RecordKind, Sha256Hex
 from proxy.learning_cli import learn_main
@@ -76,6 +76,19 @@ def test_feedback_that_is_not_on_an_earlier_answer_is_found(
     assert why in reason
     assert learn_main(["--data", str(ledger.root), "--out", str(tmp_path / "out.json")]) == 3
     assert not (tmp_path / "out.json").exists()
+
+
+def test_a_bundle_without_the_result_that_feedback_is_on_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = filled(tmp_path / "data")
+    append(ledger, feedback(ledger))
+    out = tmp_path / "bundle"
+    assert cli.bundle_main(["--data", str(ledger.root), "--out", str(out)]) == 0
+    (line,) = (each for each in layout.parse_index((out / layout.RECORD_INDEX).read_bytes()) if each.index == 1)
+    (out / line.path).unlink()
+    code, found = verified(out, capsys)
+    assert (code, found["records"][0], found["pairs"][0]) == (1, "failed", "failed")
 
 
 def turned(envelope: bytes) -> bytes:

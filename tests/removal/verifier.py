@@ -97,7 +97,7 @@ GUARDS = (
     ),
     Guard(
         "evidence: a period has every record",
-        "audit/log_check.py",
+        "audit/appraisal.py",
         "if envelope is None and index not in self._held:",
         "if envelope is None:",
         f"{BUNDLES}::test_a_record_left_out_of_a_period_is_missed_unless_it_is_outside[4-records]",
