@@ -58,7 +58,7 @@ class Capabilities:
 
 
 UNMEASURED_PART = 3
-"""Models are right half as often on hard mathematics as on the rest (recorded answers: 93 % and 48 %)."""
+"""Models are right half as often on hard mathematics as on the rest (recorded answers: 93 % and 48 %); less than that, to be behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +93,7 @@ class Deployment:
     def share(self, task: TaskClass) -> int | None:
         """Measured share of right answers, millionths; None if unknown.
 
-        Of a part that was not measured, half of its family's: the order of models stays, and what was measured goes before.
+        Of a part that was not measured, a third of its family's: the order of models stays, and what was measured goes before.
         """
         found, family = self.measured.get(task), self.measured.get(task.family)
         return found if found is not None or family is None else family // UNMEASURED_PART

@@ -105,7 +105,8 @@ async def campaign(plan: Plan, folder: Path) -> Found:
         await replay.serve(shelf, _faults(plan.seed + 1, {})),
     ]
     forbidden = ban.text(pool.banned(recording, vendor=vendor, model=None))
-    documents = _documents(recording, [{name: each.port for name, each in place.items()} for place in places])
+    ports = [{name: each.port for name, each in place.items()} for place in places]
+    documents = _documents(recording, ports, plan.banned)
     config = {
         "tenants": {name: tenant(name, jurisdictions=["DE"], packs=["corporate", "ban"]) for name in DEADLINES_MS},
         "traces": {"file": False},

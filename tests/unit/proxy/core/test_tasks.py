@@ -32,10 +32,10 @@ def test_a_part_has_a_family_that_is_a_whole_class(task: TaskClass) -> None:
     assert "-" not in task.family
 
 
-def test_what_was_not_measured_of_a_part_is_half_of_its_family_s() -> None:
+def test_what_was_not_measured_of_a_part_is_a_third_of_its_family_s() -> None:
     made = deployment("n/a", measured={TaskClass.MATH: 900_000, TaskClass.CODE_OUTPUT: 700_000})
     assert [made.share(t) for t in (TaskClass.MATH_HARD, TaskClass.CODE_OUTPUT, TaskClass.CODE)] == [
-        450_000,
+        300_000,
         700_000,
         None,
     ]
