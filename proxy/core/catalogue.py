@@ -58,7 +58,7 @@ class Capabilities:
 
 
 UNMEASURED_PART = 3
-"""Models are right half as often on hard mathematics as on the rest (recorded answers: 93 % and 48 %); less than that, to be behind."""
+"""Models are right half as often on hard mathematics as on the rest (recorded: 93 % and 48 %); less than that, to be behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
