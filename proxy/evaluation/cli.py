@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from proxy.errors import ConfigurationError
-from proxy.evaluation import figures, harness, hosted, offline, pool, recorded
+from proxy.evaluation import figures, harness, hosted, offline, plots, pool, recorded
 from proxy.evaluation.figures import Compared
 from proxy.evaluation.harness import Outcome, Target
+from proxy.evaluation.plots import Point
 from proxy.evaluation.recorded import Item, Recording
 from proxy.training import shares
 
 MODELS = {"standard": "apostille/fusion", "high": "apostille/fusion-high"}
+MOST_PLOTTED = 2.0
+"""Models that cost more than this many times the banned one are left out of the plot."""
 USAGE = 2
 
 
@@ -43,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--url", help="a proxy that runs already, with its own catalogue and rules")
     made.add_argument("--key-env", default="APOSTILLE_API_KEY", help="with --url: environment variable with the key")
     made.add_argument("--json", type=Path, help="write the figures here too")
+    made.add_argument(
+        "--plots", type=Path, help="folder for plots: accuracy over cost, and confidence beside right answers"
+    )
     return made
 
 
@@ -66,7 +72,28 @@ def eval_main(argv: Sequence[str]) -> int:
         print(f"connections to the banned vendor: {connections}")
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    if arguments.plots is not None:
+        _plot(arguments.plots, compared, result)
     return 0 if not connections else 1
+
+
+def _plot(folder: Path, compared: Compared, result: dict[str, Any]) -> None:
+    """The composite beside the banned model and every single one, and how far stated confidences are off."""
+    folder.mkdir(parents=True, exist_ok=True)
+    low, high = result["accuracy_ci95"]
+    composite = Point(
+        x=result["cost_ratio"], y=result["accuracy"], name=f"{result['mode']} mode", kind="a", low=low, high=high
+    )
+    singles = [
+        Point(x=cost, y=accuracy, name=name, kind="b" if name == compared.banned else "c")
+        for name, accuracy, cost in figures.singles(compared)
+        if cost <= MOST_PLOTTED
+    ]
+    title = f"{result['questions']} recorded questions, {compared.banned} banned"
+    (folder / "frontier.svg").write_text(plots.frontier([*singles, composite], title), encoding="utf-8")
+    bins = [(float(c), float(s), int(n)) for c, s, n in result["calibration"]["bins"]]
+    drawn = plots.calibration(bins, f"Confidence of {result['mode']} mode")
+    (folder / "calibration.svg").write_text(drawn, encoding="utf-8")
 
 
 def _compared_with(arguments: argparse.Namespace, recording: Recording) -> str:

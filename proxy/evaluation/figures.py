@@ -65,6 +65,17 @@ def by_benchmark(compared: Compared) -> dict[str, dict[str, Any]]:
     }
 
 
+def singles(compared: Compared) -> list[tuple[str, float, float]]:
+    """Accuracy in per cent, and cost as a ratio to the banned model's, of every model that answered all questions."""
+    recording, keys = compared.recording, [o.item for o in compared.outcomes]
+    whole = sum(recording.cost(compared.banned, item) for item in keys)
+    return [
+        (model, _points(recording.accuracy(model, keys)), round(sum(recording.cost(model, i) for i in keys) / whole, 3))
+        for model in recording.models
+        if whole and all((model, item.key) in recording.answers for item in keys)
+    ]
+
+
 def calibration(outcomes: Sequence[Outcome], bins: int = BINS) -> dict[str, Any]:
     """Stated confidence beside the share of right answers, in bins of as many answers each.
 

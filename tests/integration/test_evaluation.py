@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -40,7 +41,14 @@ def test_the_command_hosts_a_proxy_of_its_own_and_writes_every_figure_with_its_i
     data = sample.write(tmp_path / "recording")
     out = tmp_path / "figures.json"
     arguments = ["--data", str(data), "--benchmarks", BENCHMARK, "--ban-vendor", "summit", "--json", str(out)]
-    assert cli.eval_main(arguments) == 0
+    assert cli.eval_main([*arguments, "--plots", str(tmp_path / "plots")]) == 0
+    drawn = {
+        name: ElementTree.parse(tmp_path / "plots" / f"{name}.svg").getroot() for name in ("frontier", "calibration")
+    }
+    told = {name: "".join(svg.itertext()) for name, svg in drawn.items()}
+    assert "standard mode" in told["frontier"]
+    assert "summit-9: " in told["frontier"]
+    assert "confidence 0." in told["calibration"]
     found = json.loads(out.read_text())
     assert found["banned"] == "summit-9"
     assert found["connections_to_the_banned_vendor"] == found["failed"] == 0
