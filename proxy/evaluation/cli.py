@@ -87,7 +87,7 @@ def _plot(folder: Path, compared: Compared, result: dict[str, Any]) -> None:
     singles = [
         Point(x=cost, y=accuracy, name=name, kind="b" if name == compared.banned else "c")
         for name, accuracy, cost in figures.singles(compared)
-        if cost <= MOST_PLOTTED
+        if cost <= MOST_PLOTTED and not name.startswith(pool.HIDDEN_COST)
     ]
     title = f"{result['questions']} recorded questions, {compared.banned} banned"
     (folder / "frontier.svg").write_text(plots.frontier([*singles, composite], title), encoding="utf-8")

@@ -46,7 +46,7 @@ def frontier(points: Sequence[Point], title: str) -> str:
     lows = [p.y if p.low is None else p.low for p in points]
     highs = [p.y if p.high is None else p.high for p in points]
     y = _Scale(_floor(min(lows)), min(100.0, _floor(max(highs)) + 5), HEIGHT - BOTTOM, TOP)
-    marks = "".join(_mark(p, x, y) for p in points)
+    marks = "".join(_mark(p, x, y, named=_stands_out(p, points)) for p in points)
     said = "; ".join(f"{p.name}: {p.y:.1f} % at {p.x:.2f}" for p in points)
     return _svg(title, said, _axes(x, y, "cost, as a share of the banned model's", "right answers, %") + marks)
 
@@ -66,11 +66,17 @@ def calibration(bins: Iterable[tuple[float, float, int]], title: str) -> str:
     return _svg(title, said, _axes(x, y, "stated confidence", "right answers") + even + marks)
 
 
+def _stands_out(point: Point, points: Sequence[Point]) -> bool:
+    """Whether a mark is named: single models that another beats in both are named on hover alone."""
+    beaten = any(p.x <= point.x and p.y >= point.y and p != point for p in points if p.kind == "c")
+    return point.kind != "c" or not beaten
+
+
 def _floor(value: float) -> float:
     return value // 5 * 5
 
 
-def _mark(point: Point, x: _Scale, y: _Scale) -> str:
+def _mark(point: Point, x: _Scale, y: _Scale, *, named: bool) -> str:
     across, up = x(point.x), y(point.y)
     whisker = ""
     if point.low is not None and point.high is not None:
@@ -78,9 +84,10 @@ def _mark(point: Point, x: _Scale, y: _Scale) -> str:
             f'<line class="e" x1="{across:.1f}" x2="{across:.1f}" y1="{y(point.low):.1f}" y2="{y(point.high):.1f}"/>'
         )
     anchor, dx = ("end", -9) if across > WIDTH * 0.7 else ("start", 9)
+    name = f'<text class="s" x="{across + dx:.1f}" y="{up + 4:.1f}" text-anchor="{anchor}">{escape(point.name)}</text>'
     return (
-        f'{whisker}<circle class="{point.kind}" cx="{across:.1f}" cy="{up:.1f}" r="5"/>'
-        f'<text class="s" x="{across + dx:.1f}" y="{up + 4:.1f}" text-anchor="{anchor}">{escape(point.name)}</text>'
+        f'{whisker}<circle class="{point.kind}" cx="{across:.1f}" cy="{up:.1f}" r="5"><title>{escape(point.name)}: '
+        f"{point.y:.1f} % at {point.x:.2f}</title></circle>{name if named else ''}"
     )
 
 
