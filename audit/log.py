@@ -362,4 +362,8 @@ def _check_place(root: Path, *, rotating: bool) -> None:
             code="rotation-unfinished",
         )
     if not datadir.is_data_directory(root):
-        raise HistoryError(f"expected a log at `{root}`, got none: `apostille init` creates one", code="log-missing")
+        raise HistoryError(
+            f"expected a log at `{root}`, got none: `apostille init` creates one, `apostille recover` makes the record store of "
+            "one that is there again",
+            code="log-missing",
+        )

@@ -43,12 +43,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in COMMANDS:
         if argv is None and arguments[0] in PRINTING:
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        module, function, _ = COMMANDS[arguments[0]]
-        return int(getattr(import_module(module), function)(arguments[1:]))
+        return _run(arguments[0], arguments[1:])
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
-    lines = ["usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<12} {c[2]}" for n, c in COMMANDS.items())]
+    unknown = [f"apostille: expected a command, got `{arguments[0][:40]}`"] if arguments and not asked else []
+    lines = [*unknown, "usage: apostille COMMAND [OPTIONS]", "", *(f"  {n:<12} {c[2]}" for n, c in COMMANDS.items())]
     print("\n".join(lines), file=sys.stdout if asked else sys.stderr)
     return 0 if asked else USAGE
+
+
+def _run(command: str, arguments: list[str]) -> int:
+    """One command. What an auditor installs has no server in it: a command that needs more says so."""
+    module, function, _ = COMMANDS[command]
+    try:
+        return int(getattr(import_module(module), function)(arguments))
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] in ("audit", "policies", "proxy", ""):
+            raise
+        message = (
+            f"apostille: `{command}` needs `{error.name}`, which is not installed: `pip install 'apostille[server]'`"
+        )
+        print(message, file=sys.stderr)
+        return USAGE
 
 
 if __name__ == "__main__":

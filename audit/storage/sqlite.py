@@ -45,6 +45,7 @@ class Store:
         if path.exists():
             raise HistoryError(f"expected no record store at `{path}`, got one", code="log-exists")
         try:
+            path.touch(0o600, exist_ok=False)  # what SQLite puts beside it has the same mode
             connection = _connect(path, create=True)
             try:
                 connection.execute("BEGIN")
@@ -54,7 +55,7 @@ class Store:
                 connection.execute("COMMIT")
             finally:
                 connection.close()
-        except sqlite3.Error as cause:
+        except (sqlite3.Error, OSError) as cause:
             raise EvidenceUnavailable(f"the record store cannot be created: {cause}") from cause
 
     def reopen(self) -> None:

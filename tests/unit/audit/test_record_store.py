@@ -1,7 +1,10 @@
 """The record store: records with their memberships, several logs, and stores of earlier versions."""
 
+import os
 import re
 import sqlite3
+import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -162,3 +165,14 @@ def test_a_store_of_a_later_release_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(HistoryError, match="a later release") as caught:
             open_it(tmp_path / "db")
         assert caught.value.code == "schema-newer"
+
+
+def test_the_record_store_is_its_owner_s_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        founding.init(tmp_path / "data", origin="log.example/mode")
+        with closing(sqlite3.connect(tmp_path / "data" / datadir.DATABASE)) as opened:
+            opened.execute("SELECT count(*) FROM rec")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "data" / datadir.DATABASE).stat().st_mode) == 0o600

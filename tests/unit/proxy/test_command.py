@@ -51,3 +51,16 @@ tenants:
     jurisdictions: [DE]
     packs: [corporate]
 """
+
+
+def test_a_command_whose_library_is_missing_names_it_and_the_extra(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "audit.report.cli", raising=False)
+    for name in [each for each in sys.modules if each.startswith("audit.report")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["report", "--help"]) == 2
+    err = capsys.readouterr().err
+    assert "`report` needs `jinja2`" in err
+    assert "apostille[server]" in err
