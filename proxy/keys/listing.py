@@ -5,7 +5,7 @@ Pure. Every line has its kind first, so that ``grep`` and ``cut`` do.
 
 from collections.abc import Iterable, Iterator
 
-from audit import administration, dsse, keys, layout, statement
+from audit import administration, canonical, dsse, keys, layout, statement
 from audit.bundle import StoredRecord
 from audit.errors import MalformedError
 from audit.files import Files
@@ -28,7 +28,8 @@ def lines(folder: Files, key_events: Iterable[StoredRecord], *, log: str, issuin
             continue
         for der in keys.certificate_ders(pem):
             subject, public, begin, end = keys.subject_of(der)
-            yield f"{kind:<8} {keys.keyid(public)}  {begin:%Y-%m-%d} to {end:%Y-%m-%d}  {subject}"
+            times = f"{begin:%Y-%m-%d} to {end:%Y-%m-%d}"
+            yield f"{kind:<8} certificate {canonical.digest(der)}  key {keys.keyid(public)}  {times}  {subject}"
     happened = _events(key_events)
     for keyid, pem in sorted(layout.certificates_of(folder).items()):
         said = keys.read_certificate(keys.certificate_ders(pem)[0])
