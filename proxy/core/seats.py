@@ -175,7 +175,10 @@ def panel(members: Iterable[Deployment], permitted: Sequence[Deployment], start:
 
 
 def strengthened(slots: tuple[Slot, ...], permitted: Sequence[Deployment], seated: Iterable[Slot]) -> tuple[Slot, ...]:
-    """Seats of an escalation, whose first may go to the best of the models without a seat: somebody has to answer."""
+    """Seats of an escalation, whose first may go to the best of the permitted models without a seat: somebody has to answer.
+
+    ``permitted``: best first. The seat keeps its weight, whoever takes it.
+    """
     if not slots:
         return ()
     taken = {slot.primary.model for slot in (*slots, *seated)}
