@@ -159,6 +159,9 @@ class Tables:
     ``suspended``: requests decided while a break-glass act had switched a rule off. ``governance_left_out``: policy sets and acts
     beyond what the tables hold.
 
+    ``decisions``: all requests by outcome; ``stand_ins``: those among them in which a deployment stood in for another, whose outcome
+    is ``permitted`` where each was of the same model.
+
     ``outside``: requests of other jurisdictions or days. ``undated``: requests whose time cannot be read, which are nowhere else.
     """
 
@@ -171,6 +174,7 @@ class Tables:
     streams: int
     small_counts: bool
     decisions: Outcomes
+    stand_ins: Outcomes
     results: tuple[Count, ...]
     days: tuple[DayRow, ...]
     jurisdictions: tuple[Count, ...]

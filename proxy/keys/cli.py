@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit import control, datadir, keyring, keys, layout
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.recording import rfc3339
 from audit.vocabulary import EndReason, RecordKind, RevocationReason
 from proxy import settings
@@ -67,7 +67,7 @@ def keys_main(argv: Sequence[str]) -> int:
         print(f"apostille keys: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:
-        print(f"apostille keys: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille keys: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 
