@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,9 +16,10 @@ from policies.point import PolicyPoint
 from proxy import learned_file, router_file
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
+from proxy.clock import Clock, instant
 from proxy.core import loading
 from proxy.core.case import Caller, Draft, Rulebook
-from proxy.core.governance import Approvable
+from proxy.core.governance import Approvable, Approval, BreakGlass
 from proxy.core.hedging import Hedging
 from proxy.core.learning.applied import applied
 from proxy.errors import ConfigurationError
@@ -28,7 +30,7 @@ from proxy.snapshot import bounds, callers, compositions, signatures, sources
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What is in force. ``callers``: each tenant as a caller without signals of a request. ``approved_by``: who signed for it.
+    """What is in force. ``callers``: each tenant as a caller without signals of a request. ``approval``: who signed for it.
 
     ``learned``: reliabilities that were learned and activated. ``credentials``: value of each variable that a catalogue names, from
     the environment or from the file in ``<name>_FILE``.
@@ -38,7 +40,7 @@ class Snapshot:
     rulebook: Rulebook
     callers: Mapping[str, Caller]
     approvable: Approvable
-    approved_by: tuple[str, ...]
+    approval: Approval
     authenticator: Authenticator
     limits: Limits
     hedging: Hedging
@@ -53,12 +55,17 @@ class Snapshot:
 
 
 def build(
-    settings: Settings, environ: Mapping[str, str], *, drafts: Sequence[Path] = (), added: Sequence[str] = ()
+    settings: Settings,
+    environ: Mapping[str, str],
+    *,
+    drafts: Sequence[Path] = (),
+    added: Sequence[str] = (),
+    now: datetime | None = None,
 ) -> Snapshot:
     """Load everything that the settings name. Raises ``ConfigurationError``, naming file and key.
 
     ``drafts``: directories of packs that are searched before all others; ``added``: packs that no tenant names, to be decided
-    with on demand. Neither changes what a tenant's profile says.
+    with on demand. Neither changes what a tenant's profile says. ``now``: when approvals are to count; None: by the machine's clock.
     """
     documents = sources.documents(settings)
     learned = learned_file.load(settings.data_dir)
@@ -76,7 +83,11 @@ def build(
     approvable = Approvable(
         policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents, learned)
     )
-    approved_by, emergencies = signatures.signed(settings, policy_set, approvable) if not drafts else ((), ())
+    approval = Approval()
+    emergencies: tuple[BreakGlass, ...] = ()
+    if not drafts:
+        now = now or instant(Clock().unix_us())
+        approval, emergencies = signatures.signed(settings, policy_set, approvable, now)
     rulebook = Rulebook(
         point=point,
         catalogue=catalogue,
@@ -96,7 +107,7 @@ def build(
         rulebook=rulebook,
         callers=callers.of(settings, rulebook),
         approvable=approvable,
-        approved_by=approved_by,
+        approval=approval,
         authenticator=Authenticator(settings),
         limits=bounds.limits(settings, catalogue),
         hedging=bounds.hedging(settings),

@@ -5,7 +5,7 @@ The rules on signatures are in ``proxy.core.governance``; here files are read an
 
 import logging
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from audit import keys
@@ -13,7 +13,7 @@ from audit.errors import MalformedError
 from policies import bounded_file, packs, shipped
 from policies.packs import PolicySet
 from proxy.core import governance
-from proxy.core.governance import Approvable, BreakGlass, BreakGlassLimits
+from proxy.core.governance import Approvable, Approval, BreakGlass, BreakGlassLimits
 from proxy.errors import ConfigurationError
 from proxy.settings import Person, Settings
 
@@ -24,23 +24,23 @@ _log = logging.getLogger(__name__)
 
 
 def signed(
-    settings: Settings, policy_set: PolicySet, approvable: Approvable
-) -> tuple[tuple[str, ...], tuple[BreakGlass, ...]]:
+    settings: Settings, policy_set: PolicySet, approvable: Approvable, now: datetime
+) -> tuple[Approval, tuple[BreakGlass, ...]]:
     """Who approved what is loaded, and the emergencies that were signed. Raises ``ConfigurationError``."""
     asked = settings.policy
     _check_packs(settings, policy_set)
     approvers = keys_of(asked.approvers)
     contents = _envelopes(asked.signatures_dir)
-    names = governance.approvals(contents, approvable, approvers)
-    if len(names) < asked.approvals:
+    approval = governance.approved(governance.approvals(contents, approvable, approvers, now), asked.approvals)
+    if len(approval.by) < asked.approvals:
         raise ConfigurationError(
             f"policy set `{approvable.policy}` with facts `{approvable.facts}` and configuration "
             f"`{approvable.configuration}`: expected {asked.approvals} approvals, "
-            f"got {len(names)} ({', '.join(names) or 'nobody'}); `apostille policy approve` makes one",
+            f"got {len(approval.by)} ({', '.join(approval.by) or 'nobody'}); `apostille policy approve` makes one",
             code="policy-not-approved",
         )
     limits = BreakGlassLimits(approvals=asked.approvals, longest=timedelta(hours=asked.break_glass_hours))
-    return names, governance.emergencies(contents, policy_set, approvers, limits)
+    return approval, governance.emergencies(contents, policy_set, approvers, limits)
 
 
 def _check_packs(settings: Settings, policy_set: PolicySet) -> None:
