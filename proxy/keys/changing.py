@@ -16,13 +16,13 @@ from audit.errors import EvidenceUnavailable, UnreadableError
 from audit.log import Log
 from audit.rotated import Rotated
 from audit.vocabulary import EndReason
-from proxy import shared_store, timestamps
+from proxy import timestamps
 from proxy.errors import ConfigurationError
+from proxy.log_opening import opened_log
 from proxy.settings import Settings
 from proxy.witness import configured as witnesses
 
 ROTATE_RECORD, REVOKE = "rotate-record", "revoke"
-NO_SERVER = "no-server"
 
 
 def socket(loaded: Settings) -> Path:
@@ -59,20 +59,9 @@ def revoke(loaded: Settings, *, key: str, from_index: int, reason: str) -> Mappi
     try:
         return control.ask(socket(loaded), REVOKE, **asked)
     except UnreadableError as error:
-        if error.code != NO_SERVER:
+        if error.code != control.NO_SERVER:  # one that was asked may be doing it
             raise
-    with (
-        closing(witnesses.build(loaded.log)) as peers,
-        closing(
-            Log.open(
-                loaded.data_dir,
-                places=loaded.keys.places,
-                witnesses=peers,
-                stamper=timestamps.build(loaded.data_dir, loaded.log),
-                shared=shared_store.shared(loaded.storage),
-            )
-        ) as log,
-    ):
+    with opened_log(loaded) as log:
         return _revoked(log, loaded.data_dir, asked)
 
 

@@ -1,6 +1,7 @@
 """``apostille keys``: what keys a log has, and what is done with them; ``docs/how-to/keys.md`` is its page.
 
-Results on standard output, the rest on standard error. Exit codes: 0 done, 2 usage, configuration, or refused.
+Results on standard output, the rest on standard error. Exit codes: 0 done, 2 usage, configuration, or refused, 3 a server was asked
+and what it did is not known.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from proxy.errors import ConfigurationError
 from proxy.keys import announcing, changing, listing
 from proxy.settings import Settings
 
-USAGE = 2
+USAGE, UNKNOWN = 2, 3
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,7 +66,7 @@ def keys_main(argv: Sequence[str]) -> int:
         _ACTIONS[arguments.action](arguments, loaded)
     except (ConfigurationError, AuditError) as error:
         print(f"apostille keys: {error.code}: {error}", file=sys.stderr)
-        return USAGE
+        return UNKNOWN if error.code == control.UNANSWERED else USAGE
     except OSError as error:
         print(f"apostille keys: `{error.filename}`: {error.strerror}", file=sys.stderr)
         return USAGE
