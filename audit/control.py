@@ -148,7 +148,8 @@ def ask(place: Path, act: str, **more: object) -> Mapping[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         _connect(connection, place)
         try:
-            connection.sendall(line)
+            with contextlib.suppress(BrokenPipeError):  # whoever is refused is told so before it was heard
+                connection.sendall(line)
             answer = _read(connection, ANSWER_S)
         except (OSError, MalformedError) as cause:
             raise UnreadableError(

@@ -204,7 +204,10 @@ with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as one:
     except PermissionError:
         print("closed")
     else:
-        one.sendall(b'{"act": "echo", "text": "x"}\\n')
+        try:
+            one.sendall(b'{"act": "echo", "text": "x"}\\n')
+        except BrokenPipeError:
+            pass
         print(one.makefile().readline())
 """
 
