@@ -6,6 +6,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,8 @@ def test_half_a_command_does_not_hold_up_a_stop(tmp_path: Path, monkeypatch: pyt
     served = Control(tmp_path, acts())
     with connected(tmp_path / control.SOCKET) as connection, connected(tmp_path / control.SOCKET):
         connection.sendall(b'{"act": "ec')
+        while served._current is None:
+            time.sleep(0.01)
         served.close()
         assert b"act-malformed" in connection.makefile("rb").readline()
 
