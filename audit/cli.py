@@ -177,6 +177,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else _data_directory(arguments.data)
+    datadir.check_settled(data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
@@ -350,6 +351,7 @@ def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Makin
 
     Of a scope, its log alone: one that belongs to a log that ended is in that one's directory (``--data``).
     """
+    datadir.check_settled(data)
     select, ended = _selected(arguments), datadir.ended(data)
     place = data
     if arguments.record:

@@ -250,7 +250,26 @@ def ended(root: Path) -> tuple[Path, ...]:
     folder = root / ENDED
     if not folder.is_dir():
         return ()
-    return tuple(sorted((each for each in folder.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)))
+    return tuple(sorted(filter(_is_numbered, folder.iterdir()), key=lambda each: int(each.name)))
+
+
+def _is_numbered(place: Path) -> bool:
+    return place.name.isascii() and place.name.isdigit() and len(place.name) <= 6
+
+
+def next_ended(root: Path) -> int:
+    """Number that the log of now takes when it ends; one that was taken away leaves its number free."""
+    before = ended(root)
+    return int(before[-1].name) + 1 if before else 0
+
+
+def check_settled(root: Path) -> None:
+    """Raise ``UnreadableError`` (``rotation-unfinished``) while a data directory has parts of two logs, which do not fit together."""
+    if (root / ROTATION).exists():
+        raise UnreadableError(
+            f"one log is ending and another beginning at `{root}`: `apostille keys rotate-log`, or a start, finishes that",
+            code="rotation-unfinished",
+        )
 
 
 @contextmanager

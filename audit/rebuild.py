@@ -54,8 +54,9 @@ def recover(root: Path, address: StoreAddress | None) -> Recovered:
     """Make the record store of a data directory again. No server may be using it.
 
     Raises ``HistoryError`` (``log-missing``, ``log-in-use``, ``entries-missing``, ``log-differs``, ``checkpoint-missing``,
-    ``scope-differs``), ``EvidenceUnavailable``, ``MalformedError``, ``OSError``.
+    ``scope-differs``), ``UnreadableError`` (``rotation-unfinished``), ``EvidenceUnavailable``, ``MalformedError``, ``OSError``.
     """
+    datadir.check_settled(root)
     if not (root / layout.KEYS / layout.LOG_VKEY).is_file() or not (root / layout.LOG).is_dir():
         raise HistoryError(f"expected keys and the files of a log at `{root}`, got none", code="log-missing")
     public = datadir.directory_files(root).below(layout.KEYS)

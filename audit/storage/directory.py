@@ -4,8 +4,11 @@ Tiles never change: writing one that is there compares, and another content is a
 by larger ones only. All methods raise ``OSError`` where the disk does not do it.
 """
 
+import contextlib
 import fcntl
 import os
+import re
+import socket
 from pathlib import Path
 
 from audit import checkpoint, durable, layout, tiles
@@ -16,6 +19,9 @@ LOCK = "lock"
 """File of a data directory that its one writing process holds locked."""
 _GUARD = ".checkpoint.lock"
 """Who holds it compares and replaces the checkpoint: of two processes, the slower must not put back an older one."""
+
+_LONGEST_HOLDER = 300
+_HOLDER = re.compile(rb"([0-9]{1,10}) ([A-Za-z0-9._-]{1,255})\n", re.ASCII)
 
 
 class TileDirectory:
@@ -100,13 +106,26 @@ def remove_folder(folder: Path) -> None:
 
 
 def lock(path: Path) -> int:
-    """Descriptor of an exclusively locked file; the lock ends with the process. Raises ``HistoryError`` (``log-in-use``)."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Descriptor of an exclusively locked file; the lock ends with the process. Raises ``HistoryError`` (``log-in-use``).
+
+    Whoever holds it says so in the file, for people: what another process reads there decides nothing.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as cause:
+        holder = _holder(handle)
         os.close(handle)
         raise HistoryError(
-            "expected to be the only writer of this data directory, got another one", code="log-in-use"
+            f"expected to be the only process that writes `{path.parent}`, {holder} does: stop it, or wait for its end",
+            code="log-in-use",
         ) from cause
+    with contextlib.suppress(OSError):  # a full disk is no reason not to hold it
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()} {socket.gethostname()}\n".encode()[:_LONGEST_HOLDER], 0)
     return handle
+
+
+def _holder(handle: int) -> str:
+    found = _HOLDER.fullmatch(os.pread(handle, _LONGEST_HOLDER, 0))
+    return f"process {found[1].decode()} on `{found[2].decode()}`" if found else "another one"

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit import datadir
+from audit import datadir, layout
 from audit.errors import HistoryError
 from audit.storage import address as addresses
 from audit.storage import directory
@@ -117,7 +117,8 @@ def renew(root: Path, address: StoreAddress | None) -> "NewStore":
 def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileStore]:
     """What finds the files of a log below a data directory, copied to a bucket if one is given.
 
-    Raises ``HistoryError`` (``extra-missing``).
+    Nothing in a bucket is moved or replaced, so a log that follows others has a place of its own there: below the number of logs that
+    ended before it. Raises ``HistoryError`` (``extra-missing``).
     """
     if bucket is None:
         return directory.TileDirectory
@@ -125,10 +126,16 @@ def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileS
         raise HistoryError("expected the extra `s3` to be installed with the package", code="extra-missing")
     from audit.storage.bucket import Bucket
 
-    objects = Bucket(bucket)
+    objects, before = Bucket(bucket), _number(root)
     return lambda folder: CopiedTiles(
-        directory.TileDirectory(folder), objects, f"{folder.relative_to(root).as_posix()}/"
+        directory.TileDirectory(folder), objects, f"{before}{folder.relative_to(root).as_posix()}/"
     )
+
+
+def _number(root: Path) -> str:
+    """What the names of the log of now begin with in a bucket. Of logs that ended, one counts once its files are put away."""
+    before = [each for each in datadir.ended(root) if (each / layout.LOG).is_dir()]
+    return f"{int(before[-1].name) + 1}/" if before else ""
 
 
 def _need_driver() -> None:

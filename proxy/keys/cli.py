@@ -15,6 +15,7 @@ from pathlib import Path
 from audit import control, datadir, keyring, keys, layout
 from audit.errors import AuditError
 from audit.recording import rfc3339
+from audit.rotation_plan import Asked
 from audit.vocabulary import EndReason, RecordKind, RevocationReason
 from proxy import settings
 from proxy.errors import ConfigurationError
@@ -103,13 +104,13 @@ def _revoke(arguments: argparse.Namespace, loaded: Settings) -> None:
 
 def _rotate_log(arguments: argparse.Namespace, loaded: Settings) -> None:
     trusted = getattr(arguments, "trusted_checkpoint", None)
-    done, waiting = changing.rotate_log(
-        loaded,
-        origin=arguments.origin,
+    asked = Asked(
+        origin=arguments.origin or "",
         log_key=arguments.log_key,
         reason=EndReason.COMPROMISED if arguments.action == "compromise-log" else EndReason.ROTATED,
         trusted=None if trusted is None else trusted.read_bytes(),
     )
+    done, waiting = changing.rotate_log(loaded, asked)
     print(
         "\n".join(
             announcing.lines(done, log_key=loaded.keys.log, witnessed=bool(loaded.log.witnesses), waiting=waiting)

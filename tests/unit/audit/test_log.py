@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from audit.errors import EvidenceUnavailable, HistoryError
 from audit.log import Appended, Log, Pending, utc_now
 from audit.recording import BACKDATED
 from audit.signers.opening import KeyPlaces
+from audit.storage import directory as storage
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
@@ -149,6 +151,22 @@ def test_two_processes_cannot_hold_one_directory(root: Path, log: Log) -> None:
     with pytest.raises(HistoryError) as caught:
         Log.open(root)
     assert caught.value.code == "log-in-use"
+    assert f"process {os.getpid()} on `{socket.gethostname()}` does: stop it" in str(caught.value)
+
+
+def test_whatever_a_lock_file_says_is_not_repeated_and_a_link_is_not_followed(root: Path) -> None:
+    handle = storage.lock(root / storage.LOCK)
+    (root / storage.LOCK).write_bytes(b"1 \x1b[31mnobody\n")
+    with pytest.raises(HistoryError, match="another one does") as caught:
+        storage.lock(root / storage.LOCK)
+    assert "\x1b" not in str(caught.value)
+    os.close(handle)
+    (root / storage.LOCK).unlink()
+    (root / storage.LOCK).symlink_to("precious")
+    (root / "precious").write_text("kept")
+    with pytest.raises(OSError, match="symbolic"):
+        storage.lock(root / storage.LOCK)
+    assert (root / "precious").read_text() == "kept"
 
 
 def test_a_decision_of_a_dead_process_gets_its_orphaned_result(root: Path) -> None:
