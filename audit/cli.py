@@ -16,10 +16,11 @@ from pathlib import Path
 from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import directory_files, is_data_directory, open_directory, write_files
+from audit.datadir import is_data_directory, open_directory, write_files
 from audit.directory_check import How
 from audit.errors import AuditError, UnreadableError
 from audit.examine import Trust, Witnessing
+from audit.folder import directory_files
 from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (

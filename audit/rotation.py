@@ -19,6 +19,7 @@ from pathlib import Path
 
 from audit import checkpoint, datadir, durable, founding, keyring, keys, layout, log_ending, rotation_plan
 from audit.errors import HistoryError
+from audit.folder import directory_files
 from audit.keys import LogSigner
 from audit.log import INSTANCE
 from audit.publishing import Publishing
@@ -161,7 +162,7 @@ def _move(root: Path, target: Path, plan: Plan, places: KeyPlaces) -> None:
 
 def _copy_public(root: Path, target: Path) -> None:
     """What whoever verifies the old log needs besides it: certificates, witnesses' keys, texts of rules; no private key."""
-    source = datadir.directory_files(root)
+    source = directory_files(root)
     for path in source.listing():
         folder, _, name = path.partition("/")
         public = path.startswith(layout.POLICIES) or (

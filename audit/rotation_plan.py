@@ -11,6 +11,7 @@ from pathlib import Path
 from audit import canonical, checkpoint, datadir, durable, layout, merkle, scope
 from audit.checkpoint import Checkpoint
 from audit.errors import HistoryError, MalformedError, VerificationError
+from audit.folder import directory_files
 from audit.keys import LogSigner
 from audit.signers import opening
 from audit.signers.opening import KeyPlaces
@@ -213,7 +214,7 @@ def _vouched(root: Path, note: bytes, old: checkpoint.VerifierKey) -> str:
         raise MalformedError(
             f"expected a checkpoint as the trusted one, got another file: {cause}", code=CODE
         ) from cause
-    from_disk = datadir.directory_files(root / layout.LOG)
+    from_disk = directory_files(root / layout.LOG)
     now = checkpoint.parse_text(checkpoint.parse_bytes(from_disk.read(CHECKPOINT_PATH)).text)
     if tree.size > now.size:
         raise VerificationError(f"expected a trusted checkpoint of at most {now.size} entries", code=CODE)

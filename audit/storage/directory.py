@@ -11,7 +11,7 @@ import re
 import socket
 from pathlib import Path
 
-from audit import checkpoint, durable, layout, tiles
+from audit import checkpoint, durable, layout, reading, tiles
 from audit.errors import HistoryError
 from audit.tiles import CHECKPOINT_PATH, WIDTH
 
@@ -32,14 +32,14 @@ class TileDirectory:
         self._made: set[Path] = set()
 
     def read(self, path: str) -> bytes:
-        """Content of a file; raises ``FileNotFoundError``."""
-        return (self._root / layout.safe_path(path)).read_bytes()
+        """Content of a file; raises ``FileNotFoundError``, ``MalformedError`` for one that is too long."""
+        return reading.bounded(self._root / layout.safe_path(path), layout.longest(path), path)
 
     def write_tile(self, path: str, content: bytes) -> None:
         """Write one immutable file, durably. Raises ``HistoryError`` if it is there with another content."""
         place = self._root / layout.safe_path(path)
         if place.exists():
-            if place.read_bytes() != content:
+            if not is_file_of(place, content):
                 raise HistoryError(f"expected `{path}` as it was signed, got another content", code="tile-changed")
             return
         self._make(place.parent)
@@ -57,7 +57,7 @@ class TileDirectory:
 
     def _compare_and_replace(self, note: str) -> None:
         place = self._root / CHECKPOINT_PATH
-        following = succeeding(place.read_bytes(), note) if place.exists() else note
+        following = succeeding(self.read(CHECKPOINT_PATH), note) if place.exists() else note
         if following is not None:
             durable.replace(place, following.encode())
 
@@ -95,6 +95,11 @@ def succeeding(published: bytes, note: str) -> str | None:
         return note
     merged = checkpoint.merged(found, given.signatures).raw
     return None if merged == found.raw else merged
+
+
+def is_file_of(place: Path, content: bytes) -> bool:
+    """Whether a place is a regular file with a content; a pipe there is not waited for."""
+    return place.is_file() and place.stat().st_size == len(content) and place.read_bytes() == content
 
 
 def remove_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ The libraries of PostgreSQL and of the schema are loaded here, and only where th
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,8 +99,9 @@ def migrate(root: Path, address: StoreAddress | None) -> tuple[str, ...]:
     return postgres_schema.migrate(address)
 
 
-def renew(root: Path, address: StoreAddress | None) -> "NewStore":
-    """An empty store that is to take the place of a data directory's. Nobody may be writing.
+def renew(root: Path, address: StoreAddress | None, fault: Callable[[], str]) -> "NewStore | str":
+    """An empty store that is to take the place of a data directory's, which has a ``fault``; nobody else writes to either. ""
+    where that one has none: it stays.
 
     Raises ``HistoryError``, ``EvidenceUnavailable``, ``OSError``.
     """
@@ -107,11 +109,20 @@ def renew(root: Path, address: StoreAddress | None) -> "NewStore":
     if address is None:
         from audit.storage.renewal import NewFile
 
-        return NewFile(root)
+        with ExitStack() as unless_renewed:
+            held = directory.lock(root / directory.LOCK)
+            unless_renewed.callback(os.close, held)
+            if not fault():
+                return ""
+            made = NewFile(root, held)
+            unless_renewed.pop_all()
+            return made
     _need_driver()
+    from audit.storage import postgres_schema
     from audit.storage.postgres_renewal import NewTables
 
-    return NewTables(address)
+    postgres_schema.migrate(address)
+    return NewTables(address) if fault() else ""
 
 
 def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileStore]:

@@ -130,7 +130,9 @@ def test_a_lost_folder_comes_back_from_the_bucket(tmp_path: Path, address: Bucke
         place = root / layout.LOG / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(objects.get(layout.LOG + path)[0])
-    assert rebuild.recover(root, None).records == size
+    found = rebuild.recover(root, None)
+    assert found is not None
+    assert found.records == size
     assert filled(root, address, 1) > size
     _, signed, computed = copied(address)
     assert signed == computed

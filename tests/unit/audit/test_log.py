@@ -12,6 +12,7 @@ import pytest
 
 from audit import checkpoint, datadir, founding, keyring, keys, layout, sequencer, statement, tiles
 from audit.errors import EvidenceUnavailable, HistoryError
+from audit.folder import directory_files
 from audit.log import Appended, Log, Pending, utc_now
 from audit.recording import BACKDATED
 from audit.signers.opening import KeyPlaces
@@ -60,7 +61,7 @@ def log(root: Path) -> Iterator[Log]:
 
 def entries(root: Path) -> list[bytes]:
     """Every entry of the published log, recomputed from its files against its signed root."""
-    files = datadir.directory_files(root / layout.LOG)
+    files = directory_files(root / layout.LOG)
     vkey = checkpoint.parse_vkey((root / layout.KEYS / layout.LOG_VKEY).read_text().strip())
     tree = checkpoint.verify(checkpoint.parse_bytes(files.read(tiles.CHECKPOINT_PATH)), (vkey,))
     found: list[bytes] = []
