@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 
 from audit import checkpoint, durable, layout, reading, tiles
-from audit.errors import HistoryError
+from audit.errors import HistoryError, MalformedError
 from audit.tiles import CHECKPOINT_PATH, WIDTH
 
 LOCK = "lock"
@@ -79,12 +79,20 @@ class TileDirectory:
 
 
 def succeeding(published: bytes, note: str) -> str | None:
-    """What to publish in place of a checkpoint; None if it stays. Raises ``HistoryError`` (``log-ahead``, ``log-differs``).
+    """What to publish in place of a checkpoint; None if it stays. Raises ``HistoryError`` (``log-ahead``, ``log-differs``,
+    ``history-broken`` for what is no checkpoint).
 
     Signature lines that the same checkpoint carries already stay on it.
     """
-    found, given = checkpoint.parse_bytes(published), checkpoint.parse(note)
-    current, new = checkpoint.parse_text(found.text), checkpoint.parse_text(given.text)
+    given = checkpoint.parse(note)
+    new = checkpoint.parse_text(given.text)
+    try:
+        found = checkpoint.parse_bytes(published)
+        current = checkpoint.parse_text(found.text)
+    except MalformedError as cause:
+        raise HistoryError(
+            f"expected the published checkpoint of `{new.origin}`, got something else: {cause}"
+        ) from cause
     if current.origin != new.origin:
         raise HistoryError(f"expected the published log `{new.origin}`, got `{current.origin}`", code="log-differs")
     if current.size > new.size or (current.size == new.size and current.root != new.root):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -403,3 +404,34 @@ def test_a_new_key_is_certified_before_it_signs_and_says_so_in_the_log(root: Pat
     certificates = list((root / layout.KEYS / layout.CERTIFICATES).glob("*.pem"))
     assert len(certificates) == 2
     assert BACKDATED.total_seconds() > 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("harm", ["garbage", "nothing", "a gigabyte", "another log's"])
+def test_a_published_checkpoint_that_was_changed_stops_the_log_and_not_its_end(root: Path, harm: str) -> None:
+    """The thread that publishes must not die of it in silence: health would say ok, and a stop would never end."""
+    log = Log.open(root, publish_interval_s=0.02)
+    log.append_now(decision("r-1"))
+    _until_published(log)
+    place = root / layout.LOG / tiles.CHECKPOINT_PATH
+    if harm == "a gigabyte":
+        os.truncate(place, 1 << 30)
+    elif harm == "another log's":
+        founding.init(root.parent / "other", origin="log.example/other")
+        place.write_bytes((root.parent / "other" / layout.LOG / tiles.CHECKPOINT_PATH).read_bytes())
+    else:
+        place.write_bytes(b"garbage" if harm == "garbage" else b"")
+    log.append_now(decision("r-2"))
+    for _ in range(1000):
+        if log.state != "ok":
+            break
+        time.sleep(0.02)
+    assert log.state in ("history-broken", "log-differs")
+    with pytest.raises(EvidenceUnavailable):
+        log.append_now(decision("r-3"))
+    log.close()
+
+
+def _until_published(log: Log) -> None:
+    while not log.settled:
+        time.sleep(0.01)
