@@ -138,8 +138,10 @@ def _include_usage(value: object) -> bool:
 
 
 def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
-    if not isinstance(value, list) or not value:
-        raise _wrong("messages", "an array of at least one message", value)
+    if value == []:
+        raise ClientError("`messages`: expected at least one message, got none", code="invalid-type", param="messages")
+    if not isinstance(value, list):
+        raise _wrong("messages", "an array of messages", value)
     if len(value) > most:
         raise TooLarge(
             f"`messages`: expected at most {most} messages, got {len(value)}",
