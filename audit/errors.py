@@ -57,3 +57,13 @@ class UnreadableError(AuditError):
     """A data directory, or something in it, cannot be read; whether its evidence holds is unknown."""
 
     code = "unreadable"
+
+
+def told(error: AuditError | OSError) -> str:
+    """An error on one line for people: of a disk's, which file it is about and what the system said of it, without a number."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.strerror is None:  # ours, of a file that a set of files does not have
+        return f"expected the file `{error}`, got none"
+    what = error.strerror[:1].lower() + error.strerror[1:]
+    return what if error.filename is None else f"expected to use `{error.filename}`, got: {what}"

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from audit import keys
-from audit.errors import AuditError
+from audit.errors import AuditError, told
 from audit.keys import P256Signer
 from policies import packs
 from policies.errors import PolicyError
@@ -81,7 +81,7 @@ def governance_main(argv: Sequence[str]) -> int:
     except (ConfigurationError, PolicyError, AuditError) as error:
         print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"apostille policy: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille policy: {told(error)}", file=sys.stderr)
     return USAGE
 
 

@@ -18,7 +18,7 @@ from audit import checkpoint, datadir, durable, figures, layout, parallel
 from audit.checkpoint import SignedNote
 from audit.cli import job_count
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, UnreadableError
+from audit.errors import AuditError, UnreadableError, told
 from audit.figures import Scope
 from audit.files import Files
 from audit.log_check import read_checkpoint, verify_log
@@ -100,7 +100,7 @@ def report_main(argv: Sequence[str], groups: Groups) -> int:
             page, tables = computed(source, scope, now, jobs=0 if arguments.no_verify else arguments.jobs)
         written = _write(arguments.out, arguments.format, page, tables)
     except (AuditError, OSError) as error:
-        print(f"apostille report: {error}", file=sys.stderr)
+        print(f"apostille report: {told(error)}", file=sys.stderr)
         return UNKNOWN
     print("\n".join(map(str, written)))
     print(f"the log: {page.verification}; {tables.requests:,} requests in the report", file=sys.stderr)
