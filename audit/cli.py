@@ -16,10 +16,11 @@ from pathlib import Path
 from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import directory_files, is_data_directory, open_directory, write_files
+from audit.datadir import is_data_directory, open_directory, write_files
 from audit.directory_check import How
 from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust, Witnessing
+from audit.folder import directory_files
 from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (
@@ -177,6 +178,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else _data_directory(arguments.data)
+    datadir.check_settled(data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
@@ -352,6 +354,7 @@ def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Makin
 
     Of a scope, its log alone: one that belongs to a log that ended is in that one's directory (``--data``).
     """
+    datadir.check_settled(data)
     select, ended = _selected(arguments), datadir.ended(data)
     place = data
     if arguments.record:

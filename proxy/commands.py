@@ -157,8 +157,11 @@ def recover_main(argv: Sequence[str]) -> int:
     return _guarded(run)
 
 
-def _told(found: Recovered) -> str:
-    lines = [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
+def _told(found: Recovered | None) -> str:
+    if found is None:
+        return "the record store is whole and fits its log: nothing to recover"
+    lines = [f"made again, because: {found.why}"]
+    lines += [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
     if found.waiting:
         lines.append(f"{found.waiting} records wait for their place in the log: the next start gives it")
     lines += [f"no record is at hand for entry {index}; it stays an entry" for index in found.missing]
