@@ -202,9 +202,8 @@ def _known_codes(said: str, known: facts.Facts) -> list[str]:
     codes = [normal(code) for code in said.split(",")]
     for code, written in zip(codes, said.split(","), strict=True):
         if code not in known.jurisdictions:
-            names = {each: territory.name for each, territory in known.jurisdictions.items()}
             raise UnknownName(
-                f"expected known ISO 3166 codes or groups, got `{written[:40]}`{near.hint(written, names)}"
+                f"expected known ISO 3166 codes or groups, got `{written[:40]}`{near.hint(written, known.territories.names)}"
             )
     return codes
 
