@@ -19,7 +19,7 @@ from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
 from audit.datadir import is_data_directory, open_directory, write_files
 from audit.directory_check import How
-from audit.errors import AuditError, UnreadableError, told
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust, Witnessing
 from audit.folder import directory_files
 from audit.stamps import CheckToken
@@ -60,7 +60,7 @@ def verify_main(argv: Sequence[str]) -> int:
     try:
         report, trust = _verified(arguments)
     except (AuditError, OSError) as error:
-        print(f"could not tell: {told(error)}", file=sys.stderr)
+        print(f"could not tell: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     if arguments.json:
         print(json.dumps(_as_json(report, trust), ensure_ascii=False, indent=2))
@@ -353,6 +353,8 @@ def bundle_main(argv: Sequence[str]) -> int:
     out = Path(arguments.out)
     if arguments.record and (arguments.begin or arguments.end):
         parser.error("expected `--record`, or a period, got both")
+    if arguments.begin and arguments.end and arguments.begin >= arguments.end:
+        parser.error("expected `--from` no later than `--to`")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         print(f"expected a new or empty folder, got `{out}`", file=sys.stderr)
         return 2
@@ -365,7 +367,7 @@ def bundle_main(argv: Sequence[str]) -> int:
         )
         count = _bundled(out, _data_directory(arguments.data), arguments, making)
     except (AuditError, OSError) as error:
-        print(f"could not write the bundle: {told(error)}", file=sys.stderr)
+        print(f"could not write the bundle: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     print(f"{count} files in {out}; check them with: apostille verify {out}")
     return 0

@@ -23,6 +23,18 @@ class AuditError(Exception):
             self.code = code
 
 
+def in_words(error: Exception) -> str:
+    """What a command says of a failure: of the system's, the file and its words for it, without a number."""
+    if (
+        isinstance(error, FileNotFoundError) and not error.strerror
+    ):  # ours, of a set of files that has none of that path
+        return f"expected the file `{error}`, got none"
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    what = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return what if error.filename is None else f"`{error.filename}`: {what}"
+
+
 class MalformedError(AuditError):
     """Bytes that do not follow their specification."""
 
@@ -57,13 +69,3 @@ class UnreadableError(AuditError):
     """A data directory, or something in it, cannot be read; whether its evidence holds is unknown."""
 
     code = "unreadable"
-
-
-def told(error: AuditError | OSError) -> str:
-    """An error on one line for people: of a disk's, which file it is about and what the system said of it, without a number."""
-    if not isinstance(error, OSError):
-        return str(error)
-    if error.strerror is None:  # ours, of a file that a set of files does not have
-        return f"expected the file `{error}`, got none"
-    what = error.strerror[:1].lower() + error.strerror[1:]
-    return what if error.filename is None else f"expected to use `{error.filename}`, got: {what}"

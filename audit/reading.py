@@ -13,7 +13,7 @@ from audit.errors import MalformedError
 def bounded(place: Path, limit: int, name: str = "") -> bytes:
     """Content of a file, called ``name`` in errors.
 
-    Raises ``FileNotFoundError`` where it is none, ``MalformedError`` (``too-large``), ``OSError``.
+    Raises ``FileNotFoundError`` where it is no regular file, ``MalformedError`` (``too-large``), ``OSError``.
     """
     handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     found = os.fstat(handle)

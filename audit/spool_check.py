@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audit import layout
-from audit.errors import AuditError, EvidenceUnavailable, HistoryError, MalformedError, told
+from audit.errors import AuditError, EvidenceUnavailable, HistoryError, MalformedError, in_words
 from audit.examine import Trust
 from audit.folder import directory_files
 from audit.rebuild_records import Found, Joined, checked, is_certified
@@ -31,7 +31,7 @@ class SpoolCheck:
         try:
             trust = layout.trust_of(self._keys)
         except (OSError, MalformedError) as error:
-            raise EvidenceUnavailable(f"the keys of the log cannot be read: {told(error)}") from error
+            raise EvidenceUnavailable(f"the keys of the log cannot be read: {in_words(error)}") from error
         for row in rows:
             reason = self._fault(row, trust)
             if reason:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit import founding, keys, rebuild
-from audit.errors import AuditError, told
+from audit.errors import AuditError, in_words
 from audit.rebuild import Recovered
 from audit.storage import opening
 from audit.storage.address import of_directory
@@ -38,7 +38,7 @@ def _guarded(run: Callable[[], None]) -> int:
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:
-        print(f"apostille: {told(error)}", file=sys.stderr)
+        print(f"apostille: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 
@@ -182,7 +182,7 @@ def _signing_key(name: Path) -> int:
         keys.write_private(private, keys.private_pem(signer.key))
         public.write_bytes(keys.public_pem(signer.public_der))
     except OSError as error:
-        print(f"apostille key: {told(error)}", file=sys.stderr)
+        print(f"apostille key: {in_words(error)}", file=sys.stderr)
         return USAGE
     print(f"private: {private}\npublic: {public}")
     return 0

@@ -24,7 +24,7 @@ from audit.content.orders import ErasureOrder, Order
 from audit.content.parcels import Opened
 from audit.content.places import Stores
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, HistoryError, UnreadableError, told
+from audit.errors import AuditError, HistoryError, UnreadableError, in_words
 from audit.statement import Statement
 from audit.vocabulary import RecordKind, Sha256Hex
 from proxy import content
@@ -54,7 +54,7 @@ def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Sett
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except (AuditError, OSError) as error:
-        print(f"could not be done: {told(error)}", file=sys.stderr)
+        print(f"could not be done: {in_words(error)}", file=sys.stderr)
         return UNFINISHED
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit import control, datadir, keyring, keys, layout
-from audit.errors import AuditError, told
+from audit.errors import AuditError, in_words
 from audit.recording import rfc3339
 from audit.rotation_plan import Asked
 from audit.vocabulary import EndReason, RecordKind, RevocationReason
@@ -69,7 +69,7 @@ def keys_main(argv: Sequence[str]) -> int:
         print(f"apostille keys: {error.code}: {error}", file=sys.stderr)
         return UNKNOWN if error.code == control.UNANSWERED else USAGE
     except OSError as error:
-        print(f"apostille keys: {told(error)}", file=sys.stderr)
+        print(f"apostille keys: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 
