@@ -12,6 +12,7 @@ from importlib import import_module
 COMMANDS = {
     "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
+    "check": ("proxy.commands", "check_main", "read a configuration as a start does, and make nothing"),
     "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
     "recover": ("proxy.commands", "recover_main", "make a lost or older record store again from the log's files"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
@@ -34,7 +35,9 @@ USAGE = 2
 WRITTEN_BY_OTHERS = 0o022
 """What nobody may do with a file of ours, whatever the umask of a container lets through: evidence is its operator's to write."""
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset(
+    {"init", "check", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"}
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

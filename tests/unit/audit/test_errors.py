@@ -15,7 +15,7 @@ def test_a_failure_of_the_system_names_the_file_and_no_number(tmp_path: Path) ->
 
 
 def test_a_file_that_a_set_of_files_does_not_have_is_named() -> None:
-    assert in_words(FileNotFoundError("keys/root.pem")) == "expected the file `keys/root.pem`, got none"
+    assert in_words(FileNotFoundError("checkpoint")) == "expected the file `checkpoint`, got none"
 
 
 @pytest.mark.parametrize("error", [UnreadableError("expected a log"), OSError("expected a log")])
@@ -35,8 +35,8 @@ def test_commands_on_files_that_are_not_there_say_which(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(SystemExit) as caught:
+    with pytest.raises(SystemExit) as ended:
         main(words)
-    assert caught.value.code == 2
+    assert ended.value.code == 2
     told = capsys.readouterr().err
-    assert ("in `none`, got: no such file or directory" in told, "Errno" in told) == (True, False), told
+    assert ("`none`, got: no such file or directory" in told, "Errno" in told) == (True, False), told
