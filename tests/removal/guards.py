@@ -3,7 +3,7 @@
 ``run`` takes them away one by one; ``test_guards`` holds the texts to the sources.
 """
 
-from tests.removal import engine, feedback, log, privacy, proxy, store, verifier
+from tests.removal import engine, feedback, keys, log, privacy, proxy, store, verifier
 from tests.removal.guard import Guard
 
 GUARDS: tuple[Guard, ...] = (
@@ -12,6 +12,7 @@ GUARDS: tuple[Guard, ...] = (
     *privacy.GUARDS,
     *store.GUARDS,
     *log.GUARDS,
+    *keys.GUARDS,
     *verifier.GUARDS,
     *feedback.GUARDS,
 )
