@@ -141,8 +141,10 @@ def decide(
     now: datetime,
     open_circuits: frozenset[str] = frozenset(),
     embedding: Sequence[int] = (),
+    detected: frozenset[str] | None = None,
 ) -> Case:
     """Decide a request. ``open_circuits``: deployments that no call goes through to now; ``embedding``: of its prompt.
+    ``detected``: data classes that ``DETECTOR`` found in its conversation, where that was looked through already.
 
     Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong.
     """
@@ -153,7 +155,7 @@ def decide(
         pipelines=rulebook.pipelines,
         allowed=caller.models,
     )
-    classes = _data_classes(request, caller)
+    classes = _data_classes(request, caller, DETECTOR.detect(request.conversation) if detected is None else detected)
     purpose = _purpose(request, caller, rulebook)
     applicable = jurisdiction.resolve(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
@@ -201,12 +203,11 @@ def decide(
     )
 
 
-def _data_classes(request: InferenceRequest, caller: Caller) -> frozenset[str]:
+def _data_classes(request: InferenceRequest, caller: Caller, detected: frozenset[str]) -> frozenset[str]:
     """Declared classes and detected ones, upward closed; a request can add to its tenant's, never take away."""
     declared = caller.data_classes | request.options.data_classes
-    found = DETECTOR.detect(request.conversation)
     try:
-        return labels.label(declared, prompt_detected=found)
+        return labels.label(declared, prompt_detected=detected)
     except PolicyError as error:
         raise ClientError(str(error), code="unknown-data-class", param="apostille.data_classes") from None
 
