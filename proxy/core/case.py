@@ -20,7 +20,7 @@ from proxy.core.aggregation import examples
 from proxy.core.aggregation.calibration import Calibration
 from proxy.core.aggregation.expected import expected
 from proxy.core.aggregation.steps import AggregatorName
-from proxy.core.budget import Budget
+from proxy.core.budget import Budget, unpriced
 from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.governance import BreakGlass
@@ -157,6 +157,7 @@ def decide(
     )
     classes = _data_classes(request, caller, DETECTOR.detect(request.conversation) if detected is None else detected)
     purpose = _purpose(request, caller, rulebook)
+    cap = _cap(request, caller)
     applicable = jurisdiction.resolve(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
@@ -199,7 +200,7 @@ def decide(
             territories=rulebook.point.facts.territories,
             now=now,
         ),
-        budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
+        budget=Budget(left=cap),
     )
 
 
@@ -367,6 +368,16 @@ def _sentence(refused: Refused, decisions: tuple[Decision, ...], point: PolicyPo
     return " ".join(dict.fromkeys(explain.sentence(decision, point) for decision in relevant))
 
 
-def _smaller(one: int | None, other: int | None) -> int | None:
-    caps = [cap for cap in (one, other) if cap is not None]
-    return min(caps) if caps else None
+def _cap(request: InferenceRequest, caller: Caller) -> int | None:
+    """The smaller of the request's cap and its tenant's. Raises ``ClientError`` for what no cap could hold."""
+    caps = [cap for cap in (request.options.max_cost_micro_usd, caller.max_cost_micro_usd) if cap is not None]
+    if not caps:
+        return None
+    name = unpriced(request.parameters)
+    if name:
+        raise ClientError(
+            f"`{name}`: expected no such value with a cost cap: what it costs is in no catalogue",
+            code="unsupported-value",
+            param=name,
+        )
+    return min(caps)
