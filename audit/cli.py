@@ -7,19 +7,21 @@ Needs the standard library and ``cryptography`` only.
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, datadir, directory_check, layout, parallel, scope
+from audit import bundle, bundle_selection, canonical, datadir, directory_check, given, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.checkpoint import format_vkey
-from audit.datadir import directory_files, is_data_directory, open_directory, write_files
+from audit.datadir import is_data_directory, open_directory, write_files
 from audit.directory_check import How
-from audit.errors import AuditError, UnreadableError
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust, Witnessing
+from audit.folder import directory_files
 from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (
@@ -37,6 +39,7 @@ CANNOT_TELL = 3
 MAX_JOBS = 256
 
 _MARKS = {Outcome.OK: "✓", Outcome.FAILED: "✗", Outcome.UNDECIDED: "?", Outcome.NOT_CHECKED: "-"}
+_RECORD = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _VERDICTS = {
     Outcome.OK: "verified: everything above holds",
     Outcome.FAILED: "NOT verified: what is marked ✗ does not hold",
@@ -57,7 +60,7 @@ def verify_main(argv: Sequence[str]) -> int:
     try:
         report, trust = _verified(arguments)
     except (AuditError, OSError) as error:
-        print(f"could not tell: {error}", file=sys.stderr)
+        print(f"could not tell: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     if arguments.json:
         print(json.dumps(_as_json(report, trust), ensure_ascii=False, indent=2))
@@ -81,12 +84,14 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     parser.add_argument(
         "--trust",
+        type=given.trust_folder,
         metavar="DIR",
         help="folder with root.pem, log.vkey, witness*.vkey and tsa*.pem that you got another way (default: the evidence's own), "
         "and `checkpoint`, if you kept one: see --earlier",
     )
     parser.add_argument(
         "--witness",
+        type=given.witness_keys,
         action="append",
         metavar="FILE",
         help="a witness's keys that you got another way, may be repeated; then no other witness counts",
@@ -103,7 +108,9 @@ def _verify_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the log of this scope, for example acme-eu-2026 (default: the main log, or the one that a bundle names)",
     )
-    parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
+    parser.add_argument(
+        "--earlier", type=given.note, metavar="FILE", help="a checkpoint that you kept; the log must extend it"
+    )
     parser.add_argument(
         "--jobs",
         type=job_count,
@@ -139,7 +146,7 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
     """The quorum asked for. Raises ``MalformedError`` where the witnesses given cannot make it up."""
     if arguments.witness is None:
         return Witnessing(quorum=arguments.quorum or 0)
-    named = tuple(key for place in arguments.witness for key in layout.vkeys_of(Path(place).read_bytes()))
+    named = tuple(key for each in arguments.witness for key in each)
     quorum = len({key.name for key in named}) if arguments.quorum is None else arguments.quorum
     layout.check_witnesses(named, quorum)
     return Witnessing(quorum=quorum, witnesses=named)
@@ -147,7 +154,9 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
 
 def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
-    trust = None if arguments.trust is None else directory_check.trust_of(directory_files(Path(arguments.trust)), asked)
+    target = _target(arguments.target)
+    given.check_apart(arguments.trust, target)
+    trust = None if arguments.trust is None else directory_check.trust_of(directory_files(arguments.trust), asked)
     earlier = _earlier(arguments)
     how = How(
         trust=trust,
@@ -157,9 +166,9 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         check_token=_token_check(),
         spread=parallel.spread(arguments.jobs),
     )
-    target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
+        given.check_scope(bundled.below(layout.LOG), arguments.scope)
         report = verify_bundle(
             bundled,
             trust,
@@ -177,6 +186,8 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else _data_directory(arguments.data)
+    datadir.check_settled(data)
+    given.check_apart(arguments.trust, data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
@@ -190,6 +201,16 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         return directory_check.record(chosen, arguments.target, own, kept), own
 
 
+def _target(text: str) -> Path:
+    """The folder to verify, if it is one. Raises ``UnreadableError`` for what is neither that nor the name of a record."""
+    place = Path(text)
+    if place.is_dir() or (_RECORD.fullmatch(text) and not place.exists()):
+        return place
+    if place.exists():
+        raise UnreadableError(f"expected the folder of a bundle or of a log, got a file at `{text}`: unpack it first")
+    raise UnreadableError(f"expected the folder of a bundle or of a log at `{text}`, or the id of a record, got none")
+
+
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
     """The keys that came with a bundle, to compare; None if they cannot be read, which its report says."""
     try:
@@ -199,11 +220,15 @@ def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
 
 
 def _earlier(arguments: argparse.Namespace) -> bytes | None:
-    """The checkpoint that was kept: the one named, else ``checkpoint`` in the folder of trusted keys."""
-    if arguments.earlier is not None:
-        return Path(arguments.earlier).read_bytes()
-    kept = None if arguments.trust is None else Path(arguments.trust) / CHECKPOINT_PATH
-    return kept.read_bytes() if kept is not None and kept.is_file() else None
+    """The checkpoint that was kept: the one named, else ``checkpoint`` in the folder of trusted keys. Raises ``UnreadableError``."""
+    kept: Path | None = None if arguments.trust is None else arguments.trust / CHECKPOINT_PATH
+    if arguments.earlier is not None or kept is None or not kept.is_file():
+        found: bytes | None = arguments.earlier
+        return found
+    try:
+        return given.note(str(kept))
+    except argparse.ArgumentTypeError as error:
+        raise UnreadableError(str(error)) from None
 
 
 def _page() -> Page | None:
@@ -223,6 +248,7 @@ def _verify_public_log(place: Path, how: How, named: str | None) -> tuple[Report
     own = how.trust or directory_check.trust_of(beside, how.asked)
     certificates = layout.certificates_of(beside)
     log = directory_files(place)
+    given.check_scope(log, named)
     scope_name = named or (place.resolve().name if inside else None)
     report = verify_log(
         log,
@@ -327,19 +353,21 @@ def bundle_main(argv: Sequence[str]) -> int:
     out = Path(arguments.out)
     if arguments.record and (arguments.begin or arguments.end):
         parser.error("expected `--record`, or a period, got both")
+    if arguments.begin and arguments.end and arguments.begin >= arguments.end:
+        parser.error("expected `--from` no later than `--to`")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         print(f"expected a new or empty folder, got `{out}`", file=sys.stderr)
         return 2
     try:
         making = Making(
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            previous=None if arguments.previous is None else Path(arguments.previous).read_bytes(),
+            previous=arguments.previous,
             page=_page(),
             progress=_Progress(),
         )
         count = _bundled(out, _data_directory(arguments.data), arguments, making)
     except (AuditError, OSError) as error:
-        print(f"could not write the bundle: {error}", file=sys.stderr)
+        print(f"could not write the bundle: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     print(f"{count} files in {out}; check them with: apostille verify {out}")
     return 0
@@ -350,6 +378,7 @@ def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Makin
 
     Of a scope, its log alone: one that belongs to a log that ended is in that one's directory (``--data``).
     """
+    datadir.check_settled(data)
     select, ended = _selected(arguments), datadir.ended(data)
     place = data
     if arguments.record:
@@ -380,7 +409,10 @@ def _bundle_parser() -> argparse.ArgumentParser:
         "--to", dest="end", type=_end, metavar="T", help="only up to this day (UTC, included) or before this time"
     )
     parser.add_argument(
-        "--previous", metavar="CHECKPOINT", help="a checkpoint that the auditor kept, to prove that the log extends it"
+        "--previous",
+        type=given.note,
+        metavar="CHECKPOINT",
+        help="a checkpoint that the auditor kept: proves that the log extends it",
     )
     parser.add_argument(
         "--scope", type=_scope, metavar="NAME", help="of the log of this scope (default: of the main log)"

@@ -68,7 +68,7 @@ class Source:
         for old in reversed(self.olds):
             for request_id, envelope, leaf in old.waiting():
                 found = checked(request_id, envelope, leaf)
-                if found is not None and _is_certified(found, trust, certificates):
+                if found is not None and is_certified(found, trust, certificates):
                     yield found
 
 
@@ -80,13 +80,33 @@ def _first(given: Iterable[tuple[str, bytes]], leaf: bytes) -> Found | None:
     return next((found for each in given if (found := checked(*each, leaf)) is not None), None)
 
 
-def _is_certified(found: Found, trust: Trust, certificates: Mapping[str, bytes]) -> bool:
+def is_certified(found: Found, trust: Trust, certificates: Mapping[str, bytes]) -> bool:
+    """Whether a certified key signed a record."""
     try:
         examine.certified(found.record, certificates, trust)
         entry.verify(entry.parse(found.leaf))
     except AuditError:
         return False
     return True
+
+
+class Joined:
+    """Logs of scopes that records are in, told one record after another in their order: a result is where its decision is."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[str, ...]] = {}
+
+    def knows(self, record: SignedRecord) -> bool:
+        """Whether the decision that a result answers was told of."""
+        return str(record.statement.predicate.get("decision")) in self._open
+
+    def of(self, record: SignedRecord) -> tuple[str, ...]:
+        """Names of the logs. Raises ``MalformedError``."""
+        said = record.statement
+        if said.kind is RecordKind.DECISION:
+            self._open[record.digest] = scope.logs(predicate_reading.scopes_from(said.predicate))
+            return self._open[record.digest]
+        return self._open.pop(str(said.predicate.get("decision")), ()) if said.kind is RecordKind.RESULT else ()
 
 
 @dataclass(slots=True)
@@ -97,7 +117,7 @@ class Rows:
     count: int = 0
     instance: str = ""
     epochs: dict[str, str] = field(default_factory=dict)
-    _open: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _joined: Joined = field(default_factory=Joined)
 
     def add(self, found: Sequence[tuple[int, Found, int | None]]) -> None:
         """Add records with their ids and places, in the order in which they were made."""
@@ -106,7 +126,7 @@ class Rows:
             kind, position = each.record.statement.kind, each.record.position
             place = (position.epoch, position.seq, each.envelope, each.leaf, index)
             rows.append((identifier, each.request_id, kind.value, *place))
-            members += [(log, identifier) for log in self._scopes(kind, each.record)]
+            members += [(log, identifier) for log in self._joined.of(each.record)]
             self.instance = self.epochs[position.epoch] = position.instance
         self.new.add("rec", _COLUMNS, rows)
         self.new.add("member", "log, rec_id", members)
@@ -116,11 +136,3 @@ class Rows:
         """Whether a record's number is taken."""
         position = found.record.position
         return bool(self.new.rows("SELECT 1 FROM rec WHERE epoch = ? AND seq = ?", position.epoch, position.seq))
-
-    def _scopes(self, kind: RecordKind, record: SignedRecord) -> tuple[str, ...]:
-        """Logs that a record is in: those that its decision states."""
-        if kind is RecordKind.DECISION:
-            scopes = scope.logs(predicate_reading.scopes_from(record.statement.predicate))
-            self._open[record.digest] = scopes
-            return scopes
-        return self._open.pop(str(record.statement.predicate.get("decision")), ()) if kind is RecordKind.RESULT else ()

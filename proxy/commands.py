@@ -1,5 +1,4 @@
-"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``migrate``, ``recover``,
-``key``.
+"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``check``, ``migrate``, ``recover``, ``key``.
 
 Results on standard output, everything else on standard error. Exit codes: 0 done, 1 the answer is no, 2 usage or configuration,
 3 could not tell.
@@ -13,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit import founding, keys, rebuild
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.rebuild import Recovered
 from audit.storage import opening
 from audit.storage.address import of_directory
-from proxy import settings, shared_store, workspace
+from proxy import checking, settings, shared_store, workspace
 from proxy.app import Server
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
@@ -31,14 +30,15 @@ def _guarded(run: Callable[[], None]) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         run()
     except (ConfigurationError, AuditError) as error:
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:
-        print(f"apostille: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 
@@ -88,8 +88,22 @@ def init_main(argv: Sequence[str]) -> int:
 
     def run() -> None:
         loaded = settings.load(arguments.config, environ=os.environ)
+        checking.foreseen(loaded, os.environ)  # first: a log is made once, and never for what could not start
         _found(loaded, arguments)
         print(f"created the log `{loaded.log.origin}` in {loaded.data_dir}")
+
+    return _guarded(run)
+
+
+def check_main(argv: Sequence[str]) -> int:
+    """Read a configuration with everything that it names, as a start does; make nothing."""
+    parser = argparse.ArgumentParser(prog="apostille check", description=check_main.__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="configuration file")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        loaded = settings.load(arguments.config, environ=os.environ)
+        print(checking.told(checking.checked(loaded, os.environ), loaded))
 
     return _guarded(run)
 
@@ -143,8 +157,11 @@ def recover_main(argv: Sequence[str]) -> int:
     return _guarded(run)
 
 
-def _told(found: Recovered) -> str:
-    lines = [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
+def _told(found: Recovered | None) -> str:
+    if found is None:
+        return "the record store is whole and fits its log: nothing to recover"
+    lines = [f"made again, because: {found.why}"]
+    lines += [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
     if found.waiting:
         lines.append(f"{found.waiting} records wait for their place in the log: the next start gives it")
     lines += [f"no record is at hand for entry {index}; it stays an entry" for index in found.missing]
@@ -179,7 +196,7 @@ def _signing_key(name: Path) -> int:
         keys.write_private(private, keys.private_pem(signer.key))
         public.write_bytes(keys.public_pem(signer.public_der))
     except OSError as error:
-        print(f"apostille key: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille key: {in_words(error)}", file=sys.stderr)
         return USAGE
     print(f"private: {private}\npublic: {public}")
     return 0

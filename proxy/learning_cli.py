@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audit import checkpoint, datadir, durable, layout
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, UnreadableError
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.log_check import read_checkpoint
 from audit.obligations import Outcome
 from audit.records import Anchor
@@ -72,7 +72,7 @@ def learn_main(argv: Sequence[str]) -> int:
         print(f"apostille learn: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except (AuditError, OSError) as error:
-        print(f"apostille learn: could not tell: {error}", file=sys.stderr)
+        print(f"apostille learn: could not tell: {in_words(error)}", file=sys.stderr)
         return UNKNOWN
 
 
@@ -89,11 +89,11 @@ def _learned(arguments: argparse.Namespace, settings: Settings | None, source: D
     _check_origin(candidate, content, source, tree)
     found = _compared(settings, candidate, source, tree)
     print(f"held judgements: {found.judgements}")
+    if not found.enough:
+        raise Refused(f"expected at least {held.LEAST} held judgements, got {found.judgements}")
     print(
         f"mean log-loss: {found.before / MILLIONTHS:.6f} in force, {found.after / MILLIONTHS:.6f} with {candidate.digest}"
     )
-    if not found.enough:
-        raise Refused(f"expected at least {held.LEAST} held judgements, got {found.judgements}")
     if not found.better:
         raise Refused("expected a smaller log-loss than that of what is in force")
     if arguments.activate is not None:

@@ -145,8 +145,10 @@ def _include_usage(value: object) -> bool:
 
 
 def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
-    if not isinstance(value, list) or not value:
-        raise _wrong("messages", "an array of at least one message", value)
+    if value == []:
+        raise ClientError("`messages`: expected at least one message, got none", code="invalid-type", param="messages")
+    if not isinstance(value, list):
+        raise _wrong("messages", "an array of messages", value)
     if len(value) > most:
         raise TooLarge(
             f"`messages`: expected at most {most} messages, got {len(value)}",
@@ -155,28 +157,34 @@ def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
         )
     parts = 0
     for i, message in enumerate(value):
-        if not isinstance(message, dict):
-            raise _wrong(f"messages[{i}]", "an object", message)
-        if message.get("role") not in ROLES:
-            raise ClientError(
-                f"`messages[{i}].role`: expected one of {', '.join(sorted(ROLES))}, got something else",
-                code="invalid-type",
-                param=f"messages[{i}].role",
-            )
-        content = message.get("content")
-        if content is not None and not isinstance(content, str | list):
-            raise _wrong(f"messages[{i}].content", "a string or an array of parts", content)
-        parts += len(content) if isinstance(content, list) else 0
+        parts += _parts(message, i)
         if parts > MAX_PARTS:
             raise TooLarge(
                 f"`messages`: expected at most {MAX_PARTS} parts of content, got more",
                 code="too-many-messages",
                 param=f"messages[{i}].content",
             )
-        for j, part in enumerate(content if isinstance(content, list) else ()):
-            if not isinstance(part, dict):
-                raise _wrong(f"messages[{i}].content[{j}]", "an object", part)
     return tuple(value)
+
+
+def _parts(message: object, i: int) -> int:
+    """How many parts the content of a message has, once it is checked."""
+    if not isinstance(message, dict):
+        raise _wrong(f"messages[{i}]", "an object", message)
+    if message.get("role") not in ROLES:
+        raise ClientError(
+            f"`messages[{i}].role`: expected one of {', '.join(sorted(ROLES))}, got something else",
+            code="invalid-type",
+            param=f"messages[{i}].role",
+        )
+    content = message.get("content")
+    if content is not None and not isinstance(content, str | list):
+        raise _wrong(f"messages[{i}].content", "a string or an array of parts", content)
+    parts = content if isinstance(content, list) else []
+    for j, part in enumerate(parts[: MAX_PARTS + 1]):
+        if not isinstance(part, dict):
+            raise _wrong(f"messages[{i}].content[{j}]", "an object", part)
+    return len(parts)
 
 
 def _last_user_text(messages: tuple[JsonObject, ...]) -> str:

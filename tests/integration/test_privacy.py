@@ -138,7 +138,9 @@ def test_an_erased_data_subject_is_in_no_byte_and_everyone_else_is(left: Left, t
     salt = bytes.fromhex(erased.stdout.split()[-1])
     assert acts.subject_commitment(salt, "full", ANNA) == said.data_subject
     again = found.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "Art. 17 GDPR")
-    assert (again.returncode, "nothing is kept of it" in again.stdout) == (0, True)
+    assert (again.returncode, "nothing is kept of it" in again.stdout, again.stderr) == (0, True, "")
+    slip = found.run("erase", "--tenant", "fulll", "--subject", ANNA, "--basis", "Art. 17 GDPR")
+    assert "no tenant `fulll`" in slip.stderr, "a slip must not read like an erasure of nothing"
     assert len(found.statements(RecordKind.ERASURE)) == len(left.statements(RecordKind.ERASURE)) + 1
 
 
@@ -154,6 +156,16 @@ def test_an_erasure_that_is_ordered_while_the_log_is_held_is_done_by_the_next(le
     assert found.run("open", "--record", found.records[ANNA][0], "--reason", "r").returncode == 0
     assert [e.basis for e in map(acts.erasure_of, found.statements(RecordKind.ERASURE))][-1] == "late"
     assert found.run("open", "--record", found.records[BERT][0], "--reason", "r").returncode == 1
+
+
+def test_an_erasure_without_a_server_uses_the_keys_that_the_configuration_names(left: Left, tmp_path: Path) -> None:
+    mine = left.copy(tmp_path / "copy")
+    (mine.data / "keys/log.key.pem").rename(tmp_path / "elsewhere.pem")
+    with mine.config.open("a") as file:
+        file.write(f'keys: {{log: "file:{tmp_path}/elsewhere.pem"}}\n')
+    erased = mine.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "test")
+    assert (erased.returncode, erased.stderr) == (0, "")
+    assert mine.statements(RecordKind.ERASURE)
 
 
 def test_a_guess_can_be_confirmed_with_the_key_and_not_after_it(left: Left, tmp_path: Path) -> None:
