@@ -6,7 +6,7 @@ list: a rule about ``health`` would not fire for ``helath``. Terms: GDPR Art. 4(
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Protocol
@@ -94,6 +94,12 @@ _CARD = re.compile(r"(?<![0-9])[0-9](?:[ -]?[0-9]){12,18}(?![0-9])", re.ASCII)
 _PHONE = re.compile(r"(?<![0-9A-Za-z])(?:\+|00)[1-9](?:[ ()./-]{0,2}[0-9]){6,13}(?![0-9])", re.ASCII)
 
 
+WINDOW = 32_768
+"""Characters that one search of a long text looks at: whoever searches holds the interpreter until it is done."""
+LONGEST = 1_024
+"""More than any of the patterns can match, so that no match is cut by the end of a window."""
+
+
 class PatternDetector:
     """E-mail addresses and international telephone numbers are personal; account and card numbers financial as well.
 
@@ -105,7 +111,7 @@ class PatternDetector:
         found: set[str] = set()
         if "@" not in text and not _DIGIT.search(text):  # each pattern needs one of them
             return frozenset()
-        if _EMAIL.search(text) or _PHONE.search(text):
+        if any(_matches(_EMAIL, text)) or any(_matches(_PHONE, text)):
             found.add("personal")
         if _any(_IBAN, iban_checks, text) or _any(_CARD, luhn_checks, text):
             found |= {"personal", "financial"}
@@ -113,7 +119,20 @@ class PatternDetector:
 
 
 def _any(pattern: re.Pattern[str], checks: Callable[[str], bool], text: str) -> bool:
-    return any(checks(match.group()) for match in pattern.finditer(text))
+    return any(checks(match.group()) for match in _matches(pattern, text))
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """What ``finditer`` gives, window by window: each goes on where the last match ended."""
+    at = 0
+    while at < len(text):
+        edge = at + WINDOW
+        for match in pattern.finditer(text, at, edge + LONGEST):
+            if match.start() >= edge:
+                break
+            at = match.end()
+            yield match
+        at = max(at, edge)
 
 
 _IBAN_LENGTHS = {

@@ -5,6 +5,7 @@ caller can close what is open.
 import asyncio
 import gc
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 READY = "APOSTILLE_URL="
 """Begins the line that tells the address, once a server answers."""
+UNREAD_MS = 60_000
+"""How long a client may read nothing of what was sent to it. Then the kernel drops the connection (tcp(7), ``TCP_USER_TIMEOUT``): a
+deadline ends the request, and nothing else would ever end a connection whose other side keeps it open and does not read.
+"""
 COLLECT_AFTER = (20_000, 50, 100)
 """Allocations before the cycle collector looks at each generation: a request makes hundreds of values and hardly a cycle."""
 
@@ -103,7 +108,10 @@ class Announcing(uvicorn.Server):
         gc.collect()
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
-        for server in self.servers:
-            for socket in server.sockets:
-                await asyncio.to_thread(self._tell, int(socket.getsockname()[1]))
-                return
+        listening = [each for server in self.servers for each in server.sockets]
+        for each in listening:
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # what is accepted inherits it
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
+        for each in listening:
+            await asyncio.to_thread(self._tell, int(each.getsockname()[1]))
+            return

@@ -38,6 +38,8 @@ from proxy.sandbox.runner import Sandbox
 from proxy.settings import Content
 from proxy.snapshot import Snapshot
 
+LONG = 100_000
+"""Characters of a conversation that are looked through for data classes off the event loop."""
 EXPECTED_OUTPUT_TOKENS = 500
 """For the quote of a dry run whose request sets no limit."""
 
@@ -68,6 +70,9 @@ class Pipeline:
         """Answer one request. Raises a ``ProxyError`` only before anything was sent to the client."""
         routed = self._encoder is not None and intent.is_routed(request.model, current.rulebook.pipelines)
         embedding = await self._encoder.of(request.prompt) if self._encoder is not None and routed else ()
+        detected = None
+        if len(request.conversation) > LONG:
+            detected = await asyncio.to_thread(cases.DETECTOR.detect, request.conversation)
         now_us = self._clock.unix_us()
         if not current.approval.holds(instant(now_us)):
             raise NotApproved("too few approvals of what is in force count now; an approver has to sign again")
@@ -79,6 +84,7 @@ class Pipeline:
             now=instant(now_us),
             open_circuits=self._calls.monitor.blocked(),
             embedding=embedding,
+            detected=detected,
         )
         if request.options.dry_run:
             await exchange.begin(200, MEDIA_JSON, ())

@@ -9,10 +9,13 @@ from dataclasses import dataclass, replace
 
 from audit.vocabulary import MILLIONTHS
 from proxy.core.catalogue import Deployment
-from proxy.core.request import Needs
+from proxy.core.request import JsonObject, Needs
 
 SMALLEST_ANSWER = 16
 """Fewer output tokens than this are no answer: the call is not made."""
+
+DEARER_TIERS = frozenset({"priority", "scale"})
+"""Values of ``service_tier`` that cost more than a catalogue's price."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,21 @@ def worst(options: Sequence[Deployment], needs: Needs, prompt_tokens: int) -> in
     """The most that a leg can cost, micro-dollars: every deployment called once, beside another or after it, and one again."""
     each = [d.price.cost_micro_usd(prompt_tokens, most_output(d, needs)) for d in options]
     return sum(each) + max(each)
+
+
+def unpriced(parameters: JsonObject) -> str:
+    """The first parameter whose cost no catalogue tells, or "": a cap could not hold it.
+
+    A prediction is billed as output where it was wrong, whatever the limit on output; audio has prices of its own.
+    """
+    modalities = parameters.get("modalities")
+    told = {
+        "prediction": parameters.get("prediction") is not None,
+        "audio": parameters.get("audio") is not None,
+        "modalities": modalities not in (None, [], ["text"]),
+        "service_tier": parameters.get("service_tier") in DEARER_TIERS,
+    }
+    return next((name for name, costs in told.items() if costs), "")
 
 
 def quote(deployment: Deployment, needs: Needs, expected_output: int) -> int:

@@ -20,7 +20,7 @@ from proxy.core.aggregation import examples
 from proxy.core.aggregation.calibration import Calibration
 from proxy.core.aggregation.expected import expected
 from proxy.core.aggregation.steps import AggregatorName
-from proxy.core.budget import Budget
+from proxy.core.budget import Budget, unpriced
 from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.governance import BreakGlass
@@ -141,8 +141,10 @@ def decide(
     now: datetime,
     open_circuits: frozenset[str] = frozenset(),
     embedding: Sequence[int] = (),
+    detected: frozenset[str] | None = None,
 ) -> Case:
     """Decide a request. ``open_circuits``: deployments that no call goes through to now; ``embedding``: of its prompt.
+    ``detected``: data classes that ``DETECTOR`` found in its conversation, where that was looked through already.
 
     Raises ``ClientError`` (also 403, 404) for what the request itself gets wrong.
     """
@@ -153,8 +155,9 @@ def decide(
         pipelines=rulebook.pipelines,
         allowed=caller.models,
     )
-    classes = _data_classes(request, caller)
+    classes = _data_classes(request, caller, DETECTOR.detect(request.conversation) if detected is None else detected)
     purpose = _purpose(request, caller, rulebook)
+    cap = _cap(request, caller)
     applicable = jurisdiction.resolve(
         caller.signals, facts=rulebook.point.facts, trusted=caller.trusted, default=caller.default_jurisdictions
     )
@@ -197,16 +200,15 @@ def decide(
             territories=rulebook.point.facts.territories,
             now=now,
         ),
-        budget=Budget(left=_smaller(request.options.max_cost_micro_usd, caller.max_cost_micro_usd)),
+        budget=Budget(left=cap),
     )
 
 
-def _data_classes(request: InferenceRequest, caller: Caller) -> frozenset[str]:
+def _data_classes(request: InferenceRequest, caller: Caller, detected: frozenset[str]) -> frozenset[str]:
     """Declared classes and detected ones, upward closed; a request can add to its tenant's, never take away."""
     declared = caller.data_classes | request.options.data_classes
-    found = DETECTOR.detect(request.conversation)
     try:
-        return labels.label(declared, prompt_detected=found)
+        return labels.label(declared, prompt_detected=detected)
     except PolicyError as error:
         raise ClientError(str(error), code="unknown-data-class", param="apostille.data_classes") from None
 
@@ -366,6 +368,16 @@ def _sentence(refused: Refused, decisions: tuple[Decision, ...], point: PolicyPo
     return " ".join(dict.fromkeys(explain.sentence(decision, point) for decision in relevant))
 
 
-def _smaller(one: int | None, other: int | None) -> int | None:
-    caps = [cap for cap in (one, other) if cap is not None]
-    return min(caps) if caps else None
+def _cap(request: InferenceRequest, caller: Caller) -> int | None:
+    """The smaller of the request's cap and its tenant's. Raises ``ClientError`` for what no cap could hold."""
+    caps = [cap for cap in (request.options.max_cost_micro_usd, caller.max_cost_micro_usd) if cap is not None]
+    if not caps:
+        return None
+    name = unpriced(request.parameters)
+    if name:
+        raise ClientError(
+            f"`{name}`: expected no such value with a cost cap: what it costs is in no catalogue",
+            code="unsupported-value",
+            param=name,
+        )
+    return min(caps)

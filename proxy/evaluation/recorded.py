@@ -1,9 +1,11 @@
 """Recorded answers of real models on public benchmarks, as values. The folder's README has the schema; we ship none of it.
 
-Only the evaluator reads ``answer`` and ``correct``; the replay upstream reads what a provider would have sent.
+The folder is somebody else's: what is not in the schema is refused with its file and place. Only the evaluator reads ``answer`` and
+``correct``; the replay upstream reads what a provider would have sent.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +17,10 @@ from proxy.errors import ConfigurationError
 
 OF_MMLU_PRO = "mmlu_pro"
 MICRO = 1_000_000
+QUESTION = ("benchmark", "qid", "task", "prompt", "answer")
+MOST_TOKENS = (1 << 31) - 1
+DEAREST_USD = 100_000
+"""Dollars for a million tokens beyond which a price is a slip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,59 +89,95 @@ def load(folder: Path, benchmarks: Iterable[str]) -> Recording:
     """The recording of some benchmarks. Raises ``ConfigurationError`` if the folder is not one, or the reader is missing."""
     wanted = tuple(benchmarks)
     questions = _rows(folder / "questions.parquet", wanted)
-    items = tuple(
-        Item(benchmark=r["benchmark"], qid=r["qid"], task=r["task"], prompt=r["prompt"], answer=r["answer"])
-        for r in questions
-    )
+    path = folder / "questions.parquet"
+    items = tuple(Item(**{name: _text(row, name, path) for name in QUESTION}) for row in questions)
+    if not items:
+        raise ConfigurationError(f"`{path}`: expected questions of {', '.join(wanted)}, got none")
     answers: dict[tuple[str, tuple[str, str]], Answered] = {}
     files = [("outputs.parquet", tuple(b for b in wanted if b != OF_MMLU_PRO))]
     if OF_MMLU_PRO in wanted:
         files.append(("outputs_mmlu_pro.parquet", ()))
     for name, chosen in files:
         for row in _rows(folder / name, chosen) if chosen or name != "outputs.parquet" else ():
-            key = (row.get("benchmark") or OF_MMLU_PRO, row["qid"])
-            answers[row["model"], key] = _answered(row)
+            key = (row.get("benchmark") or OF_MMLU_PRO, _text(row, "qid", folder / name))
+            answers[_text(row, "model", folder / name), key] = _answered(row, folder / name)
     return Recording(items=items, answers=answers, models=_models(folder / "models.json"))
 
 
 def _rows(path: Path, benchmarks: tuple[str, ...]) -> list[dict[str, Any]]:
     try:
+        import pyarrow as pa
         from pyarrow import parquet  # a large library that only this command wants
     except ImportError:
         raise ConfigurationError("`eval` reads Parquet: install `pyarrow`") from None
     if not path.is_file():
         raise ConfigurationError(f"expected recorded answers at `{path.parent}`, got no `{path.name}`")
     filters = [("benchmark", "in", list(benchmarks))] if benchmarks else None
-    rows: list[dict[str, Any]] = parquet.read_table(path, filters=filters).to_pylist()
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(path, filters=filters).to_pylist()
+    except (pa.ArrowException, OSError):
+        raise ConfigurationError(
+            f"`{path}`: expected a Parquet file of recorded answers, cannot be read as one"
+        ) from None
     return rows
 
 
-def _answered(row: Mapping[str, Any]) -> Answered:
+def _answered(row: Mapping[str, Any], path: Path) -> Answered:
+    output, pred = _text_or_none(row, "output", path), _text_or_none(row, "pred", path)
+    latency = row.get("latency_s")
     return Answered(
-        text=row["output"] or row["pred"] or "",
-        pred=row["pred"],
-        correct=bool(row["correct"]),
-        tokens_in=int(row["tokens_in"] or 0),
-        tokens_out=int(row["tokens_out"] or 0),
-        latency_s=row.get("latency_s"),
-        withheld=not row["output"],
+        text=output or pred or "",
+        pred=pred,
+        correct=bool(row.get("correct")),
+        tokens_in=_tokens(row, "tokens_in", path),
+        tokens_out=_tokens(row, "tokens_out", path),
+        latency_s=latency if isinstance(latency, float) and math.isfinite(latency) and latency >= 0 else None,
+        withheld=not output,
     )
+
+
+def _text(row: Mapping[str, Any], name: str, path: Path) -> str:
+    found = _text_or_none(row, name, path)
+    if found is None:
+        raise ConfigurationError(f"`{path}`: expected a text in every row's `{name}`, got none")
+    return found
+
+
+def _text_or_none(row: Mapping[str, Any], name: str, path: Path) -> str | None:
+    found = row.get(name)
+    if found is not None and not isinstance(found, str):
+        raise ConfigurationError(f"`{path}`: expected text in the column `{name}`, got another type")
+    return found
+
+
+def _tokens(row: Mapping[str, Any], name: str, path: Path) -> int:
+    found = row.get(name) or 0
+    if not isinstance(found, int | float) or not 0 <= found <= MOST_TOKENS:
+        raise ConfigurationError(f"`{path}`: expected a number from 0 to {MOST_TOKENS} in every row's `{name}`")
+    return int(found)
 
 
 def _models(path: Path) -> dict[str, ModelInfo]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))["models"]
-    except (OSError, ValueError, KeyError):
+        priced = {name: each for name, each in raw.items() if each.get("usd_per_1m_in") is not None}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ConfigurationError(f"expected a price list at `{path}`") from None
     return {
         name: ModelInfo(
             name=name,
-            vendor=str(each["vendor"]),
+            vendor=_text(each, "vendor", path),
             price=Price(
-                input_micro_usd=round(float(each["usd_per_1m_in"]) * MICRO),
-                output_micro_usd=round(float(each["usd_per_1m_out"]) * MICRO),
+                input_micro_usd=_price(each, "usd_per_1m_in", name, path),
+                output_micro_usd=_price(each, "usd_per_1m_out", name, path),
             ),
         )
-        for name, each in raw.items()
-        if each.get("usd_per_1m_in") is not None
+        for name, each in priced.items()
     }
+
+
+def _price(each: Mapping[str, Any], key: str, name: str, path: Path) -> int:
+    found = each.get(key)
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= DEAREST_USD:
+        raise ConfigurationError(f"`{path}`: expected a number from 0 to {DEAREST_USD} as `{key}` of `{name}`")
+    return round(found * MICRO)

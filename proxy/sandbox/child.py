@@ -1,9 +1,9 @@
 """What the isolated interpreter runs: shut every door, then a program that a model wrote, then its examples.
 
 Started as ``python -I -S -B child.py`` with one job as JSON on standard input and nothing else open; standard library only. The
-job is ``{"program", "calls", "seconds", "bytes", "filter", "probing"}``; the answer on standard output is a list of what each
-call gave: ``{"value": repr}``, ``{"error": name}``, or the list is missing where the program never came to its end. Nothing that
-is written here is trusted.
+job is ``{"program", "calls", "seconds", "bytes", "filter", "longest", "probing"}``; the answer on standard output is a list of
+what each call gave: ``{"value": repr}``, ``{"error": name}``, or the list is missing where the program never came to its end.
+Nothing that is written here is trusted.
 """
 
 import ctypes
@@ -21,8 +21,6 @@ PRELOADED = (
 )
 # fmt: on
 """Modules that programs import: loaded before the doors are shut, since no file can be opened after."""
-MAX_VALUE = 2_000
-"""Longest ``repr`` of a value that is told."""
 _PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_SET_DUMPABLE = 1, 22, 38, 4
 _SIGKILL, _FILTER = 9, 2
 
@@ -56,16 +54,16 @@ def shut(seconds: int, size: int, content: bytes) -> None:
     sys.path.clear()
 
 
-def run(source: str, calls: list[str]) -> list[dict[str, str]]:
+def run(source: str, calls: list[str], longest: int) -> list[dict[str, str]]:
     """What each call gives after the program was run; raises whatever the program raises."""
     names: dict[str, object] = {"__name__": "candidate", "__builtins__": __builtins__}
     exec(compile(source, "candidate", "exec"), names)  # noqa: S102  # this is what the doors were shut for
-    return [_called(call, names) for call in calls]
+    return [_called(call, names, longest) for call in calls]
 
 
-def _called(call: str, names: dict[str, object]) -> dict[str, str]:
+def _called(call: str, names: dict[str, object], longest: int) -> dict[str, str]:
     try:
-        return {"value": repr(eval(call, names))[:MAX_VALUE]}  # noqa: S307
+        return {"value": repr(eval(call, names))[:longest]}  # noqa: S307
     except Exception as error:  # noqa: BLE001  # whatever a program raises is an answer
         return {"error": type(error).__name__}
 
@@ -81,7 +79,7 @@ def main() -> None:
     sys.stdout = sys.stderr = io.StringIO()
     shut(job["seconds"], job["bytes"], bytes.fromhex(job["filter"]))
     sys.setrecursionlimit(2_000)
-    answers = run(job["program"], job["calls"])
+    answers = run(job["program"], job["calls"], job["longest"])
     os.write(output, json.dumps(answers).encode())
     os._exit(0)
 

@@ -22,6 +22,8 @@ from proxy.sandbox import system_calls
 CHILD = Path(__file__).with_name("child.py")
 MAX_OUTPUT = 131_072
 """Bytes of an answer that are read; more is no answer."""
+MAX_VALUE = 2_000
+"""Characters of one value: the interpreter tells no more, so that more was written by a program itself, to be read at length here."""
 MAX_PROGRAM = 65_536
 """Characters of a program; longer is not run."""
 STARTING_S = 2.0
@@ -99,6 +101,7 @@ class Sandbox:
             "seconds": self._limits.cpu_s,
             "bytes": self._limits.memory,
             "filter": system_calls.program(platform.machine()).hex(),
+            "longest": MAX_VALUE,
             "probing": probing,
         }
         child = await asyncio.create_subprocess_exec(
@@ -156,8 +159,11 @@ def _parsed(output: bytes, calls: int) -> list[dict[str, str]] | None:
 
 def _value(answer: dict[str, str]) -> str | None:
     """The value of an answer in one spelling; None if it is not a literal."""
+    told = answer.get("value")
+    if told is None or len(told) > MAX_VALUE:
+        return None
     try:
-        return repr(ast.literal_eval(answer["value"])) if "value" in answer else None
+        return repr(ast.literal_eval(told))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
 

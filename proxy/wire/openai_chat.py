@@ -37,6 +37,8 @@ PARAMETERS = frozenset(
 )  # fmt: skip
 """Parameters that are passed on. Every other is refused: some providers and libraries take further ones that choose another
 model, host, credential, region or tool server, and would carry the request past the policy."""
+MAX_PARTS = 16_384
+"""Parts of the content of all messages: a body within its limit of bytes has room for millions, each of which costs time."""
 LIMITS = ("max_completion_tokens", "max_tokens")
 """Two names of one limit. A provider heeds the one that it knows, so where both are given the higher counts."""
 MOST_TOKENS = (1 << 31) - 1
@@ -153,22 +155,36 @@ def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
             code="too-many-messages",
             param="messages",
         )
+    parts = 0
     for i, message in enumerate(value):
-        if not isinstance(message, dict):
-            raise _wrong(f"messages[{i}]", "an object", message)
-        if message.get("role") not in ROLES:
-            raise ClientError(
-                f"`messages[{i}].role`: expected one of {', '.join(sorted(ROLES))}, got something else",
-                code="invalid-type",
-                param=f"messages[{i}].role",
+        parts += _parts(message, i)
+        if parts > MAX_PARTS:
+            raise TooLarge(
+                f"`messages`: expected at most {MAX_PARTS} parts of content, got more",
+                code="too-many-messages",
+                param=f"messages[{i}].content",
             )
-        content = message.get("content")
-        if content is not None and not isinstance(content, str | list):
-            raise _wrong(f"messages[{i}].content", "a string or an array of parts", content)
-        for j, part in enumerate(content if isinstance(content, list) else ()):
-            if not isinstance(part, dict):
-                raise _wrong(f"messages[{i}].content[{j}]", "an object", part)
     return tuple(value)
+
+
+def _parts(message: object, i: int) -> int:
+    """How many parts the content of a message has, once it is checked."""
+    if not isinstance(message, dict):
+        raise _wrong(f"messages[{i}]", "an object", message)
+    if message.get("role") not in ROLES:
+        raise ClientError(
+            f"`messages[{i}].role`: expected one of {', '.join(sorted(ROLES))}, got something else",
+            code="invalid-type",
+            param=f"messages[{i}].role",
+        )
+    content = message.get("content")
+    if content is not None and not isinstance(content, str | list):
+        raise _wrong(f"messages[{i}].content", "a string or an array of parts", content)
+    parts = content if isinstance(content, list) else []
+    for j, part in enumerate(parts[: MAX_PARTS + 1]):
+        if not isinstance(part, dict):
+            raise _wrong(f"messages[{i}].content[{j}]", "an object", part)
+    return len(parts)
 
 
 def _last_user_text(messages: tuple[JsonObject, ...]) -> str:

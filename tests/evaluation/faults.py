@@ -4,7 +4,7 @@ Recorded answers are served at two places for each vendor, and each place answer
 requests; one vendor goes down at one of them for good, another is banned by a rule. Clients ask for single models and composites,
 plain and streamed, with deadlines and caps, and some leave. Then the log is read: exit code 1, with what was found, if a request
 passed its cap or its deadline (plus the stated slack), if anybody connected to the banned vendor, if a call that was cut is not
-billed, or if a request lacks its decision or its result.
+billed, if a request lacks its decision or its result, or if a place at a deployment is still held when nobody waits.
 """
 
 import argparse
@@ -68,13 +68,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What a campaign left behind. ``arrived``: requests that reached a vendor."""
+    """What a campaign left behind. ``arrived``: requests that reached a vendor; ``held``: deployments with a call under way at the
+    end, long after the last client had gone."""
 
     asked: tuple[Asked, ...]
     decisions: dict[str, DecisionRecord]
     results: dict[str, ResultRecord]
     records: int
     arrived: int
+    held: tuple[str, ...]
     banned_connections: int
     verified: str
     seconds: float
@@ -118,6 +120,7 @@ async def campaign(plan: Plan, folder: Path) -> Found:
     began = time.monotonic()
     try:
         asked = await _clients(plan, recording, server.url)
+        held = await _held(server.url)
     finally:
         code = await asyncio.to_thread(server.stop)
     assert code == 0, server.log_text
@@ -127,6 +130,7 @@ async def campaign(plan: Plan, folder: Path) -> Found:
     found = _read(
         folder / "data",
         asked=asked,
+        held=held,
         arrived=sum(len(each.bodies) for each in everyone),
         banned_connections=sum(each.connections for each in everyone if each.name == vendor),
         seconds=seconds,
@@ -134,6 +138,20 @@ async def campaign(plan: Plan, folder: Path) -> Found:
     for each in everyone:
         await each.stop()
     return found
+
+
+async def _held(url: str) -> tuple[str, ...]:
+    """Deployments that have a call under way or one that waits, once the longest deadline is over."""
+    headers = {"authorization": f"Bearer {key_of('patient')}"}
+    end = time.monotonic() + 2 * max(DEADLINES_MS.values()) / 1000
+    async with aiohttp.ClientSession(headers=headers) as session:
+        while True:
+            async with session.get(f"{url}/healthz") as response:
+                told = (await response.json())["upstreams"]
+            busy = tuple(name for name, each in told.items() if each["running"] or each["waiting"])
+            if not busy or time.monotonic() > end:
+                return busy
+            await asyncio.sleep(0.1)
 
 
 def _faults(seed: int, down: dict[str, tuple[int, int]]) -> replay.Faults:
@@ -255,6 +273,7 @@ def breaches(plan: Plan, found: Found) -> dict[str, list[str]]:
         ],
         "every request that reached a vendor is on record": [f"{found.arrived} arrived, {len(sent)} on record"]
         * (found.arrived > len(sent)),
+        "no place is held when nobody waits": list(found.held),
         "the log verifies": [found.verified] * bool(found.verified),
     }
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from proxy.errors import ConfigurationError
 from proxy.evaluation import cli, offline, recorded
 from tests.evaluation import run
 from tests.simulators import replay, sample
@@ -137,7 +140,58 @@ def test_the_gate_on_the_sample_is_what_can_be_counted_by_hand(tmp_path: Path) -
 
 
 def test_a_folder_without_a_recording_is_said(tmp_path: Path) -> None:
-    from proxy.errors import ConfigurationError
-
     with pytest.raises(ConfigurationError, match=r"questions\.parquet"):
         recorded.load(tmp_path, [BENCHMARK])
+
+
+PRICES = {
+    "a list": '{"models": [1]}',
+    "no object": "[]",
+    "nested": "[" * 100_000,
+    "no price for output": '{"models": {"hill-2": {"vendor": "hill", "usd_per_1m_in": 1}}}',
+    "a text as a price": '{"models": {"hill-2": {"vendor": "hill", "usd_per_1m_in": "1", "usd_per_1m_out": 1}}}',
+    "no number as a price": '{"models": {"hill-2": {"vendor": "hill", "usd_per_1m_in": NaN, "usd_per_1m_out": 1}}}',
+    "a price below nothing": '{"models": {"hill-2": {"vendor": "hill", "usd_per_1m_in": -1, "usd_per_1m_out": 1}}}',
+    "a price without end": '{"models": {"hill-2": {"vendor": "hill", "usd_per_1m_in": 1e999, "usd_per_1m_out": 1}}}',
+    "no vendor": '{"models": {"hill-2": {"usd_per_1m_in": 1, "usd_per_1m_out": 1}}}',
+}
+
+
+@pytest.mark.parametrize("name", PRICES)
+def test_a_price_list_that_is_none_is_said(tmp_path: Path, name: str) -> None:
+    data = sample.write(tmp_path)
+    (data / "models.json").write_text(PRICES[name])
+    with pytest.raises(ConfigurationError, match=r"models\.json"):
+        recorded.load(data, [BENCHMARK])
+
+
+@pytest.mark.parametrize(
+    ("file", "column", "value"),
+    [
+        ("questions", "prompt", None),
+        ("questions", "prompt", 5),
+        ("questions", "qid", None),
+        ("outputs", "output", 5),
+        ("outputs", "tokens_in", -5),
+        ("outputs", "tokens_out", 1 << 62),
+    ],
+)
+def test_a_row_that_is_none_is_said(tmp_path: Path, file: str, column: str, value: object) -> None:
+    path = sample.write(tmp_path) / f"{file}.parquet"
+    rows = [{**row, column: value} for row in parquet.read_table(path).to_pylist()]
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    with pytest.raises(ConfigurationError, match=rf"{file}\.parquet.*`{column}`"):
+        recorded.load(path.parent, [BENCHMARK])
+
+
+@pytest.mark.parametrize("content", [b"PAR1garbagePAR1", b""])
+def test_a_file_that_is_no_parquet_is_said(tmp_path: Path, content: bytes) -> None:
+    data = sample.write(tmp_path)
+    (data / "outputs.parquet").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"outputs\.parquet`: expected a Parquet file"):
+        recorded.load(data, [BENCHMARK])
+
+
+def test_a_recording_without_questions_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="expected questions of another, got none"):
+        recorded.load(sample.write(tmp_path), ["another"])

@@ -315,6 +315,7 @@ async def test_a_cap_is_told_by_both_names_of_the_limit(tmp_path: Path) -> None:
 
 
 BODIES = {
+    "16,385 parts": ('"messages": [{"role": "user", "content": [' + ",".join(["{}"] * 16_385) + "]}]", 413),
     "300-levels": ('"metadata": {"a": ' + "[" * 300 + "]" * 300 + "}", 400),
     "1000-levels": ('"metadata": {"a": ' + "[" * 1_000 + "]" * 1_000 + "}", 400),
     "the largest seed": (f'"seed": {(1 << 64) - 1}', 200),
@@ -323,6 +324,11 @@ BODIES = {
     "a limit in the other name": (f'"max_tokens": 5, "max_completion_tokens": {1 << 40}', 400),
     "half-a-surrogate-pair": ('"user": "\\ud800"', 400),
     "NUL": ('"user": "a\\u0000b"', 200),
+    "a-prediction-with-a-cap": ('"prediction": {"type": "content"}, "apostille": {"max_cost_usd": 1}', 400),
+    "a-dearer-tier-with-a-cap": ('"service_tier": "priority", "apostille": {"max_cost_usd": 1}', 400),
+    "audio-with-a-cap": ('"modalities": ["text", "audio"], "apostille": {"max_cost_usd": 1}', 400),
+    "text-with-a-cap": ('"modalities": ["text"], "service_tier": "auto", "apostille": {"max_cost_usd": 1}', 200),
+    "a-dearer-tier": ('"service_tier": "priority"', 200),
     "a-deadline-of-1-ms": ('"apostille": {"deadline_ms": 1}', 400),
     "a-cap-of-nothing": ('"apostille": {"max_cost_usd": 0}', 402),
     "a-cap-below-a-micro-dollar": ('"apostille": {"max_cost_usd": 1e-9}', 402),
@@ -356,3 +362,14 @@ async def test_errors_that_come_again_say_so_and_disclose_no_answer(tmp_path: Pa
         assert late.headers["x-should-retry"] == "false"
         assert "x-should-retry" not in slow.headers
         await stopped(server, tmp_path, 2)
+
+
+async def test_a_long_conversation_is_looked_through_whole(tmp_path: Path) -> None:
+    async with Upstream(GOOD) as upstream, behind(tmp_path, upstream) as server:
+        found = []
+        for said_last in ("nothing", "anna@example.org"):
+            messages = [{"role": "user", "content": "1 " * 60_000 + said_last}]
+            told = await ask(server, "good", streamed=False, messages=messages, apostille={"receipt": "full"})
+            found.append(json.loads(told.content)["apostille"]["data_classes"])
+        await stopped(server, tmp_path, 2)
+    assert ["personal" in each for each in found] == [False, True]

@@ -8,6 +8,7 @@ ENFORCEMENT = "tests/unit/proxy/core/test_enforcement.py"
 GOVERNANCE = "tests/unit/proxy/core/test_governance.py"
 WALLS = "tests/integration/test_walls.py"
 CALLS = "tests/integration/test_calls.py"
+EVENTS = "tests/unit/proxy/wire/test_event_stream.py"
 MONITOR = "tests/unit/proxy/test_monitor.py"
 
 GUARDS = (
@@ -228,5 +229,26 @@ GUARDS = (
         "return self._shown(value, whole) if thinks else whole",
         "return whole",
         "tests/unit/proxy/wire/test_reasoning.py::test_a_stream_is_shown_without_reasoning_whatever_way_it_is_cut",
+    ),
+    Guard(
+        "stream: no spelling of the end mark passes",
+        "proxy/wire/event_stream.py",
+        'if b"[DONE]" in event and _END_LINE.search(event):',
+        'if data_of(event) == b"[DONE]":',
+        f"{EVENTS}::test_an_end_mark_is_held_back_however_it_is_spelled",
+    ),
+    Guard(
+        "stream: an upstream does not speak in our name",
+        "proxy/wire/event_stream.py",
+        "        if OURS in value:\n",
+        "        if False:\n",
+        f"{EVENTS}::test_nobody_speaks_in_our_name",
+    ),
+    Guard(
+        "budget: what was charged beyond an allowance is a debt",
+        "proxy/core/budget.py",
+        "left=self.left + grant.reserved - cost)",
+        "left=max(0, self.left + grant.reserved - cost))",
+        "tests/unit/proxy/core/test_budget.py::test_a_debt_is_paid_by_what_other_calls_give_back",
     ),
 )

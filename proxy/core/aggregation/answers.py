@@ -79,10 +79,10 @@ def of_tool_calls(message: JsonObject) -> str | None:
         arguments = function.get("arguments")
         try:
             value = json.loads(arguments) if isinstance(arguments, str) else arguments
+            found.append(json.dumps([str(function.get("name")), value], sort_keys=True, separators=(",", ":")))
         except (ValueError, RecursionError):
             return None
-        found.append([str(function.get("name")), value])
-    return "tools:" + json.dumps(found, sort_keys=True, separators=(",", ":"))
+    return f"tools:[{','.join(found)}]"
 
 
 # --- kinds ------------------------------------------------------------------------------------------------------------

@@ -15,6 +15,8 @@ MAX_PROMPT = 20_000
 """Characters of a longer prompt have no examples: they are not looked for."""
 MAX_EXAMPLES = 16
 MAX_CALL, MAX_VALUE = 500, 2_000
+MAX_READ = 2 * MAX_PROMPT
+"""Characters read as calls and values altogether. A prompt that takes more has the same ones read again and again."""
 _OPERATORS = (*tuple("+-*/%=<>^|&"), "and ", "or ", "if ")
 TOLERANCE = 1e-6
 """Relative and absolute, of real numbers."""
@@ -84,15 +86,18 @@ def passed(asked: Task, values: Sequence[str | None]) -> int:
 
 
 def _examples(prompt: str, name: str) -> Iterator[Example]:
-    at = 0
-    while (at := prompt.find(f"{name}(", at)) >= 0:
+    at = read = 0
+    while (at := prompt.find(f"{name}(", at)) >= 0 and read <= MAX_READ:
         begins, at = at, at + 1
         before = prompt[max(0, begins - 4) : begins]
         end = _closed(prompt, begins + len(name))
+        read += MAX_CALL if end is None else end - begins
         if before.endswith(("def ", ".")) or before[-1:].isalnum() or before[-1:] == "_" or end is None:
             continue
         call = prompt[begins:end]
-        value = _told(prompt, end, doctest=before.endswith((">>> ", ">>>")))
+        told = _told(prompt, end, doctest=before.endswith((">>> ", ">>>")))
+        read += len(told)
+        value = _first_literal(told) if read <= MAX_READ else None
         if value is not None and _is_call(call):
             yield Example(call, value)
 
@@ -118,24 +123,29 @@ def _closed(text: str, opened: int) -> int | None:
     return None
 
 
-def _told(prompt: str, at: int, *, doctest: bool) -> str | None:
-    """The value that follows a call: on the next lines of a doctest, else behind a sign on the same line."""
+def _told(prompt: str, at: int, *, doctest: bool) -> str:
+    """Where the value that follows a call stands: on the next lines of a doctest, else behind a sign on the same line; "" nowhere."""
     line_end = prompt.find("\n", at)
     line_end = len(prompt) if line_end < 0 else line_end
     if doctest and not prompt[at:line_end].strip():
-        return _first_literal(prompt[line_end + 1 : line_end + 1 + MAX_VALUE])
+        return _cut(prompt[line_end + 1 : line_end + 1 + MAX_VALUE])
     sign = _BETWEEN.match(prompt, at, line_end)
-    return _first_literal(prompt[sign.end() : min(line_end, sign.end() + MAX_VALUE)]) if sign else None
+    return _cut(prompt[sign.end() : min(line_end, sign.end() + MAX_VALUE)]) if sign else ""
+
+
+def _cut(text: str) -> str:
+    """A text as far as the value that it begins with can go: its line, or what its brackets take."""
+    text = text.lstrip(" \t")
+    return text[:MAX_CALL] if text[:1] in tuple("([{") else text.split("\n", 1)[0]
 
 
 def _first_literal(text: str) -> str | None:
     """The literal that a text begins with: its line, or as many lines as its brackets take."""
-    text = text.lstrip(" \t")
     if text[:1] in tuple("([{"):
         end = _closed(text, 0)
         candidates = [text[:end]] if end else []
     else:
-        line = text.split("\n", 1)[0].strip()
+        line = text.strip()
         candidates = [line, line.rstrip(".;,"), *_quoted(line), *_word(line)]
     for each in candidates:
         if each and _literal(each) is not _NOT_ONE:
@@ -195,7 +205,10 @@ def _literal(text: str) -> object:
 
 def _same(wanted: object, got: object) -> bool:
     if isinstance(wanted, float) and isinstance(got, float | int):
-        return math.isclose(wanted, got, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        try:
+            return math.isclose(wanted, got, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        except OverflowError:  # a whole number beyond every real one
+            return False
     if isinstance(wanted, list | tuple) and type(wanted) is type(got):
         return len(wanted) == len(got) and all(map(_same, wanted, got))
     return wanted is not _NOT_ONE and bool(wanted == got)

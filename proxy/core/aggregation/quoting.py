@@ -30,7 +30,8 @@ INVISIBLE = re.compile(
 """Control characters, fillers and selectors, and those that hide or turn round what stands beside them."""
 TEMPLATE = re.compile(
     r"<\|[A-Za-z0-9_▁ ]{1,40}\|>|<｜[^｜<>]{1,40}｜>|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS)\]"
-    r"|<</?SYS>>|<(?:start|end)_of_turn>|<(?:bos|eos)>"
+    r"|<</?SYS>>|<(?:start|end)_of_(?:turn|image|sentence)>|<beginning_of_sentence>|<(?:bos|eos|sop|eop)>|<extra_id_[0-9]{1,2}>"
+    r"|\[\|[A-Za-z_ ]{1,40}\|\]|\[gMASK\]"
 )
 """Marks of chat templates: a careless server would take them for the end of our message."""
 _TAGS = re.compile(r"</?(?:s|think|thinking)>")
@@ -41,7 +42,9 @@ _TOOL_CALL = re.compile(r"<((?:[a-z]{1,12}:)?(?:tool_calls?|function_calls?|invo
 MAX_TOOL_CALL = 4_000
 """Characters between the beginning of a written tool call and its end."""
 _BRACKETS = str.maketrans("<>[]", "()()")
-_FENCE = re.compile(r"(?i)[\[［【〔](/?\s{0,8}(?:end\s{1,8})?(?:candidate|comparison)\b[^\]］】〕]{0,80})[\]］】〕]")
+_FENCE = re.compile(
+    r"(?i)[\[［【〔〖⟦「『《⟨{｛](/?\s{0,8}(?:end\s{1,8})?(?:candidate|comparison)\b[^\]］】〕〗⟧」』》⟩}｝]{0,80})[\]］】〕〗⟧」』》⟩}｝]"
+)
 """What looks like a marker of ours, whatever digits it has."""
 
 

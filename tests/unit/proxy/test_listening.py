@@ -1,7 +1,9 @@
 """A server that waits for no client without end: a head comes whole in its time and size, or the connection is closed."""
 
+import asyncio
 import contextlib
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -86,3 +88,23 @@ def test_a_connection_that_is_kept_alive_is_not_closed_between_requests(port: in
             time.sleep(0.8)
         client.sendall(ANSWERED[:10])
         assert client.recv(1) == b"", "expected the second head to have its limit too"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
+async def test_a_connection_that_is_accepted_ends_by_itself_if_nothing_is_read() -> None:
+    told: list[int] = []
+    app = Starlette(routes=[Route("/", _hello)])
+    server = Announcing(uvicorn.Config(app, port=0, log_config=None, lifespan="off"), told.append)
+    running = asyncio.create_task(server.serve())
+    while not told:
+        await asyncio.sleep(0.01)
+    _, writer = await asyncio.open_connection("127.0.0.1", told[0])
+    while not server.server_state.connections:
+        await asyncio.sleep(0.01)
+    (accepted,) = server.server_state.connections
+    found = accepted.transport.get_extra_info("socket")  # type: ignore[union-attr]
+    assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == listening.UNREAD_MS
+    writer.close()
+    await writer.wait_closed()
+    server.should_exit = True
+    await running

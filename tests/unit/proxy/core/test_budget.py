@@ -48,6 +48,18 @@ def test_the_sum_of_all_calls_stays_below_the_cap(left: int, calls: list[tuple[i
         assert spent <= left
 
 
+def test_a_debt_is_paid_by_what_other_calls_give_back() -> None:
+    found = deployment("n/a", price=1_000_000)
+    budget, first = Budget(left=1_000).reserve(found, Needs(), 100, share=2)
+    budget, second = budget.reserve(found, Needs(), 100)
+    assert first is not None
+    assert second is not None
+    budget = budget.settle(first, 9_000).settle(second, 100)
+    assert budget.reserve(found, Needs(), 1)[1] is None
+    free = deployment("n/free", price=0)
+    assert budget.reserve(free, Needs(), 1)[1] is not None
+
+
 class Spending(RuleBasedStateMachine):
     """Calls reserve beside each other and settle in any order: first ones, retries, hedges, early starts, cut ones."""
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proxy.core.aggregation.answers import MAX_TEXT, canonical
+from proxy.core.aggregation.answers import MAX_TEXT, canonical, of_tool_calls
 from proxy.core.aggregation.expected import AnswerKind, expected
 
 CHOICE, NUMBER, LITERAL = AnswerKind.CHOICE, AnswerKind.EXPRESSION, AnswerKind.LITERAL
@@ -222,3 +222,12 @@ def test_a_text_made_to_be_slow_is_read(text: str, kind: AnswerKind) -> None:
 
 def test_a_prompt_of_digits_is_read() -> None:
     assert expected("1" * 20_000) is None
+
+
+@pytest.mark.parametrize("levels", [300, 1_010])
+def test_calls_whose_arguments_are_nested_deeply_are_compared_or_none(levels: int) -> None:
+    nested: list[object] = []
+    for _ in range(levels):
+        nested = [nested]
+    found = of_tool_calls({"tool_calls": [{"function": {"name": "f", "arguments": nested}}]})
+    assert (found is None) is (levels > 1_000)

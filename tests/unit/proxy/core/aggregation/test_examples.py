@@ -1,5 +1,7 @@
 """Examples of a task and the program of a reply: what is found, and what is not taken for one."""
 
+import ast
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -82,6 +84,7 @@ def test_values_are_compared_as_values() -> None:
     assert examples.passed(task, ("1.0000000001", "(1, [2])", '"a"')) == 3
     assert examples.passed(task, ("1", "[1, [2]]", "'b'")) == 1
     assert examples.passed(task, (None, "(", "f(3)")) == 0
+    assert examples.passed(task, (repr(10**400), "(1, [2])", "'a'")) == 2
 
 
 @settings(deadline=None)
@@ -100,3 +103,22 @@ def test_any_text_is_read_and_every_example_is_a_call_with_a_literal(text: str) 
 )
 def test_a_hostile_prompt_is_read_in_bounded_time(hostile: str) -> None:
     assert examples.task(hostile) is None or len(examples.task(hostile).examples) <= examples.MAX_EXAMPLES  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "again", ["f()==", "f()=", "f()==-f()==-1+", "f()==1+1j+", "f((", ">>> f()\n", "f()==f([1,2,3])"]
+)
+def test_what_is_read_again_and_again_is_not_read_again_without_end(
+    again: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The calls of one line have the rest of it as their value, each of them: no more is parsed than a few prompts' length."""
+    parsed = [0]
+
+    def counted(text: str, *more: object, **named: object) -> object:
+        parsed[0] += len(text)
+        return real(text, *more, **named)
+
+    real = ast.parse
+    monkeypatch.setattr(ast, "parse", counted)
+    examples.task(("def f(x):\n" + again * 20_000)[: examples.MAX_PROMPT])
+    assert parsed[0] <= 6 * examples.MAX_READ
