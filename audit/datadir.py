@@ -186,7 +186,9 @@ class ScopeDirectory:
 
         def listing() -> Iterator[str]:
             yield from (layout.LOG + path for path in own.listing())
-            yield from (path for path in whole.listing() if path.startswith((layout.KEYS, layout.POLICIES)))
+            yield from (
+                path for path in whole.listing() if path.startswith((layout.KEYS, layout.POLICIES, layout.LEARNED))
+            )
 
         return Files(read=read, listing=listing)
 
