@@ -38,7 +38,10 @@ class KeyEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyActivation:
-    """What decides from here on. ``cause``: ``start`` or ``reload``. ``emergencies``: break-glass acts that were signed."""
+    """What decides from here on. ``cause``: ``start`` or ``reload``. ``emergencies``: break-glass acts that were signed.
+
+    ``approved_until``: when approvals become too few, RFC 3339; "": they do not, or none are asked for.
+    """
 
     policy: Sha256Hex
     facts: Sha256Hex
@@ -48,11 +51,12 @@ class PolicyActivation:
     approved_by: tuple[str, ...]
     shadow: Sha256Hex | None
     emergencies: tuple["Emergency", ...]
+    approved_until: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Emergency:
-    """Rules that do not bind some tenants for a while. Times: RFC 3339."""
+    """Rules that do not bind some tenants for a while. Times: RFC 3339. ``lapsed``: why it suspends nothing from here on, or ""."""
 
     rules: tuple[str, ...]
     tenants: tuple[str, ...]
@@ -60,6 +64,7 @@ class Emergency:
     until: str
     reason: str
     approved_by: tuple[str, ...]
+    lapsed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +87,7 @@ def render_policy_activation(
         "cause": activation.cause,
         "previous": activation.previous,
         "approvedBy": activation.approved_by,
+        "approvedUntil": activation.approved_until,
         "shadow": activation.shadow,
         "breakGlass": [
             {
@@ -91,6 +97,7 @@ def render_policy_activation(
                 "until": each.until,
                 "reason": each.reason,
                 "approvedBy": each.approved_by,
+                "lapsed": each.lapsed,
             }
             for each in activation.emergencies
         ],
@@ -115,6 +122,7 @@ def activation_of(found: Statement) -> Activated:
             approved_by=members.texts(value, "approvedBy"),
             shadow=members.digest_or_none(value, "shadow"),
             emergencies=members.every(value, "breakGlass", _emergency_from),
+            approved_until=members.text_or_none(value, "approvedUntil") or "",
         ),
     )
 
@@ -127,6 +135,7 @@ def _emergency_from(value: Mapping[str, Any]) -> Emergency:
         until=members.text(value, "until"),
         reason=members.text(value, "reason"),
         approved_by=members.texts(value, "approvedBy"),
+        lapsed=members.text_or_none(value, "lapsed") or "",
     )
 
 

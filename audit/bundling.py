@@ -21,6 +21,7 @@ def of_requests(out: Path, data: Path, requests: Sequence[str], making: Making, 
 
     Raises ``UnreadableError``, ``MalformedError``, ``OSError``, as all here.
     """
+    datadir.check_settled(data)
     places = {datadir.place_of(data, each) for each in requests}
     if len(places) > 1:
         raise UnreadableError("expected requests of one log: some are in a log that ended; make a bundle of each")
@@ -32,12 +33,14 @@ def of_requests(out: Path, data: Path, requests: Sequence[str], making: Making, 
 def of_scope(out: Path, data: Path, scope: str, making: Making, period: Period | None = None) -> int:
     """Write the bundle of a scope's log, alone: one that belongs to a log that ended is in that one's directory."""
     select = bundle_selection.whole if period is None else bundle_selection.of_period(period.begin, period.end)
+    datadir.check_settled(data)
     with datadir.opened(data) as opened:
         return datadir.write_files(out, bundle.parts(opened.of_scope(scope), select, making))
 
 
 def of_logs(out: Path, data: Path, making: Making, period: Period | None = None) -> int:
     """Write the bundle of a log and of those that ended before it: all of them, or what was written in a period."""
+    datadir.check_settled(data)
     with ExitStack() as stack:
         logs = [stack.enter_context(datadir.opened(each)) for each in (*datadir.ended(data), data)]
         if period is None:

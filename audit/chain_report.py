@@ -23,7 +23,7 @@ def is_of(note: bytes | None, log: Files) -> bool:
     """Whether a checkpoint is one of a log, by its origin; what it says is checked elsewhere."""
     try:
         return note is not None and note.split(b"\n", 1)[0] == log.read("checkpoint").split(b"\n", 1)[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, MalformedError):
         return False
 
 

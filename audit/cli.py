@@ -18,10 +18,11 @@ from audit.bundle import Making, Page
 from audit.bundle_contents import Period
 from audit.chain_report import with_ended
 from audit.checkpoint import format_vkey
-from audit.datadir import directory_files, is_data_directory, open_directory
+from audit.datadir import is_data_directory, open_directory
 from audit.directory_check import How
-from audit.errors import AuditError, UnreadableError
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust, Witnessing
+from audit.folder import directory_files
 from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (
@@ -59,7 +60,7 @@ def verify_main(argv: Sequence[str]) -> int:
     try:
         report, trust = _verified(arguments)
     except (AuditError, OSError) as error:
-        print(f"could not tell: {error}", file=sys.stderr)
+        print(f"could not tell: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     if arguments.json:
         print(json.dumps(_as_json(report, trust), ensure_ascii=False, indent=2))
@@ -179,6 +180,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else _data_directory(arguments.data)
+    datadir.check_settled(data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
@@ -329,6 +331,8 @@ def bundle_main(argv: Sequence[str]) -> int:
     out, data = Path(arguments.out), _data_directory(arguments.data)
     if arguments.record and (arguments.begin or arguments.end):
         parser.error("expected `--record`, or a period, got both")
+    if arguments.begin and arguments.end and arguments.begin >= arguments.end:
+        parser.error("expected `--from` no later than `--to`")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         print(f"expected a new or empty folder, got `{out}`", file=sys.stderr)
         return 2
@@ -347,7 +351,7 @@ def bundle_main(argv: Sequence[str]) -> int:
         else:
             count = bundling.of_logs(out, data, making, period)
     except (AuditError, OSError) as error:
-        print(f"could not write the bundle: {error}", file=sys.stderr)
+        print(f"could not write the bundle: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     print(f"{count} files in {out}; check them with: apostille verify {out}")
     return 0

@@ -6,7 +6,6 @@ is ever read. Imports the standard library only, so that verifying needs no data
 it is needed.
 """
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -20,10 +19,11 @@ from audit import layout, scope
 from audit.bundle import Part, StoredRecord
 from audit.errors import MalformedError, UnreadableError
 from audit.files import Files
+from audit.folder import directory_files
 from audit.storage import address as addresses
 from audit.storage.address import StoreAddress
 from audit.storage.envelopes import Kept
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import RecordKind
 
 DATABASE = "apostille.db"
 ENDED = "ended"
@@ -32,31 +32,6 @@ ROTATION = "rotation.json"
 """There while one log ends and another begins."""
 AT_ONCE = 256
 """Records in one query, of a pass over all: about a megabyte."""
-
-
-def directory_files(root: Path) -> Files:
-    """The regular files below a directory; paths that climb, and links, are not followed."""
-
-    def located(path: str) -> Path:
-        place = root / layout.safe_path(path)
-        if not place.is_file() or place.is_symlink():
-            raise FileNotFoundError(path)
-        return place
-
-    def read(path: str) -> bytes:
-        return located(path).read_bytes()
-
-    def digest(path: str) -> Sha256Hex:
-        with located(path).open("rb") as file:
-            return Sha256Hex(hashlib.file_digest(file, "sha256").hexdigest())
-
-    def listing() -> Iterator[str]:
-        top = os.fspath(root)
-        for folder, _, names in os.walk(top):
-            inside = folder[len(top) :].replace(os.sep, "/").strip("/")
-            yield from (f"{inside}/{name}" if inside else name for name in names)
-
-    return Files(read=read, listing=listing, digest_of=digest)
 
 
 def is_data_directory(root: Path) -> bool:
@@ -252,7 +227,26 @@ def ended(root: Path) -> tuple[Path, ...]:
     folder = root / ENDED
     if not folder.is_dir():
         return ()
-    return tuple(sorted((each for each in folder.iterdir() if each.name.isdigit()), key=lambda each: int(each.name)))
+    return tuple(sorted(filter(_is_numbered, folder.iterdir()), key=lambda each: int(each.name)))
+
+
+def _is_numbered(place: Path) -> bool:
+    return place.name.isascii() and place.name.isdigit() and len(place.name) <= 6
+
+
+def next_ended(root: Path) -> int:
+    """Number that the log of now takes when it ends; one that was taken away leaves its number free."""
+    before = ended(root)
+    return int(before[-1].name) + 1 if before else 0
+
+
+def check_settled(root: Path) -> None:
+    """Raise ``UnreadableError`` (``rotation-unfinished``) while a data directory has parts of two logs, which do not fit together."""
+    if (root / ROTATION).exists():
+        raise UnreadableError(
+            f"one log is ending and another beginning at `{root}`: `apostille keys rotate-log`, or a start, finishes that",
+            code="rotation-unfinished",
+        )
 
 
 @contextmanager

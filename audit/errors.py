@@ -23,6 +23,14 @@ class AuditError(Exception):
             self.code = code
 
 
+def in_words(error: Exception) -> str:
+    """What a command says of a failure: of the system's, the file and its words for it, without a number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    what = f"{error.strerror[:1].lower()}{error.strerror[1:]}"
+    return what if error.filename is None else f"`{error.filename}`: {what}"
+
+
 class MalformedError(AuditError):
     """Bytes that do not follow their specification."""
 

@@ -80,7 +80,7 @@ class Figures:
         self._seen, self._requests, self._outside, self._undated = Seen(), 0, 0, 0
         self._composites = self._conflicts = self._streams = 0
         self._named: dict[str, Tally[str]] = {name: names() for name in _NAMED}
-        self._decisions = OutcomeCounter()
+        self._decisions, self._stand_ins = OutcomeCounter(), OutcomeCounter()
         self._days: dict[str, OutcomeCounter] = {}
         self._rules: dict[str, RuleCounter] = {}
         self._substitutions: Tally[tuple[str, str, tuple[str, ...], str]] = Tally((OTHERS, OTHERS, (), ""))
@@ -154,6 +154,8 @@ class Figures:
             self._add("policy_errors", each.errors, index)
         for rule in met:
             self._rules[rule].request(decision.at, decision.jurisdictions, decision.outcome, index)
+        if decision.substituted:
+            self._stand_ins.add(decision.outcome)
         for made in decision.substituted:
             self._substitutions.add((made.excluded, made.substitute, made.rules, made.reason), index)
 
@@ -200,6 +202,7 @@ class Figures:
             streams=self._streams,
             small_counts=any(row.records.count < SMALL for name in _ABOUT_PEOPLE for row in named[name]),
             decisions=self._decisions.outcomes(),
+            stand_ins=self._stand_ins.outcomes(),
             days=tuple(DayRow(day=day, requests=self._days[day].outcomes()) for day in sorted(self._days)),
             attempts=self._attempts.attempts(),
             deployments=self._deployment_rows(),

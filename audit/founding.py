@@ -6,7 +6,7 @@ Apart from ``audit.log``, because a server never does this, and the schema's lib
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import checkpoint, datadir, keyring, keys, layout
+from audit import checkpoint, datadir, durable, keyring, keys, layout
 from audit.checkpoint import Checkpoint
 from audit.errors import HistoryError
 from audit.keys import LogSigner, RecordSigner
@@ -60,18 +60,27 @@ def _certify(
     if above is None:
         begin, end = now - timedelta(days=1), now + ROOT_LIFE
         authority = keys.create_authority(organisation, not_before=begin, not_after=end, signer=issuing)
-        (folder / layout.ROOT_CERTIFICATE).write_bytes(keys.certificate_pem(authority.certificate))
+        durable.replace(folder / layout.ROOT_CERTIFICATE, keys.certificate_pem(authority.certificate))
         return
     for name, pem in zip((layout.ROOT_CERTIFICATE, layout.ISSUING_CERTIFICATES), above, strict=True):
-        (folder / name).write_bytes(b"".join(map(keys.certificate_pem, keys.certificate_ders(pem))))
+        durable.replace(folder / name, b"".join(map(keys.certificate_pem, keys.certificate_ders(pem))))
     keyring.authority_of(issuing, folder, now)
 
 
 def begin(root: Path, signer: LogSigner, address: StoreAddress | None = None) -> None:
-    """An empty tree, signed, and a store for its records; its first record comes when the log is opened."""
+    """An empty tree, signed, and a store for its records; its first record comes when the log is opened.
+
+    The verifier key says that there is a log, so it comes after the tree: whoever dies before it begins anew, whoever dies after
+    it has a log whose store can be made again.
+    """
     vkey = checkpoint.format_vkey(checkpoint.vkey_of(signer))
     (root / layout.KEYS).mkdir(parents=True, exist_ok=True, mode=0o700)
-    (root / layout.KEYS / layout.LOG_VKEY).write_text(f"{vkey}\n")
     empty = checkpoint.sign(Checkpoint(origin=signer.name, size=0, root=TreeEdge().root()), signer)
     TileDirectory(root / layout.LOG).replace_checkpoint(empty)
-    opening.create(root, address, empty)
+    place = root / layout.KEYS / layout.LOG_VKEY
+    durable.replace(place, f"{vkey}\n".encode())
+    try:
+        opening.create(root, address, empty)
+    except BaseException:
+        place.unlink(missing_ok=True)  # there is no log: a database that did not answer is asked again by the next try
+        raise

@@ -7,6 +7,7 @@ cannot be read keeps its row in the report.
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from audit import instants
@@ -50,7 +51,7 @@ class Governance:
         else:
             current.seen.add(found.index)
         for act in record.activation.emergencies:
-            self._act(act, found.index)
+            self._act(act, record.at, found.index)
 
     def _begin(self, instance: str, record: Activated, index: int) -> None:
         if len(self._sets) >= MAX_KEYS:
@@ -62,7 +63,8 @@ class Governance:
         self._current[instance] = made
         self._by_identity.setdefault(made.identity, []).append(made)
 
-    def _act(self, act: Emergency, index: int) -> None:
+    def _act(self, told: Emergency, at: str, index: int) -> None:
+        act = replace(told, lapsed="")  # the same act, whether it suspends anything or not
         known = self._acts.get(act)
         if known is None:
             if len(self._acts) >= MAX_KEYS:
@@ -71,7 +73,7 @@ class Governance:
             known = self._acts.setdefault(act, _Act(act))
             for tenant in dict.fromkeys(act.tenants):
                 self._acts_of.setdefault(tenant, []).append(known)
-        known.seen.add(index)
+        known.told(told.lapsed, at, index)
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
@@ -151,6 +153,7 @@ class _InForce:
             shadow=made.shadow or "",
             cause=made.cause,
             approved_by=made.approved_by,
+            approved_until=made.approved_until,
             instance=self.record.position.instance,
             since=self.record.at,
             until=self.until,
@@ -162,10 +165,17 @@ class _InForce:
 class _Act:
     """Makes a ``BreakGlassRow``."""
 
-    __slots__ = ("act", "requests", "seen")
+    __slots__ = ("act", "lapsed", "lapsed_at", "requests", "seen")
 
     def __init__(self, act: Emergency) -> None:
         self.act, self.seen, self.requests = act, Seen(), Seen()
+        self.lapsed = self.lapsed_at = ""
+
+    def told(self, lapsed: str, at: str, index: int) -> None:
+        """An activation tells of it."""
+        self.seen.add(index)
+        self.lapsed_at = (self.lapsed_at or at) if lapsed else ""
+        self.lapsed = lapsed
 
     def request(self, suspended: tuple[str, ...], moment: datetime, index: int) -> None:
         if not set(suspended).isdisjoint(self.act.rules) and _holds(self.act.since, self.act.until, moment):
@@ -179,6 +189,8 @@ class _Act:
             until=self.act.until,
             reason=self.act.reason,
             approved_by=self.act.approved_by,
+            lapsed=self.lapsed,
+            lapsed_at=self.lapsed_at,
             records=self.seen.records(),
             requests=self.requests.records(),
         )
@@ -222,7 +234,7 @@ def otherwise(decision: DecisionRecord, said: Shadow) -> bool:
 
 
 def _essence(made: PolicyActivation) -> tuple[object, ...]:
-    return made.policy, made.facts, made.catalogue, made.shadow, made.approved_by
+    return made.policy, made.facts, made.catalogue, made.shadow, made.approved_by, made.approved_until
 
 
 def _overlaps(since: str, until: str, begin: datetime, end: datetime) -> bool:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from audit import canonical, checkpoint, keys
+from audit import canonical, checkpoint, dsse, keys
 from audit.checkpoint import VerifierKey
 from audit.errors import MalformedError
 from audit.examine import NOT_ASKED, Trust, Witnessing
@@ -50,6 +50,22 @@ REPORT_PAGE = "report.html"
 MAX_VKEYS_BYTES = 1 << 20
 """A file of verifier keys: several hundred with ML-DSA-44, which take 1.8 kB each."""
 
+MAX_FILE_BYTES = 1 << 30
+"""Of a file without a closer limit: lists, policy texts, content that was opened."""
+_LONGEST = tuple(
+    (re.compile(pattern, re.ASCII), limit)
+    for pattern, limit in (
+        (r"(?:^|/)tile/entries/", 256 * (2 + 65_535)),
+        (r"(?:^|/)tile/", 256 * 32),
+        (r"(?:^|/)checkpoint$|\.checkpoint$", checkpoint.MAX_NOTE_BYTES),
+        (r"\.dsse\.json$", dsse.MAX_ENVELOPE_BYTES),
+        (r"\.(?:pem|vkey|tlog-proof|consistency|tsr)$", 1 << 20),
+        (r"^proofs/consistency-", 1 << 20),
+        (r"(?:^|/)learned/", 1 << 22),
+        (r"^(?:ended/[0-9]+/)?traces/", 1 << 36),  # never held in memory
+    )
+)
+
 _WITNESS = re.compile(r"witness[A-Za-z0-9._-]*\.vkey", re.ASCII)
 _TSA_ROOT = re.compile(r"tsa[A-Za-z0-9._-]*\.pem", re.ASCII)
 _CERTIFICATE = re.compile(r"instances/([0-9a-f]{64})\.pem", re.ASCII)
@@ -86,6 +102,14 @@ _BUNDLED_BY_NAME = frozenset(
 def is_bundled(path: str) -> bool:
     """Whether a file of that path belongs in a bundle whichever records it is of."""
     return path in _BUNDLED_BY_NAME or _BUNDLED.fullmatch(path) is not None
+
+
+def longest(path: str) -> int:
+    """Most bytes that a file of evidence may have, by its path; what is longer is none, and is not read."""
+    for ending, limit in _LONGEST:
+        if ending.search(path):
+            return limit
+    return MAX_FILE_BYTES
 
 
 def safe_path(path: str) -> str:

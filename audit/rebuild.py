@@ -1,5 +1,7 @@
 """``apostille recover``: a record store made again from the files of the log, which are the truth.
 
+A store that is sound stays (``audit.soundness``). Else:
+
 1. What is signed decides how far the log goes: the largest checkpoint of ours, published or in an old store.
 2. The entries must lead to its root, and on the way to that of every smaller one; else nothing is changed.
 3. Each record must be the one of its entry. An entry without a record stays an entry: nothing is invented.
@@ -13,9 +15,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audit import datadir, layout, rebuild_files, rebuild_scopes, regrowth
+from audit import datadir, layout, rebuild_files, rebuild_scopes, regrowth, soundness
 from audit.errors import HistoryError
 from audit.examine import NOT_ASKED, Trust
+from audit.folder import directory_files
 from audit.rebuild_records import Rows, Source
 from audit.regrowth import Entries
 from audit.signed_heads import anchor_of
@@ -36,10 +39,11 @@ _ORPHANS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """What came of it. ``missing``: entries without a record; ``waiting``: records that get their place at the next start;
-    ``orphans``: decisions without a result, which it ends; ``repaired``: files of tiles; ``problems``: of old stores.
+    """What came of it. ``why``: what was wrong; ``missing``: entries without a record; ``waiting``: records that get their place at
+    the next start; ``orphans``: decisions without a result, which it ends; ``repaired``: files of tiles; ``problems``: of old stores.
     """
 
+    why: str
     entries: int
     records: int
     missing: tuple[int, ...]
@@ -50,19 +54,28 @@ class Recovered:
     problems: tuple[str, ...]
 
 
-def recover(root: Path, address: StoreAddress | None) -> Recovered:
-    """Make the record store of a data directory again. No server may be using it.
+def recover(root: Path, address: StoreAddress | None) -> Recovered | None:
+    """Make the record store of a data directory again; None if it is as it would be made. No server may be using it.
 
     Raises ``HistoryError`` (``log-missing``, ``log-in-use``, ``entries-missing``, ``log-differs``, ``checkpoint-missing``,
-    ``scope-differs``), ``EvidenceUnavailable``, ``MalformedError``, ``OSError``.
+    ``scope-differs``), ``UnreadableError`` (``rotation-unfinished``), ``EvidenceUnavailable``, ``MalformedError``, ``OSError``.
     """
+    datadir.check_settled(root)
     if not (root / layout.KEYS / layout.LOG_VKEY).is_file() or not (root / layout.LOG).is_dir():
         raise HistoryError(f"expected keys and the files of a log at `{root}`, got none", code="log-missing")
-    public = datadir.directory_files(root).below(layout.KEYS)
+    public = directory_files(root).below(layout.KEYS)
     trust, certificates = layout.trust_of(public, NOT_ASKED), layout.certificates_of(public)
-    new = opening.renew(root, address)
+    why: list[str] = []
+
+    def fault() -> str:
+        why.append(soundness.fault(root, trust))
+        return why[0]
+
+    new = opening.renew(root, address, fault)
+    if isinstance(new, str):
+        return None
     try:
-        found = _Rebuild(root, trust, certificates, new).run()
+        found = _Rebuild(root, trust, certificates, new, why[0]).run()
         new.finish()
     finally:
         new.close()
@@ -77,6 +90,7 @@ class _Rebuild:
     trust: Trust
     certificates: Mapping[str, bytes]
     new: NewStore
+    why: str
     missing: dict[int, bytes] = field(default_factory=dict)
     repaired: list[str] = field(default_factory=list)
     edge: list[tuple[str, bytes]] = field(default_factory=list)
@@ -108,6 +122,7 @@ class _Rebuild:
         self._set_aside_damaged(aside)
         self._facts()
         return Recovered(
+            why=self.why,
             entries=size,
             records=self.rows.count,
             missing=tuple(self.missing),

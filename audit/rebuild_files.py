@@ -7,7 +7,7 @@ from pathlib import Path
 from audit import regrowth, tiles
 from audit.errors import MalformedError
 from audit.merkle import HASH_BYTES
-from audit.storage.directory import TileDirectory
+from audit.storage.directory import TileDirectory, is_file_of
 from audit.tiles import Tile
 
 
@@ -24,32 +24,43 @@ def widths(place: Path, index: int) -> Set[int]:
 def repair(place: Path, path: str, content: bytes, aside: Path) -> bool:
     """Have a tile as it must be; whether it was not."""
     found = place / path
-    if found.is_file():
-        if found.read_bytes() == content:
-            return False
+    if is_file_of(found, content):
+        return False
+    if found.exists() or found.is_symlink():
         set_aside(place, path, aside)
     TileDirectory(place).write_tile(path, content)
     return True
 
 
 def tidy(place: Path, signed: int, size: int, aside: Path) -> None:
-    """Set aside tiles of larger trees than of ``size`` entries, for what comes next may be other entries, and partial tiles of
-    earlier trees that are not the beginning of what is there now (``signed`` entries, whose tiles are as they must be).
+    """Set ``strays`` aside."""
+    for path in list(strays(place, signed, size)):
+        set_aside(place, path, aside)
+
+
+def strays(place: Path, signed: int, size: int) -> Iterator[str]:
+    """Tiles of larger trees than of ``size`` entries, for what comes next may be other entries, and partial tiles of earlier trees
+    that are not the beginning of what is there now (``signed`` entries, whose tiles are as they must be).
     """
-    for path, tile in list(_tiles(place)):
+    for path, tile in _tiles(place):
         end = regrowth.end_of(tile)
         if end > size or (end <= signed and not _is_beginning(place, path, tile, signed)):
-            set_aside(place, path, aside)
+            yield path
 
 
 def _is_beginning(place: Path, path: str, tile: Tile, signed: int) -> bool:
     width = tiles.final_width(tile, signed)
     if tile.width == width:
         return True
-    whole = (place / tiles.file_path(replace(tile, width=width))).read_bytes()
+    directory = TileDirectory(place)
+    whole = directory.read(tiles.file_path(replace(tile, width=width)))
+    try:
+        found = directory.read(path)
+    except MalformedError:  # longer than any tile
+        return False
     if tile.level is None:
-        return (place / path).read_bytes() == tiles.encode_entries(tiles.decode_entries(whole)[: tile.width])
-    return (place / path).read_bytes() == whole[: tile.width * HASH_BYTES]
+        return found == tiles.encode_entries(tiles.decode_entries(whole)[: tile.width])
+    return found == whole[: tile.width * HASH_BYTES]
 
 
 def set_aside(place: Path, path: str, aside: Path) -> None:

@@ -89,6 +89,21 @@ def _is_certified(found: Found, trust: Trust, certificates: Mapping[str, bytes])
     return True
 
 
+class Joined:
+    """Logs of scopes that records are in, told one record after another in their order: a result is where its decision is."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, tuple[str, ...]] = {}
+
+    def of(self, record: SignedRecord) -> tuple[str, ...]:
+        """Names of the logs. Raises ``MalformedError``."""
+        said = record.statement
+        if said.kind is RecordKind.DECISION:
+            self._open[record.digest] = scope.logs(predicate_reading.scopes_from(said.predicate))
+            return self._open[record.digest]
+        return self._open.pop(str(said.predicate.get("decision")), ()) if said.kind is RecordKind.RESULT else ()
+
+
 @dataclass(slots=True)
 class Rows:
     """Records on their way into the new store. ``instance``: of the last; ``epochs``: instance by epoch."""
@@ -97,7 +112,7 @@ class Rows:
     count: int = 0
     instance: str = ""
     epochs: dict[str, str] = field(default_factory=dict)
-    _open: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _joined: Joined = field(default_factory=Joined)
 
     def add(self, found: Sequence[tuple[int, Found, int | None]]) -> None:
         """Add records with their ids and places, in the order in which they were made."""
@@ -106,7 +121,7 @@ class Rows:
             kind, position = each.record.statement.kind, each.record.position
             place = (position.epoch, position.seq, each.envelope, each.leaf, index)
             rows.append((identifier, each.request_id, kind.value, *place))
-            members += [(log, identifier) for log in self._scopes(kind, each.record)]
+            members += [(log, identifier) for log in self._joined.of(each.record)]
             self.instance = self.epochs[position.epoch] = position.instance
         self.new.add("rec", _COLUMNS, rows)
         self.new.add("member", "log, rec_id", members)
@@ -116,11 +131,3 @@ class Rows:
         """Whether a record's number is taken."""
         position = found.record.position
         return bool(self.new.rows("SELECT 1 FROM rec WHERE epoch = ? AND seq = ?", position.epoch, position.seq))
-
-    def _scopes(self, kind: RecordKind, record: SignedRecord) -> tuple[str, ...]:
-        """Logs that a record is in: those that its decision states."""
-        if kind is RecordKind.DECISION:
-            scopes = scope.logs(predicate_reading.scopes_from(record.statement.predicate))
-            self._open[record.digest] = scopes
-            return scopes
-        return self._open.pop(str(record.statement.predicate.get("decision")), ()) if kind is RecordKind.RESULT else ()

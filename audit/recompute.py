@@ -47,6 +47,12 @@ class Recomputation:
 
     def _compare(self, path: str, expected: bytes) -> None:
         tile = tiles.parse_path(path)
+        try:
+            self._compare_forms(path, tile, expected)
+        except MalformedError as error:  # longer than a tile, or no file at all
+            self._complain(str(error))
+
+    def _compare_forms(self, path: str, tile: Tile, expected: bytes) -> None:
         if tile.width == tiles.final_width(tile, self._size):
             self._compare_file(path, tile, expected)
         for width in self._leftovers.pop((tile.level, tile.index), ()):

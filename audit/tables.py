@@ -112,6 +112,7 @@ class InForceRow:
     shadow: str
     cause: str
     approved_by: tuple[str, ...]
+    approved_until: str
     instance: str
     since: str
     until: str
@@ -124,7 +125,8 @@ class BreakGlassRow:
     """Rules that people suspended for some tenants for a while.
 
     ``records``: the activations that carried it. ``requests``: of those in the report, decided for these tenants in that time with
-    at least one of these rules suspended.
+    at least one of these rules suspended. ``lapsed``: why the newest of those activations says that it suspends nothing any more, or
+    "", and ``lapsed_at`` when the first of them in a row said so.
     """
 
     rules: tuple[str, ...]
@@ -133,6 +135,8 @@ class BreakGlassRow:
     until: str
     reason: str
     approved_by: tuple[str, ...]
+    lapsed: str
+    lapsed_at: str
     records: Records
     requests: Records
 
@@ -159,6 +163,9 @@ class Tables:
     ``suspended``: requests decided while a break-glass act had switched a rule off. ``governance_left_out``: policy sets and acts
     beyond what the tables hold.
 
+    ``decisions``: all requests by outcome; ``stand_ins``: those among them in which a deployment stood in for another, whose outcome
+    is ``permitted`` where each was of the same model.
+
     ``outside``: requests of other jurisdictions or days. ``undated``: requests whose time cannot be read, which are nowhere else.
     """
 
@@ -171,6 +178,7 @@ class Tables:
     streams: int
     small_counts: bool
     decisions: Outcomes
+    stand_ins: Outcomes
     results: tuple[Count, ...]
     days: tuple[DayRow, ...]
     jurisdictions: tuple[Count, ...]

@@ -456,6 +456,9 @@ class Writer:
                     return False
                 time.sleep(PAUSE_S)
                 continue
+            except AuditError as error:  # a file that we published is not what it was: nothing is put beside it
+                self._give_up(HistoryError(str(error)))
+                return False
             self._done(publication)
         return True
 

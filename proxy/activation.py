@@ -67,6 +67,10 @@ class Activation:
         """What is in force now."""
         return self._current
 
+    def approved(self) -> bool:
+        """Whether enough approvals of what is in force count now."""
+        return self._current.approval.holds(instant(self._clock.unix_us()))
+
     def begin(self) -> None:
         """Put the first snapshot in force, on record. Raises ``EvidenceUnavailable``; not for an event loop's thread."""
         keep_texts(self._current)
@@ -74,6 +78,7 @@ class Activation:
         at = timestamp(self._clock.unix_us())
         self._record.append_now(*_activations(self._current, None, at))
         self.since = at
+        _warn_of_lapsed(self._current)
 
     async def reload(self) -> bool:
         """Replace what is in force; False, with ``failing``, where it stays."""
@@ -93,6 +98,7 @@ class Activation:
             if self.transports is not None:
                 self.transports.use(fresh.credentials)
             _log.info("reloaded: policy set %s", fresh.rulebook.point.digest)
+            _warn_of_lapsed(fresh)
             return True
 
     def _refused(self, failure: Failure) -> bool:
@@ -138,6 +144,14 @@ class Activation:
             if found != seen:
                 seen = found
                 await self.reload()
+
+
+def _warn_of_lapsed(snapshot: Snapshot) -> None:
+    """Say which signed acts suspend nothing: those who signed count on them."""
+    for act in snapshot.rulebook.emergencies:
+        if act.lapsed:
+            signed = ", ".join(act.approvers)
+            _log.warning("the break-glass act of %s since %s suspends nothing: %s", signed, act.since, act.lapsed)
 
 
 def warm(snapshot: Snapshot, clock: Clock) -> None:
@@ -215,7 +229,8 @@ def _pending(snapshot: Snapshot, cause: str, previous: Sha256Hex | None, at: str
         catalogue=Sha256Hex(rulebook.catalogue.digest),
         cause=cause,
         previous=previous,
-        approved_by=snapshot.approved_by,
+        approved_by=snapshot.approval.by,
+        approved_until="" if snapshot.approval.until is None else snapshot.approval.until.isoformat(),
         shadow=Sha256Hex(rulebook.draft.point.digest) if rulebook.draft else None,
         emergencies=tuple(
             Emergency(
@@ -225,6 +240,7 @@ def _pending(snapshot: Snapshot, cause: str, previous: Sha256Hex | None, at: str
                 until=act.until.isoformat(),
                 reason=act.reason,
                 approved_by=act.approvers,
+                lapsed=act.lapsed,
             )
             for act in rulebook.emergencies
         ),

@@ -10,7 +10,6 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import asynccontextmanager, closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from audit.control import Control
 from audit.log import Log
 from audit.trace_feed import Sink, TraceExporter
 from audit.trace_file import TraceFile
-from proxy import content, shared_store, timestamps
+from proxy import content, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
@@ -36,6 +35,7 @@ from proxy.clock import Clock
 from proxy.embedding import Encoder
 from proxy.keys import changing
 from proxy.listening import Announcing
+from proxy.log_opening import open_log
 from proxy.pipeline import Pipeline
 from proxy.sandbox.runner import Limits, Sandbox
 from proxy.settings import SandboxSettings, Settings
@@ -78,18 +78,7 @@ class Server:
             asyncio.run(sandbox.prove())
         if (settings.data_dir / datadir.ROTATION).exists():
             changing.finish(settings)
-        log = Log.open(
-            settings.data_dir,
-            publish_interval_s=settings.log.publish_interval_ms / 1000,
-            deadline_s=settings.log.append_deadline_ms / 1000,
-            queue_limit=settings.log.queue_limit,
-            witnesses=self._witnesses,
-            places=settings.keys.places,
-            certificate_life=timedelta(hours=settings.keys.certificate_hours),
-            shared=shared_store.shared(settings.storage),
-            stamper=self._stamper,
-            bucket=shared_store.bucket(settings.log),
-        )
+        log = open_log(settings, self._witnesses, self._stamper)
         traces = _traces(settings, log)
         keeper = None
         try:

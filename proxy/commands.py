@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from audit import founding, keys, rebuild
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.rebuild import Recovered
 from audit.storage import opening
 from audit.storage.address import of_directory
@@ -38,7 +38,7 @@ def _guarded(run: Callable[[], None]) -> int:
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except OSError as error:
-        print(f"apostille: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 
@@ -143,8 +143,11 @@ def recover_main(argv: Sequence[str]) -> int:
     return _guarded(run)
 
 
-def _told(found: Recovered) -> str:
-    lines = [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
+def _told(found: Recovered | None) -> str:
+    if found is None:
+        return "the record store is whole and fits its log: nothing to recover"
+    lines = [f"made again, because: {found.why}"]
+    lines += [f"rebuilt: {found.records} records of {found.entries} entries; what was there is in `{found.aside}`"]
     if found.waiting:
         lines.append(f"{found.waiting} records wait for their place in the log: the next start gives it")
     lines += [f"no record is at hand for entry {index}; it stays an entry" for index in found.missing]
@@ -179,7 +182,7 @@ def _signing_key(name: Path) -> int:
         keys.write_private(private, keys.private_pem(signer.key))
         public.write_bytes(keys.public_pem(signer.public_der))
     except OSError as error:
-        print(f"apostille key: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille key: {in_words(error)}", file=sys.stderr)
         return USAGE
     print(f"private: {private}\npublic: {public}")
     return 0

@@ -9,6 +9,7 @@ ProxyError
 ├── PolicyRefusal               451  law or policy forbids it, and nothing permitted can stand in (RFC 7725)
 ├── BudgetExceeded              429  a cost cap; names its scope
 ├── AnswerUnavailable           502  every admitted deployment failed (504 where time ran out)
+├── NotApproved                 503  too few approvals count for what is in force, so nothing is decided
 └── EvidenceDown                503  no record can be made durable, so nothing was sent
 ConfigurationError              (start only) the operator's files
 
@@ -106,6 +107,13 @@ class AnswerUnavailable(ProxyError):
     status = 502
     code = "upstream-unavailable"
     kind = "upstream_error"
+
+
+class NotApproved(ProxyError):
+    """Approvals have ended, and too few are left for what is in force."""
+
+    status = 503
+    code = "policy-not-approved"
 
 
 class EvidenceDown(ProxyError):

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from audit import keys
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.keys import P256Signer
 from policies import packs
 from policies.errors import PolicyError
@@ -25,6 +25,7 @@ from proxy.settings import Settings
 from proxy.snapshot import Snapshot
 
 USAGE = 2
+MOST_DAYS = 3_650
 COMMANDS = ("digest", "approve", "sign", "break-glass")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 
@@ -41,7 +42,12 @@ def _parser() -> argparse.ArgumentParser:
         "--as", dest="name", required=True, metavar="NAME", help="the approver's name in the configuration"
     )
     commands.add_parser("digest", parents=[config], help="digests of the policy set and facts, and who approved them")
-    commands.add_parser("approve", parents=[config, signed, named], help="approve the policy set with its facts")
+    approve = commands.add_parser(
+        "approve", parents=[config, signed, named], help="approve the policy set with its facts"
+    )
+    approve.add_argument(
+        "--days", type=_days, metavar="N", help="how long the approval counts, from now (default: without an end)"
+    )
     sign = commands.add_parser("sign", parents=[signed], help="sign a pack with all its rules")
     sign.add_argument("pack", type=Path, help="the pack's folder")
     glass = commands.add_parser("break-glass", parents=[config, signed, named], help="suspend rules for a while")
@@ -65,6 +71,16 @@ def _instant(text: str) -> datetime:
     return found
 
 
+def _days(text: str) -> timedelta:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0
+    if not 0 < found <= MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"expected more than 0 and at most {MOST_DAYS} days, got `{text[:20]}`")
+    return timedelta(days=found)
+
+
 def governance_main(argv: Sequence[str]) -> int:
     """Run a command."""
     arguments = _parser().parse_args(argv)
@@ -81,7 +97,7 @@ def governance_main(argv: Sequence[str]) -> int:
     except (ConfigurationError, PolicyError, AuditError) as error:
         print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
     except OSError as error:
-        print(f"apostille policy: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille policy: {in_words(error)}", file=sys.stderr)
     return USAGE
 
 
@@ -109,7 +125,14 @@ def _signer_as(arguments: argparse.Namespace, found: Settings) -> P256Signer:
 def _digest(found: Snapshot) -> int:
     what = found.approvable
     print(f"policy: {what.policy}\nfacts: {what.facts}\nconfiguration: {what.configuration}")
-    print(f"approved by: {', '.join(found.approved_by) or 'nobody'}")
+    print(f"approved by: {', '.join(found.approval.by) or 'nobody'}")
+    if found.approval.until is not None:
+        print(f"approved until: {found.approval.until.isoformat()}")
+    for act in found.rulebook.emergencies:
+        print(
+            f"break-glass: {', '.join(sorted(act.rules))} for {', '.join(sorted(act.tenants))}, "
+            f"{act.since.isoformat()} to {act.until.isoformat()}{f'; lapsed: {act.lapsed}' if act.lapsed else ''}"
+        )
     return 0
 
 
@@ -117,11 +140,17 @@ def _approve(arguments: argparse.Namespace, found: Snapshot) -> int:
     what = found.approvable
     folder = _place(found.settings, arguments.name)
     signer = _signer_as(arguments, found.settings)
-    at = timestamp(int(datetime.now(UTC).timestamp() * 1_000_000))
-    content = governance.approve(found.approvable, approver=arguments.name, at=at, signer=signer)
-    return _written(
-        folder / f"{what.policy[:16]}-{what.facts[:8]}-{what.configuration[:8]}.{arguments.name}.json", content
-    )
+    now = datetime.now(UTC)
+    at = timestamp(int(now.timestamp() * 1_000_000))
+    end = None if arguments.days is None else (now + arguments.days).replace(microsecond=0)
+    until = None if end is None else end.isoformat()
+    content = governance.approve(found.approvable, approver=arguments.name, at=at, signer=signer, until=until)
+    names = (what.policy[:16], what.facts[:8], what.configuration[:8])
+    ending = "" if end is None else f".until-{end:%Y%m%dT%H%M%SZ}"
+    done = _written(folder / f"{'-'.join(names)}.{arguments.name}{ending}.json", content)
+    if until is not None:
+        print(f"until: {until}")
+    return done
 
 
 def _place(found: Settings, name: str) -> Path:
@@ -159,7 +188,7 @@ def _break_glass(arguments: argparse.Namespace, found: Snapshot) -> int:
     )
     limits = governance.BreakGlassLimits(approvals=1, longest=timedelta(hours=found.settings.policy.break_glass_hours))
     public = {arguments.name: signer.public_der}
-    governance.emergencies([content], found.rulebook.point.policy_set, public, limits)
+    governance.check_act(content, found.rulebook.point.policy_set, public, limits)
     done = _written(folder / f"break-glass-{since:%Y%m%dT%H%M%S}.{arguments.name}.json", content)
     print(f"since: {since.isoformat()}")
     return done

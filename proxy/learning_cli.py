@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audit import checkpoint, datadir, durable, layout
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, UnreadableError
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.log_check import read_checkpoint
 from audit.obligations import Outcome
 from audit.records import Anchor
@@ -72,7 +72,7 @@ def learn_main(argv: Sequence[str]) -> int:
         print(f"apostille learn: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except (AuditError, OSError) as error:
-        print(f"apostille learn: could not tell: {error}", file=sys.stderr)
+        print(f"apostille learn: could not tell: {in_words(error)}", file=sys.stderr)
         return UNKNOWN
 
 

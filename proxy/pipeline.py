@@ -31,7 +31,7 @@ from proxy.core.keeping import Contents
 from proxy.core.provenance import Commitments
 from proxy.core.request import InferenceRequest
 from proxy.embedding import Encoder
-from proxy.errors import Forbidden, PolicyRefusal, ProxyError
+from proxy.errors import Forbidden, NotApproved, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
 from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
 from proxy.sandbox.runner import Sandbox
@@ -69,6 +69,8 @@ class Pipeline:
         routed = self._encoder is not None and intent.is_routed(request.model, current.rulebook.pipelines)
         embedding = await self._encoder.of(request.prompt) if self._encoder is not None and routed else ()
         now_us = self._clock.unix_us()
+        if not current.approval.holds(instant(now_us)):
+            raise NotApproved("too few approvals of what is in force count now; an approver has to sign again")
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
             request,

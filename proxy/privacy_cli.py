@@ -24,15 +24,14 @@ from audit.content.orders import ErasureOrder, Order
 from audit.content.parcels import Opened
 from audit.content.places import Stores
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, HistoryError, UnreadableError
-from audit.log import Log
+from audit.errors import AuditError, HistoryError, UnreadableError, in_words
 from audit.statement import Statement
 from audit.vocabulary import RecordKind, Sha256Hex
-from proxy import content, shared_store
+from proxy import content
 from proxy import settings as configuration
 from proxy.errors import ConfigurationError
+from proxy.log_opening import opened_log
 from proxy.settings import Settings
-from proxy.witness import configured as witnesses
 
 NOTHING, USAGE, UNFINISHED = 1, 2, 3
 LOOK_S = 0.1
@@ -55,7 +54,7 @@ def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Sett
         print(f"apostille: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except (AuditError, OSError) as error:
-        print(f"could not be done: {error}", file=sys.stderr)
+        print(f"could not be done: {in_words(error)}", file=sys.stderr)
         return UNFINISHED
 
 
@@ -80,9 +79,8 @@ def _carried_out(order: Order, settings: Settings, stores: Stores, wait_s: float
 def _done(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bool:
     """Carry it out here, or wait for the server that holds the log."""
     try:
-        log = Log.open(
-            settings.data_dir, witnesses=witnesses.build(settings.log), bucket=shared_store.bucket(settings.log)
-        )
+        with opened_log(settings) as log:
+            content.steward(stores, settings, log).carry_out()
     except HistoryError as error:
         if error.code != "log-in-use":
             raise
@@ -90,10 +88,6 @@ def _done(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bo
         while stores.keys.pending(order.id) and time.monotonic() < end:
             time.sleep(LOOK_S)
         return not stores.keys.pending(order.id)
-    try:
-        content.steward(stores, settings, log).carry_out()
-    finally:
-        log.close()
     return True
 
 

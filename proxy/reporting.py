@@ -1,11 +1,12 @@
 """Commands of the lower rooms, given what only the proxy knows: groups of jurisdictions, shipped catalogues."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from audit.report import cli
+from audit.report.cli import Jurisdictions
 from policies import catalogue_cli, facts
 from policies import cli as policies_cli
+from policies.jurisdiction import normal
 from proxy import governance_cli
 from proxy.drill import cli as drill_cli
 from proxy.settings import DEFAULTS
@@ -17,11 +18,8 @@ RECORDED = ("drill", "replay")
 def report_main(argv: Sequence[str]) -> int:
     """``apostille report`` with the shipped table of jurisdictions."""
     known = facts.load([])
-
-    def groups(at: datetime) -> Mapping[str, frozenset[str]]:
-        return known.groups(at)
-
-    return cli.report_main(argv, groups)
+    names = {code: territory.name for code, territory in known.jurisdictions.items()}
+    return cli.report_main(argv, Jurisdictions(names=names, normal=normal, groups=known.groups))
 
 
 def policy_main(argv: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, mldsa
 
+from audit import durable
 from audit.errors import MalformedError
 from audit.keys.signing import Ed25519Signer, MLDSA44Signer, P256Signer, record_signer
 
@@ -50,12 +51,23 @@ def _load_private(pem: bytes) -> object:
 
 
 def write_private(path: Path, pem: bytes) -> None:
-    """Create a file that only its owner can read, durably; raises ``FileExistsError`` rather than replace a key."""
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(pem)
-        file.flush()
-        os.fsync(file.fileno())
+    """Create a file that only its owner can read, whole and durable; raises ``FileExistsError`` rather than replace a key.
+
+    Whoever dies in the middle leaves no file of that name: half a key would stand in the way of the next try for ever. What it
+    does leave has one name, so that the next try takes it away, and no copy of a key outlives the key.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(temporary)  # a rename would replace a key that is there
+    finally:
+        temporary.unlink(missing_ok=True)
+    durable.sync_folder(path.parent)
 
 
 def read_private(path: Path) -> bytes:

@@ -77,6 +77,7 @@ def computed(root: Path, scope: Scope, now: datetime, *, jobs: int) -> tuple[Cov
 
 def _logs(root: Path) -> tuple[_Log, ...]:
     """Every log with the checkpoint of this moment: a proxy may be writing, and all parts of a report are about the same trees."""
+    datadir.check_settled(root)
     ended, first, found = datadir.ended(root), 0, []
     for place in (*ended, root):
         with closing(datadir.open_directory(place)) as source:
@@ -84,8 +85,9 @@ def _logs(root: Path) -> tuple[_Log, ...]:
         tree = checkpoint.parse_text(note.text)
         found.append(_Log(place=place, note=note, tree=tree, first=first))
         first += tree.size
-    if datadir.ended(root) != ended or (root / datadir.ROTATION).exists():
-        raise UnreadableError(f"expected the logs of `{root}` at rest, and one of them is being ended; do this again")
+    datadir.check_settled(root)
+    if datadir.ended(root) != ended:
+        raise UnreadableError(f"a log of `{root}` ended meanwhile; do this again", code="rotation-unfinished")
     return tuple(found)
 
 

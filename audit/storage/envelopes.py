@@ -11,13 +11,15 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from audit import tiles
+from audit import dsse, reading, tiles
 from audit.errors import MalformedError
 from audit.storage.directory import TileDirectory, remove_folder
 from audit.tiles import WIDTH
 
 _PART = re.compile(r"(0|[1-9][0-9]{0,2})-([1-9][0-9]{0,2})", re.ASCII)
 _LENGTH = 4
+MAX_BYTES = WIDTH * (2 * _LENGTH + 1024 + dsse.MAX_ENVELOPE_BYTES)
+"""Of a file: its records, each with a request id that is far shorter than its bound here."""
 
 
 class Kept(NamedTuple):
@@ -115,7 +117,7 @@ def records_of(root: Path, index: int) -> Iterator[tuple[int, Kept]]:
     whole = root / bundle_path(index)
     for first, last, place in [(0, WIDTH, whole), *_parts(root, index)]:
         try:
-            found = decode(place.read_bytes())
+            found = decode(reading.bounded(place, MAX_BYTES))
         except (OSError, MalformedError):
             continue
         numbered = enumerate(found[: last - first], index * WIDTH + first)

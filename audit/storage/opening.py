@@ -5,12 +5,13 @@ The libraries of PostgreSQL and of the schema are loaded here, and only where th
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit import datadir
+from audit import datadir, layout
 from audit.errors import HistoryError
 from audit.storage import address as addresses
 from audit.storage import directory
@@ -98,8 +99,9 @@ def migrate(root: Path, address: StoreAddress | None) -> tuple[str, ...]:
     return postgres_schema.migrate(address)
 
 
-def renew(root: Path, address: StoreAddress | None) -> "NewStore":
-    """An empty store that is to take the place of a data directory's. Nobody may be writing.
+def renew(root: Path, address: StoreAddress | None, fault: Callable[[], str]) -> "NewStore | str":
+    """An empty store that is to take the place of a data directory's, which has a ``fault``; nobody else writes to either. ""
+    where that one has none: it stays.
 
     Raises ``HistoryError``, ``EvidenceUnavailable``, ``OSError``.
     """
@@ -107,17 +109,27 @@ def renew(root: Path, address: StoreAddress | None) -> "NewStore":
     if address is None:
         from audit.storage.renewal import NewFile
 
-        return NewFile(root)
+        with ExitStack() as unless_renewed:
+            held = directory.lock(root / directory.LOCK)
+            unless_renewed.callback(os.close, held)
+            if not fault():
+                return ""
+            made = NewFile(root, held)
+            unless_renewed.pop_all()
+            return made
     _need_driver()
+    from audit.storage import postgres_schema
     from audit.storage.postgres_renewal import NewTables
 
-    return NewTables(address)
+    postgres_schema.migrate(address)
+    return NewTables(address) if fault() else ""
 
 
 def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileStore]:
     """What finds the files of a log below a data directory, copied to a bucket if one is given.
 
-    Raises ``HistoryError`` (``extra-missing``).
+    Nothing in a bucket is moved or replaced, so a log that follows others has a place of its own there: below the number of logs that
+    ended before it. Raises ``HistoryError`` (``extra-missing``).
     """
     if bucket is None:
         return directory.TileDirectory
@@ -125,10 +137,16 @@ def place_of(root: Path, bucket: BucketAddress | None) -> Callable[[Path], TileS
         raise HistoryError("expected the extra `s3` to be installed with the package", code="extra-missing")
     from audit.storage.bucket import Bucket
 
-    objects = Bucket(bucket)
+    objects, before = Bucket(bucket), _number(root)
     return lambda folder: CopiedTiles(
-        directory.TileDirectory(folder), objects, f"{folder.relative_to(root).as_posix()}/"
+        directory.TileDirectory(folder), objects, f"{before}{folder.relative_to(root).as_posix()}/"
     )
+
+
+def _number(root: Path) -> str:
+    """What the names of the log of now begin with in a bucket. Of logs that ended, one counts once its files are put away."""
+    before = [each for each in datadir.ended(root) if (each / layout.LOG).is_dir()]
+    return f"{int(before[-1].name) + 1}/" if before else ""
 
 
 def _need_driver() -> None:

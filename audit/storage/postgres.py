@@ -39,6 +39,10 @@ _ANYWAY = " ON CONFLICT DO NOTHING"
 _ALIKE = """
 SELECT count(*) FROM unnest(%s::text[], %s::bigint[], %s::bytea[], %s::bytea[]) AS given(epoch, seq, env, leaf)
 JOIN rec USING (epoch, seq) WHERE rec.env = given.env AND rec.leaf = given.leaf"""
+_HOLDER = """
+SELECT host(a.client_addr) FROM pg_locks l JOIN pg_database d ON d.oid = l.database JOIN pg_stat_activity a ON a.pid = l.pid
+WHERE l.locktype = 'advisory' AND l.granted AND l.classid = %s AND l.objid::bigint = (hashtext(%s)::bigint & 4294967295)
+AND d.datname = current_database() AND a.client_addr IS NOT NULL"""
 _PLACE = """
 UPDATE rec SET idx = %s + p.n - 1 FROM unnest(%s::bigint[]) WITH ORDINALITY AS p(id, n)
 WHERE rec.id = p.id AND rec.idx IS NULL"""
@@ -95,12 +99,18 @@ class PostgresStore:
         end = time.monotonic() + NAME_S
         while not self._named():
             if time.monotonic() >= end:
+                where = self._holder()
                 self.close()
                 raise HistoryError(
-                    f"expected one process of the instance `{self._instance}`, got another one; each replica has its own name",
+                    f"expected one process of the instance `{self._instance}`, got another one{where}; each replica has its own name",
                     code="instance-in-use",
                 )
             time.sleep(0.1)
+
+    def _holder(self) -> str:
+        """From where the process of our name is connected, as far as this role may see it."""
+        found = self._rows(_HOLDER, INSTANCES, self._instance)
+        return f", connected from `{found[0][0]}`" if found else ""
 
     def _named(self) -> bool:
         """Whether the name of the instance is ours; held by the session."""

@@ -12,6 +12,7 @@ from audit.storage.old_stores import OldStore
 from audit.storage.renewal import insertion
 
 ASIDE = "apostille_aside_"
+_LAST = "SELECT COALESCE(MAX(substring(nspname FROM ?)::int), 0) FROM pg_namespace"
 _TABLES = ("rec", "member", "head", "staged", "epoch", "meta")
 
 
@@ -21,14 +22,13 @@ class NewTables:
     shared = True
 
     def __init__(self, address: StoreAddress) -> None:
-        """Raises ``HistoryError`` (``log-in-use``, ``schema-newer``) or ``EvidenceUnavailable``."""
-        postgres_schema.migrate(address)
+        """For a database of the current schema that no server uses. Raises ``EvidenceUnavailable``."""
         self._connection = link.writing(address, "apostille recover", postgres_schema.LONGEST_S)
         try:
             self._connection.execute("SET idle_in_transaction_session_timeout = 0")
             self._connection.execute("BEGIN")
-            ((count,),) = self.rows("SELECT count(*) FROM pg_namespace WHERE nspname LIKE ?", f"{ASIDE}%")
-            self.aside = f"{ASIDE}{count + 1}"
+            ((last,),) = self.rows(_LAST, f"^{ASIDE}([0-9]{{1,9}})$")
+            self.aside = f"{ASIDE}{last + 1}"
             self._connection.execute(f"CREATE SCHEMA {self.aside}".encode())
             for table in _TABLES:
                 self._connection.execute(f"LOCK TABLE {table}".encode())

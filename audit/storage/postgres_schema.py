@@ -14,9 +14,10 @@ LONGEST_S = 3600.0
 """A statement of a migration may rewrite a table."""
 
 
-_IN_USE = (
-    "SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database"
-    " WHERE locktype = 'advisory' AND classid = %s AND d.datname = current_database()"
+_USERS = (
+    "SELECT DISTINCT coalesce(nullif(a.application_name, ''), 'another') FROM pg_locks l JOIN pg_database d ON d.oid = l.database"
+    " LEFT JOIN pg_stat_activity a ON a.pid = l.pid"
+    " WHERE l.locktype = 'advisory' AND l.classid = %s AND d.datname = current_database() ORDER BY 1"
 )
 
 
@@ -42,11 +43,14 @@ def migrate(address: StoreAddress) -> tuple[str, ...]:
     """
     with link.writing(address, "apostille migrate", LONGEST_S) as connection:
         try:
-            used = connection.execute(_IN_USE, (INSTANCES,)).fetchone()
+            users = [str(name)[:80] for (name,) in connection.execute(_USERS, (INSTANCES,)).fetchall()]
         except psycopg.Error as cause:
             raise EvidenceUnavailable(f"the record store cannot be read: {link.told(cause)}") from None
-    if used != (0,):
-        raise HistoryError("expected no server to use the record store, got some: stop them first", code="log-in-use")
+    if users:
+        named = ", ".join(f"`{each}`" for each in users if each.isprintable())
+        raise HistoryError(
+            f"expected no server to use the record store, got {named}: stop them first", code="log-in-use"
+        )
     engine = create_engine("postgresql+psycopg://", creator=lambda: _manual(address), poolclass=NullPool)
     return migrating.upgraded(engine)
 

@@ -18,7 +18,10 @@ from proxy.api.errors import answered
 from proxy.calls import Monitor
 from proxy.core.health import P95, Circuit, Times
 from proxy.core.intent import may_ask
+from proxy.errors import NotApproved
 from proxy.snapshot import Snapshot
+
+OK, NOT_APPROVED = "ok", NotApproved.code
 
 
 def routes(
@@ -34,8 +37,8 @@ def routes(
     """
 
     async def health(request: Request) -> Response:
-        state = log.state
         current = activation.current()
+        state = NOT_APPROVED if log.state == OK and not activation.approved() else log.state
         body = {
             "status": state,
             "log": {
@@ -60,6 +63,7 @@ def routes(
             "content": content(),
             "policy": current.rulebook.point.digest,
             "policy_since": activation.since,
+            "approved_until": None if current.approval.until is None else current.approval.until.isoformat(),
             "reload_failing": None if activation.failing is None else asdict(activation.failing),
             "catalogue": current.rulebook.catalogue.digest,
             "reliabilities": current.rulebook.learned,
@@ -69,7 +73,7 @@ def routes(
             ],
             **_deployments(request, current, monitor),
         }
-        return JSONResponse(body, status_code=200 if state == "ok" else 503)
+        return JSONResponse(body, status_code=200 if state == OK else 503)
 
     return [Route("/healthz", answered(health), methods=["GET"])]
 

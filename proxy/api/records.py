@@ -15,6 +15,7 @@ from starlette.routing import Route
 from audit import checkpoint, datadir, dsse, layout, learning, sigstore, statement
 from audit.bundle import StoredRecord
 from audit.errors import AuditError, MalformedError
+from audit.folder import directory_files
 from audit.log import Log
 from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
@@ -152,16 +153,16 @@ def _in_scope(data_dir: Path, scope: str, request_id: str) -> tuple[StoredRecord
 
 def _size(place: Path) -> int:
     """Entries of a log that are published."""
-    return checkpoint.parse_text(read_checkpoint(datadir.directory_files(place).read).text).size
+    return checkpoint.parse_text(read_checkpoint(directory_files(place).read).text).size
 
 
 def _proof(place: Path, index: int) -> bytes:
-    files = datadir.directory_files(place)
+    files = directory_files(place)
     return proof_of(files, read_checkpoint(files.read), index)
 
 
 def _sigstore(data_dir: Path, record: StoredRecord, index: int) -> bytes:
-    folder = datadir.directory_files(data_dir / layout.KEYS)
+    folder = directory_files(data_dir / layout.KEYS)
     certificate = folder.read(f"{layout.CERTIFICATES}{dsse.parse(record.envelope).keyid}.pem")
     vkeys = layout.vkeys_of(folder.read(layout.LOG_VKEY))
     return sigstore.of_record(record.envelope, certificate, _proof(data_dir / layout.LOG, index), vkeys)

@@ -4,15 +4,18 @@ Pure: bytes in, verified values out. All three are DSSE envelopes signed with EC
 
 1. A pack's signature covers its name and the digest of every file that was loaded, no more and no fewer.
 2. An approval covers the digests of a policy set, of the facts, and of what says whom they bind and where calls go (tenants,
-   catalogue, compositions); each approver counts once.
+   catalogue, compositions); each approver counts once. It may state its end, from which on it counts for nothing; one whose end
+   cannot be read never counts.
 3. A break-glass act names its rules, tenants and end. It needs as many approvers as an activation, at least one; it ends within
-   the longest time that the configuration allows; it never lifts a rule that states law in force, nor a base permit.
+   the longest time that the configuration allows; it never lifts a rule that states law in force, nor a base permit. An act that
+   does not fit the rules that are loaded has lapsed, whole: it suspends nothing, and it stands in the way of no reload, which may
+   bring the law that ends it.
 4. A key's name in an envelope is a hint: the named approver's own key must verify it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from audit import canonical, dsse
 from audit.dsse import Envelope
@@ -25,7 +28,10 @@ from proxy.errors import ConfigurationError
 PACK_TYPE = "application/vnd.apostille.pack+json"
 APPROVAL_TYPE = "application/vnd.apostille.policy-approval+json"
 BREAK_GLASS_TYPE = "application/vnd.apostille.break-glass+json"
-MAX_RULES = 256
+MAX_RULES, MAX_REASON = 256, 400
+UNTIL = "validUntil"
+"""Member of an approval with its end."""
+ENDLESS, ENDED = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 BREAKABLE = frozenset({Status.COMPANY, Status.ADVISORY, Status.CONTESTED})
 """Standing of the rules that an emergency may suspend; a rule that states law in force is not among them."""
 
@@ -35,7 +41,7 @@ Keys = Mapping[str, bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BreakGlass:
-    """Rules that do not bind some tenants for a while. ``approvers``: who signed, sorted."""
+    """Rules that do not bind some tenants for a while. ``approvers``: who signed, sorted; ``lapsed``: why it suspends nothing."""
 
     rules: frozenset[str]
     tenants: frozenset[str]
@@ -43,10 +49,12 @@ class BreakGlass:
     until: datetime
     reason: str
     approvers: tuple[str, ...]
+    lapsed: str = ""
 
     def suspends(self, tenant: str, now: datetime) -> frozenset[str]:
         """Rules that do not bind this tenant now."""
-        return self.rules if tenant in self.tenants and self.since <= now < self.until else frozenset()
+        holds = not self.lapsed and tenant in self.tenants and self.since <= now < self.until
+        return self.rules if holds else frozenset()
 
 
 # --- packs ------------------------------------------------------------------------------------------------------------
@@ -93,15 +101,37 @@ class Approvable:
     configuration: str
 
 
-def approve(what: Approvable, *, approver: str, at: str, signer: RecordSigner) -> bytes:
-    """One person's approval."""
-    payload = canonical.encode({**asdict(what), "approver": approver, "at": at})
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Who approved something, sorted. ``until``: the instant from which on they are too few; None: there is none."""
+
+    by: tuple[str, ...] = ()
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """False from the instant on at which too few approvals count."""
+        return self.until is None or now < self.until
+
+
+def approve(what: Approvable, *, approver: str, at: str, signer: RecordSigner, until: str | None = None) -> bytes:
+    """One person's approval. ``until``: RFC 3339, from when on it counts for nothing; None: it has no end."""
+    end = {} if until is None else {UNTIL: until}
+    payload = canonical.encode({**asdict(what), "approver": approver, "at": at, **end})
     return dsse.sign(payload, signer, APPROVAL_TYPE).encode()
 
 
-def approvals(contents: Iterable[bytes], what: Approvable, approvers: Keys) -> tuple[str, ...]:
-    """Approvers of exactly this, sorted; what is for anything else, or does not verify, counts for nothing."""
-    found = set()
+def approved(ends: Mapping[str, datetime], needed: int) -> Approval:
+    """What approvals amount to where so many are needed: it holds until one more end would leave too few."""
+    last = sorted(ends.values(), reverse=True)[needed - 1] if 0 < needed <= len(ends) else ENDLESS
+    return Approval(by=tuple(sorted(ends)), until=None if last == ENDLESS else last)
+
+
+def approvals(contents: Iterable[bytes], what: Approvable, approvers: Keys, now: datetime) -> dict[str, datetime]:
+    """Approvers of exactly this with the end of each, ``ENDLESS`` where there is none; of several by one, the last end.
+
+    What is for anything else, does not verify, or has ended, counts for nothing.
+    """
+    found: dict[str, datetime] = {}
     for content in contents:
         read = _read(content, APPROVAL_TYPE)
         if read is None:
@@ -109,9 +139,21 @@ def approvals(contents: Iterable[bytes], what: Approvable, approvers: Keys) -> t
         envelope, value = read
         name = value.get("approver")
         same = all(value.get(key) == digest for key, digest in asdict(what).items())
-        if same and _is_by(envelope, name, approvers):
-            found.add(str(name))
-    return tuple(sorted(found))
+        end = _end(value)
+        if same and now < end and _is_by(envelope, name, approvers):
+            found[str(name)] = max(end, found.get(str(name), end))
+    return found
+
+
+def _end(value: Mapping[str, object]) -> datetime:
+    """When an approval ends; long ago where that cannot be read."""
+    if UNTIL not in value:
+        return ENDLESS
+    try:
+        end = datetime.fromisoformat(str(value[UNTIL]))
+    except ValueError:
+        return ENDED
+    return ENDED if end.tzinfo is None else end
 
 
 # --- break-glass ------------------------------------------------------------------------------------------------------
@@ -152,75 +194,77 @@ def break_glass(
 def emergencies(
     contents: Iterable[bytes], policy_set: PolicySet, approvers: Keys, limits: BreakGlassLimits
 ) -> tuple[BreakGlass, ...]:
-    """The acts that hold. Raises ``ConfigurationError`` (``break-glass-invalid``) for one that may not be.
+    """The acts that enough people signed, each with why it suspends nothing, if it does not fit what is loaded.
 
-    An act with too few signatures is not one yet, and is left out.
+    An act with too few signatures is not one yet, and is left out; so is what names no act at all.
     """
-    signed: dict[tuple[object, ...], set[str]] = {}
+    signed: dict[BreakGlass, set[str]] = {}
     for content in contents:
         read = _read(content, BREAK_GLASS_TYPE)
         if read is None:
             continue
         envelope, value = read
-        name = value.get("approver")
-        if _is_by(envelope, name, approvers):
-            signed.setdefault(_act(value), set()).add(str(name))
-    found = []
-    for act, names in signed.items():
-        if len(names) >= max(1, limits.approvals):
-            found.append(_held(act, names, policy_set, limits))
-    return tuple(found)
-
-
-def _act(value: Mapping[str, object]) -> tuple[object, ...]:
-    rules, tenants = value.get("rules"), value.get("tenants")
-    if not isinstance(rules, list) or not isinstance(tenants, list) or len(rules) > MAX_RULES:
-        raise _emergency_error(f"expected lists of at most {MAX_RULES} rules, and of tenants")
-    return (
-        tuple(map(str, rules)),
-        tuple(map(str, tenants)),
-        *(str(value.get(name)) for name in ("since", "until", "reason")),
+        name, act = value.get("approver"), _act(value)
+        if act is not None and _is_by(envelope, name, approvers):
+            signed.setdefault(act, set()).add(str(name))
+    enough = {act: names for act, names in signed.items() if len(names) >= max(1, limits.approvals)}
+    return tuple(
+        replace(act, approvers=tuple(sorted(names)), lapsed=_misfit(act, policy_set, limits))
+        for act, names in enough.items()
     )
 
 
-def _held(act: tuple[object, ...], names: set[str], policy_set: PolicySet, limits: BreakGlassLimits) -> BreakGlass:
-    rules, tenants, since, until, reason = act
-    assert isinstance(rules, tuple)
-    assert isinstance(tenants, tuple)
+def check_act(content: bytes, policy_set: PolicySet, approvers: Keys, limits: BreakGlassLimits) -> None:
+    """Raises ``ConfigurationError`` (``break-glass-invalid``) for a signed act that would suspend nothing: nobody is to sign it."""
+    found = emergencies([content], policy_set, approvers, limits)
+    what = found[0].lapsed if found else f"expected at most {MAX_RULES} rules and {MAX_REASON} characters of a reason"
+    if what:
+        raise ConfigurationError(f"break-glass: {what}", code="break-glass-invalid")
+
+
+def _act(value: Mapping[str, object]) -> BreakGlass | None:
+    """The act of a payload, as nobody signed it; None for what is none."""
+    rules, tenants = value.get("rules"), value.get("tenants")
+    reason = value.get("reason")
+    if not isinstance(rules, list) or not isinstance(tenants, list) or not isinstance(reason, str):
+        return None
+    if len(rules) > MAX_RULES or len(reason) > MAX_REASON:
+        return None
     try:
-        begin, end = datetime.fromisoformat(str(since)), datetime.fromisoformat(str(until))
-        lasts = end - begin
-    except (ValueError, TypeError):
-        raise _emergency_error("expected `since` and `until` in RFC 3339 with a time zone") from None
-    if begin.tzinfo is None or end.tzinfo is None or not timedelta() < lasts <= limits.longest:
-        raise _emergency_error(
-            f"expected an end within {_hours(limits.longest)} hours of its beginning, got {_hours(lasts)}"
-        )
-    for identifier in rules:
+        since, until = (datetime.fromisoformat(str(value.get(name))) for name in ("since", "until"))
+    except ValueError:
+        return None
+    if since.tzinfo is None or until.tzinfo is None:
+        return None
+    return BreakGlass(
+        rules=frozenset(map(str, rules)),
+        tenants=frozenset(map(str, tenants)),
+        since=since,
+        until=until,
+        reason=reason,
+        approvers=(),
+    )
+
+
+def _misfit(act: BreakGlass, policy_set: PolicySet, limits: BreakGlassLimits) -> str:
+    """Why an act suspends nothing under the rules that are loaded; "" for one that fits them."""
+    lasts = act.until - act.since
+    if not timedelta() < lasts <= limits.longest:
+        return f"expected an end within {_hours(limits.longest)} hours of its beginning, got {_hours(lasts)}"
+    for identifier in sorted(act.rules):
         rule = policy_set.parsed.get(identifier)
         if rule is None:
-            raise _emergency_error(f"unknown rule `{identifier[:64]}`")
+            return f"unknown rule `{identifier[:64]}`"
         if rule.status not in BREAKABLE or rule.effect is not Effect.FORBID:
-            raise _emergency_error(
+            return (
                 f"rule `{identifier}`: expected one that forbids and is of a company, advisory or contested, "
                 f"got `{rule.effect.value}`, `{rule.status.value}`"
             )
-    return BreakGlass(
-        rules=frozenset(rules),
-        tenants=frozenset(tenants),
-        since=begin,
-        until=end,
-        reason=str(reason)[:400],
-        approvers=tuple(sorted(names)),
-    )
+    return ""
 
 
 def _hours(span: timedelta) -> str:
     return f"{span / timedelta(hours=1):g}"
-
-
-def _emergency_error(what: str) -> ConfigurationError:
-    return ConfigurationError(f"break-glass: {what}", code="break-glass-invalid")
 
 
 # --- signatures -------------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from typing import Any
 
 from audit import datadir, pairing
 from audit.datadir import DataDirectory
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.pairing import Pairing, Request
 from policies import ban, facts
 from policies.ban import Ban
@@ -107,7 +107,7 @@ def drill_main(argv: Sequence[str]) -> int:
         print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
         return USAGE
     except (AuditError, OSError) as error:
-        print(f"apostille policy: {error}", file=sys.stderr)
+        print(f"apostille policy: {in_words(error)}", file=sys.stderr)
         return UNKNOWN
 
 

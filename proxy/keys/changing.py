@@ -4,25 +4,26 @@ A record key is replaced or revoked in either case. A log is rotated only while 
 one log. What was cut short is finished by the next start.
 """
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from audit import control, datadir, key_changes, members
+from audit import control, key_changes, members, rotation_plan
 from audit.control import Acts
 from audit.errors import EvidenceUnavailable, UnreadableError
 from audit.log import Log
+from audit.publishing import Publishing
 from audit.rotated import Rotated
-from audit.vocabulary import EndReason
+from audit.rotation_plan import Asked
 from proxy import shared_store, timestamps
 from proxy.errors import ConfigurationError
+from proxy.log_opening import opened_log
 from proxy.settings import Settings
 from proxy.witness import configured as witnesses
 
 ROTATE_RECORD, REVOKE = "rotate-record", "revoke"
-NO_SERVER = "no-server"
 
 
 def socket(loaded: Settings) -> Path:
@@ -59,47 +60,24 @@ def revoke(loaded: Settings, *, key: str, from_index: int, reason: str) -> Mappi
     try:
         return control.ask(socket(loaded), REVOKE, **asked)
     except UnreadableError as error:
-        if error.code != NO_SERVER:
+        if error.code != control.NO_SERVER:  # one that was asked may be doing it
             raise
-    with (
-        closing(witnesses.build(loaded.log)) as peers,
-        closing(
-            Log.open(
-                loaded.data_dir,
-                places=loaded.keys.places,
-                witnesses=peers,
-                stamper=timestamps.build(loaded.data_dir, loaded.log),
-                shared=shared_store.shared(loaded.storage),
-            )
-        ) as log,
-    ):
+    with opened_log(loaded) as log:
         return _revoked(log, loaded.data_dir, asked)
 
 
-def rotate_log(
-    loaded: Settings, *, origin: str | None, log_key: str | None, reason: EndReason, trusted: bytes | None
-) -> tuple[Rotated, str]:
+def rotate_log(loaded: Settings, asked: Asked) -> tuple[Rotated, str]:
     """End the log and begin another; what keeps the new one from beginning now, or "". Raises as ``rotation.rotate``."""
     from audit import rotation  # loads the schema library
 
-    unfinished = (loaded.data_dir / datadir.ROTATION).exists()
-    if origin is None and not unfinished:
+    if not asked.origin and not rotation_plan.exists(loaded.data_dir):
         raise ConfigurationError("`--origin`: expected the name of the new log, got none")
     places = loaded.keys.places
-    with closing(witnesses.build(loaded.log)) as peers:
-        done = rotation.rotate(
-            loaded.data_dir,
-            origin=origin or "",
-            places=places,
-            log_key=log_key,
-            reason=reason,
-            trusted=trusted,
-            witnesses=peers,
-            stamper=timestamps.build(loaded.data_dir, loaded.log),
-        )
-    with closing(witnesses.build(loaded.log)) as peers:
+    with _publishing(loaded) as around:
+        done = rotation.rotate(loaded.data_dir, asked, places, around)
+    with _publishing(loaded) as around:
         try:
-            rotation.begin(loaded.data_dir, done, places, peers, timestamps.build(loaded.data_dir, loaded.log))
+            rotation.begin(loaded.data_dir, done, places, around)
         except EvidenceUnavailable as error:
             return done, f"{error.code}: {error}"
     return done, ""
@@ -109,10 +87,12 @@ def finish(loaded: Settings) -> None:
     """Finish a rotation that was cut short, at a start; raises as ``rotation.finish``."""
     from audit import rotation  # loads the schema library
 
+    with _publishing(loaded) as around:
+        rotation.finish(loaded.data_dir, loaded.keys.places, around)
+
+
+@contextmanager
+def _publishing(loaded: Settings) -> Iterator[Publishing]:
     with closing(witnesses.build(loaded.log)) as peers:
-        rotation.finish(
-            loaded.data_dir,
-            loaded.keys.places,
-            witnesses=peers,
-            stamper=timestamps.build(loaded.data_dir, loaded.log),
-        )
+        stamper = timestamps.build(loaded.data_dir, loaded.log)
+        yield Publishing(witnesses=peers, stamper=stamper, bucket=shared_store.bucket(loaded.log))

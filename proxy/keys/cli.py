@@ -1,6 +1,7 @@
 """``apostille keys``: what keys a log has, and what is done with them; ``docs/how-to/keys.md`` is its page.
 
-Results on standard output, the rest on standard error. Exit codes: 0 done, 2 usage, configuration, or refused.
+Results on standard output, the rest on standard error. Exit codes: 0 done, 2 usage, configuration, or refused, 3 a server was asked
+and what it did is not known.
 """
 
 import argparse
@@ -12,15 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from audit import control, datadir, keyring, keys, layout
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.recording import rfc3339
+from audit.rotation_plan import Asked
 from audit.vocabulary import EndReason, RecordKind, RevocationReason
 from proxy import settings
 from proxy.errors import ConfigurationError
 from proxy.keys import announcing, changing, listing
 from proxy.settings import Settings
 
-USAGE = 2
+USAGE, UNKNOWN = 2, 3
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,9 +67,9 @@ def keys_main(argv: Sequence[str]) -> int:
         _ACTIONS[arguments.action](arguments, loaded)
     except (ConfigurationError, AuditError) as error:
         print(f"apostille keys: {error.code}: {error}", file=sys.stderr)
-        return USAGE
+        return UNKNOWN if error.code == control.UNANSWERED else USAGE
     except OSError as error:
-        print(f"apostille keys: `{error.filename}`: {error.strerror}", file=sys.stderr)
+        print(f"apostille keys: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 
@@ -102,13 +104,13 @@ def _revoke(arguments: argparse.Namespace, loaded: Settings) -> None:
 
 def _rotate_log(arguments: argparse.Namespace, loaded: Settings) -> None:
     trusted = getattr(arguments, "trusted_checkpoint", None)
-    done, waiting = changing.rotate_log(
-        loaded,
-        origin=arguments.origin,
+    asked = Asked(
+        origin=arguments.origin or "",
         log_key=arguments.log_key,
         reason=EndReason.COMPROMISED if arguments.action == "compromise-log" else EndReason.ROTATED,
         trusted=None if trusted is None else trusted.read_bytes(),
     )
+    done, waiting = changing.rotate_log(loaded, asked)
     print(
         "\n".join(
             announcing.lines(done, log_key=loaded.keys.log, witnessed=bool(loaded.log.witnesses), waiting=waiting)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audit import layout, witness_store
 from audit.checkpoint import format_vkey
-from audit.errors import AuditError
+from audit.errors import AuditError, in_words
 from audit.witness_store import LOGS, Witness
 from proxy.witness import server
 
@@ -46,7 +46,7 @@ def witness_main(argv: Sequence[str]) -> int:
     try:
         (_init if arguments.action == "init" else _serve)(arguments)
     except (AuditError, OSError) as error:
-        print(f"apostille: {getattr(error, 'code', 'io-error')}: {error}", file=sys.stderr)
+        print(f"apostille: {getattr(error, 'code', 'io-error')}: {in_words(error)}", file=sys.stderr)
         return USAGE
     return 0
 

@@ -29,7 +29,8 @@ from tqdm import tqdm
 
 from audit import administration, checkpoint, dsse, founding, keys, layout, parallel, statement
 from audit.administration import PolicyActivation
-from audit.datadir import DataDirectory, directory_files, open_directory
+from audit.datadir import DataDirectory, open_directory
+from audit.folder import directory_files
 from audit.log import Log, Pending
 from audit.log_check import read_checkpoint
 from audit.recompute import Recomputation

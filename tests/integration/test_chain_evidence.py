@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from audit import bundle_contents, layout
-from audit.datadir import directory_files
+from audit.folder import directory_files
 from audit.verify import Outcome, verify_bundle
 from proxy.cli import main
 from tests.simulators import chain

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 
 from audit.vocabulary import RecordKind
 from tests.integration.test_enforcement import BAN, ask
-from tests.integration.test_reload import health, prepared, reloaded, statements
+from tests.integration.test_reload import health, prepared, reloaded, statements, until
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, apostille
 
@@ -63,6 +64,48 @@ async def test_a_set_decides_only_once_two_people_approved_it(tmp_path: Path) ->
         assert await asyncio.to_thread(server.stop) == 0, server.log_text
     activations = statements(server.data, RecordKind.POLICY_ACTIVATION)
     assert [a["approvedBy"] for a in activations] == [["ann", "bob"], ["ann", "bob"]]
+
+
+async def test_an_approval_that_ends_ends_the_deciding_until_somebody_signs_again(tmp_path: Path) -> None:
+    async with Provider() as far:
+        config = prepared(tmp_path, far, policy=keys_of(tmp_path))
+        by("ann", "approve", config)
+        by("bob", "approve", config, "--days", str(15 / 86_400))
+        server = await asyncio.to_thread(Server.start, config)
+        assert (await ask(server, "de", "best"))[0] == 200
+        state = await until(server, lambda found: found["status"] != "ok")
+        assert (state["status"], state["approved_until"] is not None) == ("policy-not-approved", True)
+        before = far.connections
+        status, _, body = await ask(server, "de", "best")
+        assert (status, body["error"]["code"], far.connections) == (503, "policy-not-approved", before)
+        by("bob", "approve", config, "--days", "1")
+        server.process.send_signal(signal.SIGHUP)
+        assert (await until(server, lambda found: found["status"] == "ok"))["approved_until"] != state["approved_until"]
+        assert (await ask(server, "de", "best"))[0] == 200
+        assert await asyncio.to_thread(server.stop) == 0, server.log_text
+        for renewed in (tmp_path / "signatures").glob("*.bob.*"):
+            if state["approved_until"].replace("-", "").replace(":", "")[:15] not in renewed.name:
+                renewed.unlink()
+        code, said = await asyncio.to_thread(serve, config)
+        assert (code, "got 1 (ann)" in said) == (2, True), said
+    activations = statements(server.data, RecordKind.POLICY_ACTIVATION)
+    assert activations[0]["approvedUntil"] == state["approved_until"]
+
+
+async def test_an_act_whose_rule_is_gone_lapses_on_record_and_blocks_no_reload(tmp_path: Path) -> None:
+    async with Provider() as far:
+        config = prepared(tmp_path, far, policy={**keys_of(tmp_path), "approvals": 0})
+        server = await asyncio.to_thread(Server.start, config)
+        rules = tmp_path / "packs" / "ban" / "rules.cedar"
+        by("ann", "break-glass", config, "--rule", "de.99", "--tenant", "de", "--reason", "test")
+        assert (await reloaded(server, rules, BAN))["reload_failing"] is None
+        assert (await ask(server, "de", "best"))[1]["apostille-models"] == "best"
+        assert (await reloaded(server, rules, BAN.replace("de.99", "de.98")))["reload_failing"] is None
+        assert (await ask(server, "de", "best"))[1]["apostille-models"] == "good"
+        assert await asyncio.to_thread(server.stop) == 0, server.log_text
+    assert "suspends nothing: unknown rule `de.99`" in server.log_text
+    told = [a["breakGlass"] for a in statements(server.data, RecordKind.POLICY_ACTIVATION)]
+    assert [[act["lapsed"] for act in acts] for acts in told] == [[], [""], ["unknown rule `de.99`"]]
 
 
 async def test_an_unsigned_or_changed_pack_is_not_served(tmp_path: Path) -> None:

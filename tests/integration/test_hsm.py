@@ -9,6 +9,8 @@ from audit import founding, keys, rotation
 from audit.cli import verify_main
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, SignerUnavailable
 from audit.log import Log
+from audit.publishing import Publishing
+from audit.rotation_plan import Asked
 from audit.signers import hsm, opening, uri
 from audit.signers.opening import KeyPlaces
 from tests.simulators.appending import decision
@@ -58,9 +60,9 @@ def test_a_log_in_the_token_ends_and_another_begins_under_another_key(
     log.append_now(decision("r-1"))
     log.close()
     with pytest.raises(HistoryError, match="--log-key"):
-        rotation.rotate(root, origin="log.example/hsm-2", places=places)
-    done = rotation.rotate(root, origin="log.example/hsm-2", places=places, log_key=token.uri("log-2"))
-    rotation.begin(root, done, places)
+        rotation.rotate(root, Asked(origin="log.example/hsm-2"), places, Publishing())
+    done = rotation.rotate(root, Asked(origin="log.example/hsm-2", log_key=token.uri("log-2")), places, Publishing())
+    rotation.begin(root, done, places, Publishing())
     assert verify_main(["--data", str(root), "log"]) == 0
     with pytest.raises(HistoryError, match="another one"):
         Log.open(root, places=places)  # the old key, which the configuration still names

@@ -106,6 +106,7 @@ def test_of_two_processes_with_one_name_the_second_is_refused(store: PostgresSto
     with pytest.raises(HistoryError) as caught:
         PostgresStore(address, "one")
     assert caught.value.code == "instance-in-use"
+    assert "from `127.0.0.1`" in str(caught.value)
 
 
 def test_a_number_is_taken_once(store: PostgresStore) -> None:
@@ -163,6 +164,7 @@ def test_a_database_is_migrated_by_the_same_steps_and_not_under_a_server(
     with pytest.raises(HistoryError) as caught:
         postgres_schema.migrate(address)
     assert caught.value.code == "log-in-use"
+    assert "got `apostille one`: stop" in str(caught.value)
     store.close()
     assert postgres_schema.migrate(address) == ()
     with cluster.admin(address.url.rpartition("/")[2]) as connection:

@@ -156,6 +156,16 @@ def test_an_erasure_that_is_ordered_while_the_log_is_held_is_done_by_the_next(le
     assert found.run("open", "--record", found.records[BERT][0], "--reason", "r").returncode == 1
 
 
+def test_an_erasure_without_a_server_uses_the_keys_that_the_configuration_names(left: Left, tmp_path: Path) -> None:
+    mine = left.copy(tmp_path / "copy")
+    (mine.data / "keys/log.key.pem").rename(tmp_path / "elsewhere.pem")
+    with mine.config.open("a") as file:
+        file.write(f'keys: {{log: "file:{tmp_path}/elsewhere.pem"}}\n')
+    erased = mine.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "test")
+    assert (erased.returncode, erased.stderr) == (0, "")
+    assert mine.statements(RecordKind.ERASURE)
+
+
 def test_a_guess_can_be_confirmed_with_the_key_and_not_after_it(left: Left, tmp_path: Path) -> None:
     """The key opens the commitment to a guessed prompt; nothing on disk derives that salt once it is destroyed."""
     found, record = left.copy(tmp_path / "copy"), left.records[BERT][0]

@@ -74,6 +74,7 @@ async def test_a_lost_database_and_damaged_tiles_of_scopes(tmp_path: Path) -> No
         assert "rebuilt: " in told
         assert f"written again: scopes/{scope.name}/tile/entries" in told
         await served(path, 3)
+    assert "nothing to recover" in recover(path), "expected logs of scopes to be sound"
     assert apostille("verify", str(data), "--earlier", str(tmp_path / "earlier")).returncode == 0
     assert assert_whole(data)["decisions"] == 43
 
@@ -133,8 +134,9 @@ async def test_an_older_dump_and_an_empty_database_of_postgresql(
         assert "apostille_aside_1" in recover(path)
         await asyncio.to_thread(replaced_by, "template0")
         refused(path, "schema-missing")
-        recover(path)
+        assert "apostille_aside_" in recover(path)
         await served(path, 2)
+        assert "nothing to recover" in recover(path)
     assert assert_whole(data)["decisions"] == 17
 
 

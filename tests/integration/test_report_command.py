@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def test_a_log_that_holds_is_reported_on_and_nothing_in_it_changes(tmp_path: Pat
 def test_a_member_counts_for_its_group_and_not_for_another(tmp_path: Path) -> None:
     filled(tmp_path / "data")
     for name, requests in (("DE", 3), ("EEA", 3), ("US", 0), ("ALL", 3)):
-        assert report(tmp_path, "--jurisdiction", name, "--format", "json") == 0
+        assert report(tmp_path, "--jurisdiction", name, "--format", "json", "--force") == 0
         assert json.loads((tmp_path / "out" / "report.json").read_text())["figures"]["requests"] == requests
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.json"]
 
@@ -91,10 +92,54 @@ def test_a_folder_without_a_log_or_without_keys_gives_no_report(tmp_path: Path) 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(("said", "near"), [("UE", "EU"), ("Germany", "DE"), ("GERM", "DE")])
+def test_a_jurisdiction_that_nothing_knows_is_told_with_those_that_are_near(
+    said: str, near: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(tmp_path / "data")
+    with pytest.raises(SystemExit):
+        report(tmp_path, "--jurisdiction", said)
+    told = capsys.readouterr().err
+    assert (f"got `{said}`" in told, f"{near} (" in told) == (True, True), told
+
+
+def test_a_code_counts_as_requests_spell_it(tmp_path: Path) -> None:
+    filled(tmp_path / "data")
+    assert report(tmp_path, "--jurisdiction", "de", "--format", "json") == 0
+    found = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert (found["cover"]["jurisdiction"], found["figures"]["requests"]) == ("DE", 3)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"), [(("--jurisdiction", "US"), "touched US"), (("--to", "2026-11-01"), "of the log")]
+)
+def test_a_report_of_nothing_says_so_and_what_else_there_is(
+    more: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(tmp_path / "data")
+    assert report(tmp_path, *more) == 0
+    page = " ".join((tmp_path / "out" / "report.html").read_text().split())
+    assert (said in page, "the log has 3 requests, all of other days" in page) == (True, True)
+    assert "no request is in the report; 3 of the log" in capsys.readouterr().err
+
+
+def test_a_report_is_not_written_over_another_unless_forced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    filled(tmp_path / "data")
+    assert report(tmp_path) == 0
+    before = snapshot(tmp_path / "out")
+    with pytest.raises(SystemExit) as stopped:
+        report(tmp_path, "--jurisdiction", "DE", "--format", "json")
+    assert (stopped.value.code, "`--force`" in capsys.readouterr().err) == (2, True)
+    assert snapshot(tmp_path / "out") == before
+    assert report(tmp_path, "--jurisdiction", "DE", "--format", "json", "--force") == 0
+    assert list(snapshot(tmp_path / "out")) == ["report.json"], "nothing of the other report may stay"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--jurisdiction", "Europe"),
+        ("--jurisdiction", "Atlantis"),
+        ("--jurisdiction", "UE"),
         ("--from", "2026-12-01"),
         ("--from", "yesterday"),
         ("--to", "9999-12-31"),
@@ -139,6 +184,13 @@ def test_recorded_traffic_is_counted_as_its_records_say(tmp_path: Path) -> None:
     source.close()
     decisions = [decision_of(each) for each in found if each.kind is RecordKind.DECISION]
     assert figures["requests"] == len(decisions) == 300
+    for each in decisions:
+        others = any(made.reason != "same-model" for made in each.substituted)
+        assert each.outcome != "permitted" or not others, "the definition of `permitted` in docs/spec/predicates.md"
+        assert each.outcome != "substituted" or others
+        assert each.outcome != "refused" or not each.substituted
+    with_stand_ins = Counter(each.outcome.value for each in decisions if each.substituted)
+    assert {name: count for name, count in figures["stand_ins"].items() if count} == with_stand_ins
     assert figures["decisions"]["refused"] == sum(each.refusal is not None for each in decisions)
     assert {row["rule"] for row in figures["rules"]} - {"(no rule permits it)"} == {
         rule for each in decisions for excluded in each.excluded for rule in excluded.rules

@@ -13,6 +13,8 @@ from audit import control, datadir, dsse, founding, key_changes, manifests, rota
 from audit import keys as forms
 from audit.errors import HistoryError, MalformedError
 from audit.log import Log
+from audit.publishing import Publishing
+from audit.rotation_plan import Asked
 from audit.signers.opening import KeyPlaces
 from audit.storage.address import StoreAddress
 from audit.storage.opening import Shared
@@ -99,7 +101,7 @@ def found_final(found: list[manifests.Manifest]) -> manifests.Manifest:
 
 def test_a_shared_log_is_not_rotated(root: Path) -> None:
     with pytest.raises(HistoryError, match="several processes share") as caught:
-        rotation.rotate(root, origin="log.example/next", places=KeyPlaces())
+        rotation.rotate(root, Asked(origin="log.example/next"), KeyPlaces(), Publishing())
     assert caught.value.code == "rotation"
     assert not (root / datadir.ROTATION).exists()
 

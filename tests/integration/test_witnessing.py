@@ -14,7 +14,7 @@ import pytest
 
 from audit import checkpoint, founding, layout, proofs, witness
 from audit.checkpoint import SignedNote
-from audit.datadir import directory_files
+from audit.folder import directory_files
 from audit.log import Log
 from audit.request_check import proof_of
 from audit.tiles import TileReader

@@ -24,7 +24,7 @@ import jsonschema
 
 from audit import acts, administration, canonical, disclosures, dsse, learning, manifests, statement, succession
 from audit.acts import Access, Erasure
-from audit.administration import KeyEvent, PolicyActivation
+from audit.administration import Emergency, KeyEvent, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
 from audit.learning import Feedback, ModelActivation
@@ -56,6 +56,8 @@ NULLABLE = {
     (Contribution, "residency"),
     (Contribution, "trigger"),
     (KeyEvent, "reason"),
+    (PolicyActivation, "approved_until"),
+    (Emergency, "lapsed"),
 }
 """Fields without a None whose members may be null or absent."""
 

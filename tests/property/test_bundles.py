@@ -8,10 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from audit import canonical, keys, layout
-from audit.datadir import directory_files
 from audit.errors import MalformedError
 from audit.examine import Trust
 from audit.files import in_memory
+from audit.folder import directory_files
 from audit.report import render
 from audit.verify import Outcome, Report, verify_bundle
 from proxy.cli import main

@@ -5,6 +5,7 @@ from tests.removal.guard import Guard
 TRAPS = "tests/unit/policies/test_traps.py"
 JURISDICTION = "tests/unit/policies/test_jurisdiction.py"
 ENFORCEMENT = "tests/unit/proxy/core/test_enforcement.py"
+GOVERNANCE = "tests/unit/proxy/core/test_governance.py"
 WALLS = "tests/integration/test_walls.py"
 CALLS = "tests/integration/test_calls.py"
 MONITOR = "tests/unit/proxy/test_monitor.py"
@@ -44,6 +45,34 @@ GUARDS = (
         "if self._is_trusted(peer) else found.trusted",
         "if True else found.trusted",
         "tests/unit/proxy/test_auth.py::test_a_header_counts_from_a_trusted_hop_only",
+    ),
+    Guard(
+        "governance: an approval that ended does not count",
+        "proxy/core/governance.py",
+        "if same and now < end and",
+        "if same and",
+        f"{GOVERNANCE}::test_what_is_not_an_approval_of_this_by_somebody_known_counts_for_nothing",
+    ),
+    Guard(
+        "governance: an end that cannot be read is in the past",
+        "proxy/core/governance.py",
+        "    return ENDED if end.tzinfo is None else end",
+        "    return ENDLESS if end.tzinfo is None else end",
+        f"{GOVERNANCE}::test_what_is_not_an_approval_of_this_by_somebody_known_counts_for_nothing",
+    ),
+    Guard(
+        "governance: an act that lapsed suspends nothing",
+        "proxy/core/governance.py",
+        "holds = not self.lapsed and tenant",
+        "holds = tenant",
+        f"{GOVERNANCE}::test_an_act_that_does_not_fit_the_rules_suspends_nothing_and_is_not_to_be_signed",
+    ),
+    Guard(
+        "governance: a set whose approvals ended decides nothing",
+        "proxy/pipeline.py",
+        "if not current.approval.holds(instant(now_us)):",
+        "if False:",
+        "tests/integration/test_governance.py::test_an_approval_that_ends_ends_the_deciding_until_somebody_signs_again",
     ),
     Guard(
         "closure: only the enforcement point makes a call",

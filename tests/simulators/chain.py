@@ -7,6 +7,8 @@ from pathlib import Path
 
 from audit import founding, layout, rotation
 from audit.log import Log
+from audit.log_ending import Publishing
+from audit.rotation_plan import Asked
 from audit.signers.opening import KeyPlaces
 from audit.tiles import CHECKPOINT_PATH
 from audit.vocabulary import EndReason
@@ -84,4 +86,4 @@ def use(root: Path, at: datetime, *requests: str) -> None:
 
 def rotate(root: Path, at: datetime, origin: str, reason: EndReason = EndReason.ROTATED) -> None:
     """End the log of a directory at a time."""
-    rotation.rotate(root, origin=origin, places=PLACES, clock=lambda: at, reason=reason)
+    rotation.rotate(root, Asked(origin=origin, reason=reason), PLACES, Publishing(clock=lambda: at))

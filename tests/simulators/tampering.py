@@ -13,7 +13,8 @@ from typing import Any
 
 from audit import checkpoint, dsse, entry, keys, layout, tiles
 from audit.checkpoint import Checkpoint
-from audit.datadir import DATABASE, directory_files
+from audit.datadir import DATABASE
+from audit.folder import directory_files
 from audit.keys import Authority, LogSigner, P256Signer
 from audit.layout import IndexedRecord
 from audit.tiles import TreeEdge

@@ -9,7 +9,7 @@ import pytest
 
 from audit import dsse, figures, statement
 from audit.figures import NO_RULE, OPEN, Scope
-from audit.statement import DecisionRecord, Exclusion, ResultRecord
+from audit.statement import DecisionRecord, Exclusion, ResultRecord, Substitution
 from audit.tables import Tables
 from audit.tally import OTHERS, Count, Records, names
 from audit.vocabulary import DecisionOutcome, LegStatus, RecordKind, ResultOutcome, Role
@@ -67,6 +67,21 @@ def test_a_rule_says_what_it_kept_out_and_on_which_basis() -> None:
     assert (rule.rule, rule.exclusions, rule.records) == ("eu.transfer.adequacy", 1, Records(count=1, first=2, last=2))
     assert (rule.legal_basis, named(rule.deployments)) == ("Regulation (EU) 2016/679, Art. 44", {"deepsea-r3@cn": 1})
     assert rule.requests.substituted == 1
+
+
+def test_a_request_with_several_stand_ins_counts_once_and_under_its_own_outcome() -> None:
+    def stand_in(excluded: str, reason: str) -> Substitution:
+        return Substitution(excluded=excluded, substitute="b", role=Role.AUTHOR, rules=(), reason=reason)
+
+    sent = traffic.Traffic()
+    sent.answer(traffic.decision("r-1", substituted=(stand_in("a", "same-model"),)))
+    several = (stand_in("c", "capability-match"), stand_in("a", "same-model"))
+    sent.answer(traffic.decision("r-2", substituted=several, outcome=DecisionOutcome.SUBSTITUTED))
+    sent.answer(traffic.decision("r-3"))
+    tables = counted(sent)
+    assert asdict(tables.stand_ins) == {"permitted": 1, "substituted": 1, "degraded": 0, "refused": 0}
+    assert asdict(tables.decisions) == {"permitted": 2, "substituted": 1, "degraded": 0, "refused": 0}
+    assert sum(row.records.count for row in tables.substitutions) == 3
 
 
 def test_an_exclusion_for_want_of_a_permit_has_a_row_of_its_own() -> None:

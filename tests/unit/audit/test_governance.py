@@ -39,6 +39,26 @@ def test_a_set_is_in_force_until_another_is_and_requests_are_counted_for_theirs(
     assert (first.requests.count, second.requests) == (1, Records(count=2, first=4, last=6))
 
 
+def test_an_act_that_lapsed_says_when_and_why_and_is_the_same_act() -> None:
+    sent, act = traffic.Traffic(), emergency()
+    gone = replace(act, lapsed="unknown rule `corp.02`")
+    for number, each in enumerate((act, gone, gone)):
+        sent.activate(activation(emergencies=(each,)), BEGIN + number * DAY)
+    (row,) = counted(sent).break_glass
+    assert (row.lapsed, row.lapsed_at) == (gone.lapsed, traffic.rfc3339(BEGIN + DAY))
+    assert row.records.count == 3
+    sent.activate(activation(emergencies=(act,)), BEGIN + 3 * DAY)
+    (row,) = counted(sent).break_glass
+    assert (row.lapsed, row.lapsed_at) == ("", "")
+
+
+def test_a_set_whose_approvals_were_renewed_has_a_row_for_each_end() -> None:
+    sent = traffic.Traffic()
+    for number, end in enumerate(("2026-02-01T00:00:00+00:00", "2026-03-01T00:00:00+00:00")):
+        sent.activate(activation(approved_until=end), BEGIN + number * DAY)
+    assert [row.approved_until[:10] for row in counted(sent).in_force] == ["2026-02-01", "2026-03-01"]
+
+
 def test_a_set_that_comes_back_has_a_row_for_each_time() -> None:
     sent = traffic.Traffic()
     for number, policy in enumerate((traffic.DIGEST, SECOND, traffic.DIGEST)):

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +13,11 @@ import pytest
 
 from audit import checkpoint, datadir, founding, keyring, keys, layout, sequencer, statement, tiles
 from audit.errors import EvidenceUnavailable, HistoryError
+from audit.folder import directory_files
 from audit.log import Appended, Log, Pending, utc_now
 from audit.recording import BACKDATED
 from audit.signers.opening import KeyPlaces
+from audit.storage import directory as storage
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.directory import TileDirectory
 from audit.storage.sqlite import Store
@@ -58,7 +62,7 @@ def log(root: Path) -> Iterator[Log]:
 
 def entries(root: Path) -> list[bytes]:
     """Every entry of the published log, recomputed from its files against its signed root."""
-    files = datadir.directory_files(root / layout.LOG)
+    files = directory_files(root / layout.LOG)
     vkey = checkpoint.parse_vkey((root / layout.KEYS / layout.LOG_VKEY).read_text().strip())
     tree = checkpoint.verify(checkpoint.parse_bytes(files.read(tiles.CHECKPOINT_PATH)), (vkey,))
     found: list[bytes] = []
@@ -149,6 +153,22 @@ def test_two_processes_cannot_hold_one_directory(root: Path, log: Log) -> None:
     with pytest.raises(HistoryError) as caught:
         Log.open(root)
     assert caught.value.code == "log-in-use"
+    assert f"process {os.getpid()} on `{socket.gethostname()}` does: stop it" in str(caught.value)
+
+
+def test_whatever_a_lock_file_says_is_not_repeated_and_a_link_is_not_followed(root: Path) -> None:
+    handle = storage.lock(root / storage.LOCK)
+    (root / storage.LOCK).write_bytes(b"1 \x1b[31mnobody\n")
+    with pytest.raises(HistoryError, match="another one does") as caught:
+        storage.lock(root / storage.LOCK)
+    assert "\x1b" not in str(caught.value)
+    os.close(handle)
+    (root / storage.LOCK).unlink()
+    (root / storage.LOCK).symlink_to("precious")
+    (root / "precious").write_text("kept")
+    with pytest.raises(OSError, match="symbolic"):
+        storage.lock(root / storage.LOCK)
+    assert (root / "precious").read_text() == "kept"
 
 
 def test_a_decision_of_a_dead_process_gets_its_orphaned_result(root: Path) -> None:
@@ -384,3 +404,34 @@ def test_a_new_key_is_certified_before_it_signs_and_says_so_in_the_log(root: Pat
     certificates = list((root / layout.KEYS / layout.CERTIFICATES).glob("*.pem"))
     assert len(certificates) == 2
     assert BACKDATED.total_seconds() > 0
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("harm", ["garbage", "nothing", "a gigabyte", "another log's"])
+def test_a_published_checkpoint_that_was_changed_stops_the_log_and_not_its_end(root: Path, harm: str) -> None:
+    """The thread that publishes must not die of it in silence: health would say ok, and a stop would never end."""
+    log = Log.open(root, publish_interval_s=0.02)
+    log.append_now(decision("r-1"))
+    _until_published(log)
+    place = root / layout.LOG / tiles.CHECKPOINT_PATH
+    if harm == "a gigabyte":
+        os.truncate(place, 1 << 30)
+    elif harm == "another log's":
+        founding.init(root.parent / "other", origin="log.example/other")
+        place.write_bytes((root.parent / "other" / layout.LOG / tiles.CHECKPOINT_PATH).read_bytes())
+    else:
+        place.write_bytes(b"garbage" if harm == "garbage" else b"")
+    log.append_now(decision("r-2"))
+    for _ in range(1000):
+        if log.state != "ok":
+            break
+        time.sleep(0.02)
+    assert log.state in ("history-broken", "log-differs")
+    with pytest.raises(EvidenceUnavailable):
+        log.append_now(decision("r-3"))
+    log.close()
+
+
+def _until_published(log: Log) -> None:
+    while not log.settled:
+        time.sleep(0.01)

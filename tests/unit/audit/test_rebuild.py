@@ -1,7 +1,11 @@
 """A record store made again from files: the log goes on from where it was shown, nothing is invented."""
 
+import os
+import resource
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +13,10 @@ from pathlib import Path
 import pytest
 
 from audit import datadir, founding, layout, rebuild, tiles
-from audit.errors import HistoryError
+from audit.errors import AuditError, HistoryError
 from audit.log import Log
+from audit.rebuild import Recovered
+from audit.storage import renewal
 from audit.storage.directory import TileDirectory
 from audit.storage.renewal import NewFile
 from audit.vocabulary import RecordKind
@@ -47,6 +53,13 @@ def root(template: Path, tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def recovered(root: Path) -> Recovered:
+    """A store that had to be made again."""
+    found = rebuild.recover(root, None)
+    assert found is not None, "expected something to recover"
+    return found
+
+
 def table(
     root: Path, query: str = "SELECT request_id, kind, epoch, seq, env, leaf, idx FROM rec ORDER BY idx"
 ) -> list[Row]:
@@ -76,7 +89,7 @@ def test_a_lost_database_is_made_again_row_by_row(root: Path) -> None:
     lose(root)
     with pytest.raises(HistoryError, match="log"):
         Log.open(root, clock=lambda: NOON)
-    found = rebuild.recover(root, None)
+    found = recovered(root)
     assert (found.entries, found.records, found.missing, found.waiting, found.repaired) == (len(before),) * 2 + (
         (),
         0,
@@ -107,7 +120,8 @@ def test_an_older_copy_gives_way_to_what_was_published_since(root: Path) -> None
 def test_it_may_be_run_again_and_changes_nothing(root: Path) -> None:
     before = table(root)
     for _ in range(3):
-        assert rebuild.recover(root, None).missing == ()
+        lose(root)
+        assert recovered(root).missing == ()
         assert table(root) == before
     starts(root)
     assert verified(root) == 0
@@ -195,7 +209,7 @@ def test_what_was_written_and_not_published_comes_to_the_same_place(root: Path) 
     later = entries(root)
     (root / layout.LOG / tiles.CHECKPOINT_PATH).write_bytes(checkpoint)
     lose(root)
-    found = rebuild.recover(root, None)
+    found = recovered(root)
     assert found.waiting == len(later) - found.entries > 0
     assert starts(root)[: len(later)] == later
     assert verified(root) == 0
@@ -208,7 +222,8 @@ def test_records_that_had_no_place_are_taken_from_the_old_store(root: Path) -> N
     log.close()
     copy = root.parent / "copy"
     assert table(copy, "SELECT request_id FROM rec WHERE idx IS NULL")[-1] == ("r-late",)
-    found = rebuild.recover(copy, None)
+    (copy / layout.LOG / "tile/0/000").unlink()
+    found = recovered(copy)
     assert found.orphans == ("r-late",)
     starts(copy)
     kinds = [kind for name, kind, *_ in table(copy) if name == "r-late"]
@@ -228,25 +243,172 @@ def test_a_running_log_is_left_alone(root: Path) -> None:
     assert verified(root) == 0
 
 
+class Died(BaseException):
+    """The process is gone here."""
+
+
+def dies(*_: object) -> None:
+    raise Died
+
+
 @pytest.mark.parametrize("at", ["write_tile", "finish", "add"])
 def test_whoever_dies_in_the_middle_runs_it_again(root: Path, at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = table(root)
     (root / layout.LOG / "tile/0/000").unlink()
-
-    class Died(BaseException):
-        pass
-
-    def dies(*_: object) -> None:
-        raise Died
-
     target: type = TileDirectory if at == "write_tile" else NewFile
     with monkeypatch.context() as patch:
         patch.setattr(target, at, dies)
+        patch.setattr(renewal, "_put_back", lambda *_: None)  # who is dead puts nothing back
         with pytest.raises(Died):
             rebuild.recover(root, None)
     with pytest.raises(HistoryError):
         Log.open(root, clock=lambda: NOON)
-    rebuild.recover(root, None)
+    recovered(root)
     assert table(root) == before
     starts(root)
     assert verified(root) == 0
+
+
+# --- a store that is sound --------------------------------------------------------------------------------------------
+
+
+def listed(root: Path) -> dict[str, bytes]:
+    """Every file with its content; not those that SQLite keeps beside a database while somebody reads it, nor the lock."""
+    passing = (f"{datadir.DATABASE}-", "lock")
+    places = (each for each in root.rglob("*") if each.is_file() and not each.name.startswith(passing))
+    return {str(each.relative_to(root)): each.read_bytes() for each in places}
+
+
+def test_of_a_store_that_is_sound_nothing_is_made_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = listed(root)
+    assert main(["recover", "--data", str(root)]) == 0
+    assert "nothing to recover" in capsys.readouterr().out
+    assert listed(root) == before
+    starts(root)
+
+
+def test_records_that_wait_for_their_place_are_a_starts_to_give(root: Path) -> None:
+    log = Log.open(root, clock=lambda: NOON, publish_interval_s=3600)
+    log.append_now(decision("r-late"))
+    shutil.copytree(root, root.parent / "copy")
+    log.close()
+    assert rebuild.recover(root.parent / "copy", None) is None
+    starts(root.parent / "copy")
+    assert verified(root.parent / "copy") == 0
+
+
+SQL = {
+    "a record is gone": "DELETE FROM rec WHERE idx = 7",
+    "the last record is gone": "DELETE FROM rec WHERE idx = (SELECT max(idx) FROM rec)",
+    "a record is another's": "UPDATE rec SET env = (SELECT env FROM rec WHERE idx = 9) WHERE idx = 7",
+    "an entry is another's": "UPDATE rec SET leaf = (SELECT leaf FROM rec WHERE idx = 9) WHERE idx = 7",
+    "a record is named after another request": "UPDATE rec SET request_id = 'r-77' WHERE idx = 7",
+    "a record is stored as another kind": "UPDATE rec SET kind = 'key-event' WHERE idx = 7",
+    "a record has another number": "UPDATE rec SET seq = seq + 100000 WHERE idx = 7",
+    "two records changed places": "UPDATE rec SET idx = CASE idx WHEN 7 THEN -8 WHEN 8 THEN -7 END WHERE idx IN (7, 8);"
+    "UPDATE rec SET idx = -idx WHERE idx < 0",
+    "a record has no place": "UPDATE rec SET idx = NULL WHERE idx = 7",
+    "a record is in a log that it does not name": "INSERT INTO member (log, rec_id) SELECT 'x-2026', id FROM rec WHERE idx = 7",
+    "the head is smaller": "UPDATE head SET size = size - 1 WHERE log = ''",
+    "the head is gone": "DELETE FROM head",
+    "a log has a head and no files": "INSERT INTO head (log, size, checkpoint) SELECT 'x-2026', size, checkpoint FROM head",
+    "files are on their way": "INSERT INTO staged (log, path, place, data) VALUES ('', 'tile/0/000', 0, x'00')",
+}
+
+
+@pytest.mark.parametrize("harm", SQL)
+def test_a_store_that_is_not_what_its_files_say_is_made_again(root: Path, harm: str) -> None:
+    before = table(root)
+    with closing(sqlite3.connect(root / datadir.DATABASE)) as database:
+        database.executescript(SQL[harm])
+    assert recovered(root).why
+    assert table(root) == before
+    assert rebuild.recover(root, None) is None
+    starts(root)
+    assert verified(root) == 0
+
+
+def _cut(place: Path) -> None:
+    place.write_bytes(place.read_bytes()[:-1])
+
+
+def _swap(place: Path) -> None:
+    content = bytearray(place.read_bytes())
+    content[len(content) // 2] ^= 1
+    place.write_bytes(content)
+
+
+FILES = {
+    "a full tile is cut": ("log/tile/0/000", _cut),
+    "a full bundle was changed": ("log/tile/entries/000", _swap),
+    "a record's file was changed": ("envelopes/000", _swap),
+    "a record's file is gone": ("envelopes/000", Path.unlink),
+    "a tile is far too long": ("log/tile/0/000", lambda place: os.truncate(place, 1 << 34)),
+    "a tile is a pipe": ("log/tile/0/000", lambda place: (place.unlink(), os.mkfifo(place))),
+    "the database file was changed": ("apostille.db", lambda place: _swap(place)),
+}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("harm", FILES)
+def test_files_that_are_not_what_was_signed_are_seen(root: Path, harm: str) -> None:
+    before = table(root)
+    path, change = FILES[harm]
+    change(root / path)
+    assert recovered(root).why
+    assert table(root) == before
+    starts(root)
+    assert verified(root) == 0
+    assert rebuild.recover(root, None) is None
+
+
+# --- what does not come to its end ------------------------------------------------------------------------------------
+
+
+def test_what_is_refused_changes_nothing(root: Path) -> None:
+    place = root / layout.LOG / tiles.CHECKPOINT_PATH
+    kept = place.read_bytes()
+    _swap(place)
+    before = listed(root)
+    with pytest.raises(AuditError):
+        rebuild.recover(root, None)
+    assert listed(root) == before
+    place.write_bytes(kept)
+    starts(root)
+
+
+def test_a_disk_that_is_full_is_said_and_changes_nothing(root: Path) -> None:
+    before = table(root)
+    (root / layout.LOG / "tile/0/000").unlink()
+
+    def small() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "proxy.cli", "recover", "--data", str(root)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=small,
+    )
+    assert done.returncode == 2
+    assert "apostille: evidence-unavailable: the record store cannot be made again" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(root.glob("*.rebuilding*"))
+    assert table(root) == before
+    starts(root)
+    assert verified(root) == 0
+
+
+def test_what_an_earlier_recovery_set_aside_is_never_written_over(root: Path) -> None:
+    for number in (1, 2):
+        lose(root)
+        (root / datadir.DATABASE).write_bytes(b"damaged %d" % number)
+        recovered(root)
+    shutil.rmtree(root / "aside-0001")  # an operator who makes room
+    lose(root)
+    (root / datadir.DATABASE).write_bytes(b"damaged 3")
+    assert recovered(root).aside == "aside-0003"
+    assert (root / "aside-0002" / datadir.DATABASE).read_bytes() == b"damaged 2"
+    assert (root / "aside-0003" / datadir.DATABASE).read_bytes() == b"damaged 3"
+    assert (root / datadir.DATABASE).stat().st_mode & 0o777 == 0o600

@@ -159,7 +159,7 @@ def test_times_are_shown_in_utc_and_one_that_cannot_be_read_as_it_is() -> None:
 
 
 def test_an_empty_period_renders() -> None:
-    assert b"No request of this jurisdiction" in render.html(COVER, counted(traffic.Traffic()))
+    assert b"No request that touched EU" in render.html(COVER, counted(traffic.Traffic()))
 
 
 # --- JSON and sheets --------------------------------------------------------------------------------------------------

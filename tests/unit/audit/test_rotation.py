@@ -1,5 +1,7 @@
 """One log ends and another begins: quoted, verified across, and finished wherever it was cut short."""
 
+import contextlib
+import json
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -8,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from audit import datadir, founding, rotation
+from audit import datadir, founding, log_ending, rebuild, rotation, rotation_plan
 from audit.cli import bundle_main, verify_main
 from audit.errors import AuditError, HistoryError, VerificationError
 from audit.log import Log
+from audit.publishing import Publishing
 from audit.records import ScopeRecord
 from audit.rotated import Rotated
+from audit.rotation_plan import Asked, Plan
 from audit.signers.opening import KeyPlaces
 from audit.vocabulary import EndReason, RecordKind
 from tests.simulators import appending
@@ -36,8 +40,12 @@ def use(root: Path, request_id: str, *scopes: ScopeRecord) -> None:
     log.close()
 
 
-def rotate(root: Path, **more: object) -> Rotated:
-    return rotation.rotate(root, origin=NEW, places=PLACES, **more)  # type: ignore[arg-type]
+def rotate(root: Path, origin: str = NEW, **more: object) -> Rotated:
+    return rotation.rotate(root, Asked(origin=origin, **more), PLACES, Publishing())  # type: ignore[arg-type]
+
+
+def finish(root: Path, places: KeyPlaces = PLACES) -> Rotated:
+    return rotation.finish(root, places, Publishing())
 
 
 def verified(root: Path, *more: str) -> int:
@@ -93,7 +101,7 @@ def test_the_logs_of_scopes_end_with_the_main_log_and_begin_anew_beside_the_next
 def test_a_scope_that_cannot_be_published_keeps_the_log_from_ending(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation, "PUBLISHED_S", 0.3)
+    monkeypatch.setattr(log_ending, "PUBLISHED_S", 0.3)
     log = Log.open(root, publish_interval_s=0.02)
     (root / "scopes").rename(root / "scopes.aside")
     (root / "scopes").write_text("no folder")
@@ -105,7 +113,7 @@ def test_a_scope_that_cannot_be_published_keeps_the_log_from_ending(
     (root / "scopes.aside").rename(root / "scopes")
     with datadir.opened(root) as source:
         assert list(source.of_kind(RecordKind.LOG_END)) == []
-    assert rotation.finish(root, PLACES).origin == NEW
+    assert finish(root).origin == NEW
     with datadir.opened(root / "ended/0") as source:
         assert len(list(source.of_scope("other-2026").sequenced(9))) == 2
 
@@ -114,7 +122,7 @@ def test_a_scope_that_cannot_be_published_keeps_the_log_from_ending(
 def test_an_origin_that_reads_as_a_scopes_is_refused(tmp_path: Path, old: str, new: str) -> None:
     founding.init(tmp_path, origin=old)
     with pytest.raises(HistoryError, match="scope's log"):
-        rotation.rotate(tmp_path, origin=new, places=PLACES)
+        rotate(tmp_path, new)
     assert not (tmp_path / datadir.ROTATION).exists()
 
 
@@ -134,14 +142,14 @@ def test_an_auditor_needs_both_keys(root: Path, tmp_path: Path) -> None:
 def test_rotating_again_makes_a_chain_of_three(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rotate(root)
     use(root, "r-2")
-    rotation.rotate(root, origin="log.example/2028", places=PLACES)
+    rotate(root, "log.example/2028")
     use(root, "r-3")
     capsys.readouterr()
     assert verified(root) == 0
     assert "3 logs" in capsys.readouterr().out
     assert verified(root, "r-1") == verified(root, "r-2") == verified(root, "r-3") == 0
     with pytest.raises(HistoryError, match="no log of this directory had"):
-        rotation.rotate(root, origin=NEW, places=PLACES)
+        rotate(root, NEW)
 
 
 def test_the_old_key_is_gone_and_nothing_follows_the_end(root: Path) -> None:
@@ -171,7 +179,7 @@ def test_a_directory_that_is_in_use_is_not_rotated(root: Path) -> None:
 @pytest.mark.parametrize("origin", [OLD, "", "two words", "a+b"])
 def test_an_origin_that_will_not_do_changes_nothing(root: Path, origin: str) -> None:
     with pytest.raises(AuditError):
-        rotation.rotate(root, origin=origin, places=PLACES)
+        rotate(root, origin)
     assert not (root / datadir.ROTATION).exists()
     use(root, "r-2")
     assert verified(root) == 0
@@ -223,7 +231,7 @@ def _dying_at_key(patch: pytest.MonkeyPatch) -> None:
 
 
 CUTS = {
-    "before the end is on record": _dying_at("_log_end"),
+    "before the end is on record": _dying_at("last_record", log_ending),
     "after the end is on record": _dying_at("_stage"),
     "before the new log is made": _dying_at("begin", founding),
     "before anything is moved": _dying_at("_move"),
@@ -243,7 +251,11 @@ def test_whatever_cuts_it_short_is_finished_later(root: Path, cut: str, monkeypa
     with pytest.raises(HistoryError) as caught:
         Log.open(root)
     assert caught.value.code == "rotation-unfinished"
-    done = rotation.finish(root, PLACES)
+    assert verified(root) == verified(root, "r-1") == 3, "expected parts of two logs not to read as failed evidence"
+    with pytest.raises(AuditError) as unfinished:  # it would put the store of one log beside the files of the other
+        rebuild.recover(root, None)
+    assert unfinished.value.code == "rotation-unfinished"
+    done = finish(root)
     assert done.origin == NEW
     assert sorted(p.name for p in root.iterdir()) == sorted(
         ["apostille.db", "ended", "keys", "lock", "log", "policies"]
@@ -260,6 +272,128 @@ def test_a_new_log_that_has_not_begun_yet_begins_at_the_next_opening(root: Path)
     with datadir.opened(root) as source:
         assert list(source.of_kind(RecordKind.LOG_START)) == []
     Log.open(root).close()
+    assert verified(root) == 0
+
+
+# --- what is asked for while another rotation is under way -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cut", ["before the end is on record", "after the end is on record", "at rename 3"])
+def test_another_rotation_than_the_unfinished_one_is_refused_and_not_taken_for_done(
+    root: Path, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Most of all the one that says that the key was stolen."""
+    trusted = (root / "log/checkpoint").read_bytes()
+    with monkeypatch.context() as patch:
+        CUTS[cut](patch)
+        with pytest.raises(Died):
+            rotate(root)
+    for more in (
+        {"origin": "log.example/other"},
+        {"reason": EndReason.COMPROMISED},
+        {"log_key": "file:another.pem"},
+        {"trusted": trusted},
+    ):
+        with pytest.raises(HistoryError) as caught:
+            rotate(root, **more)  # type: ignore[arg-type]
+        assert caught.value.code == "rotation-unfinished"
+    assert rotate(root, "").origin == NEW
+    use(root, "r-2")
+    assert verified(root) == 0
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_a_configuration_that_names_the_new_key_already_finishes_it_all_the_same(
+    root: Path, cut: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new = "file:second.key.pem"
+    with monkeypatch.context() as patch:
+        CUTS[cut](patch)
+        with contextlib.suppress(Died):  # no key waits for its place
+            rotate(root, log_key=new)
+    now = KeyPlaces(log=new)
+    if (root / datadir.ROTATION).exists():
+        assert finish(root, now).log_key == new
+    log = Log.open(root, publish_interval_s=0.02, places=now)
+    appending.request(log, "r-2")
+    log.close()
+    assert verified(root) == verified(root, "r-1") == verified(root, "r-2") == 0
+
+
+def test_whoever_comes_late_to_a_rotation_does_not_end_the_new_log(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        CUTS["before the end is on record"](patch)
+        with pytest.raises(Died):
+            rotate(root)
+    stale = rotation_plan.read(root)
+    finish(root)
+    use(root, "r-2", appending.in_a_scope())
+    with pytest.raises(HistoryError, match="meanwhile"):
+        log_ending.end(root, stale, PLACES, Publishing())
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation_plan, "read", lambda _: stale)
+        patch.setattr(log_ending, "end", lambda *_: None)
+        with pytest.raises(HistoryError, match="meanwhile"):
+            finish(root)
+    use(root, "r-3")
+    assert (root / "scopes").is_dir()
+    assert verified(root) == verified(root, "r-2") == verified(root, "r-3") == 0
+
+
+@pytest.mark.parametrize(
+    "log_key", ["file:./log.key.pem", "file:../keys/log.key.pem", "file:link.pem", "file:copy.pem"]
+)
+def test_the_old_key_by_another_name_is_no_new_key(root: Path, log_key: str) -> None:
+    (root / "keys/link.pem").symlink_to("log.key.pem")
+    shutil.copy(root / "keys/log.key.pem", root / "keys/copy.pem")
+    with pytest.raises(HistoryError, match="never used again"):
+        rotate(root, log_key=log_key)
+    assert not (root / datadir.ROTATION).exists()
+    use(root, "r-2")
+    assert verified(root) == 0
+
+
+def test_the_key_of_a_log_before_the_last_is_no_new_key_either(root: Path) -> None:
+    shutil.copy(root / "keys/log.key.pem", root / "keys/first.pem")
+    rotate(root)
+    use(root, "r-2")
+    with pytest.raises(HistoryError, match="never used again"):
+        rotate(root, "log.example/2028", log_key="file:first.pem")
+
+
+def test_a_key_that_cannot_be_used_is_found_before_the_old_log_is_ended(root: Path) -> None:
+    (root / "keys/second.pem").write_text("no key")
+    (root / "keys/second.pem").chmod(0o600)
+    with pytest.raises(AuditError):
+        rotate(root, log_key="file:second.pem")
+    use(root, "r-2")
+    assert verified(root) == 0
+
+
+def test_an_ended_log_that_was_taken_away_leaves_its_number_free(root: Path, tmp_path: Path) -> None:
+    rotate(root)
+    use(root, "r-2")
+    rotate(root, "log.example/2028")
+    use(root, "r-3")
+    (root / "ended/0").rename(tmp_path / "archive")
+    assert rotate(root, "log.example/2029").ended == str(root / "ended/2")
+    use(root, "r-4")
+    assert verified(root, "r-2") == verified(root, "r-3") == verified(root, "r-4") == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"number": "../.."}, {"number": -1}, {"number": True}, {"origin": 1}, {"reason": "because"}, {"more": 1}],
+    ids=str,
+)
+def test_a_plan_that_was_changed_is_refused(root: Path, change: dict[str, object]) -> None:
+    plan = {"origin": NEW, "number": 0, "reason": "rotated", "trusted": "", "log_key": PLACES.log}
+    (root / datadir.ROTATION).write_text(json.dumps(plan | change))
+    with pytest.raises(HistoryError) as caught:
+        finish(root)
+    assert caught.value.code == "rotation"
+    (root / datadir.ROTATION).unlink()
+    use(root, "r-2")
     assert verified(root) == 0
 
 
@@ -295,7 +429,7 @@ def test_a_log_that_was_swapped_under_the_chain_shows(root: Path, tmp_path: Path
     use(tmp_path / "twin", "r-other")
     rotate(root)
     use(root, "r-2")
-    rotation.rotate(tmp_path / "twin", origin=NEW, places=PLACES)
+    rotate(tmp_path / "twin")
     assert verified(root) == 0
     shutil.rmtree(root / "ended/0")
     shutil.copytree(tmp_path / "twin/ended/0", root / "ended/0")
@@ -305,9 +439,9 @@ def test_a_log_that_was_swapped_under_the_chain_shows(root: Path, tmp_path: Path
 def test_entries_after_the_end_show(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     log = Log.open(root, publish_interval_s=0.02)
     log.append_now()
-    rotation._wait(root, log)
-    plan = rotation.Plan(origin=NEW, number=0, reason="rotated", trusted="", log_key=PLACES.log)
-    log.append_now(rotation._log_end(log, plan, root, "2026-11-26T00:00:00.000000Z"))
+    log_ending.wait(root, log)
+    plan = Plan(origin=NEW, number=0, reason="rotated", trusted="", log_key=PLACES.log)
+    log.append_now(log_ending.last_record(log, plan, root, "2026-11-26T00:00:00.000000Z"))
     log.close()
     with pytest.raises(HistoryError, match="has ended"):
         Log.open(root)

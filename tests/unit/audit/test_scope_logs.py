@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from audit import checkpoint, datadir, dsse, founding, layout, merkle, scope, scope_logs, sequencer, statement, tiles
 from audit.errors import EvidenceUnavailable, HistoryError, MalformedError
+from audit.folder import directory_files
 from audit.log import Log, Pending
 from audit.scope_logs import ScopeLogs
 from audit.sequencer import Publication
@@ -57,7 +58,7 @@ def leaves(root: Path, log: str = MAIN) -> list[bytes]:
     place = root / (layout.LOG if log == MAIN else f"{layout.SCOPES}{log}")
     main = checkpoint.parse_vkey((root / layout.KEYS / layout.LOG_VKEY).read_text().strip())
     vkey = main if log == MAIN else scope.key(main, log)
-    files = datadir.directory_files(place)
+    files = directory_files(place)
     tree = checkpoint.verify(checkpoint.parse_bytes(files.read(tiles.CHECKPOINT_PATH)), (vkey,))
     found: list[bytes] = []
     for index in range(-(-tree.size // tiles.WIDTH)):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit import keys
+from audit import canonical, dsse, keys
 from policies import packs
 from policies.packs import PolicySet
 from proxy.core import governance
@@ -20,6 +20,7 @@ KNOWN = {"ann": ANN.public_der, "bob": BOB.public_der}
 POLICY, FACTS, CONFIGURATION = "a" * 64, "b" * 64, "c" * 64
 WHAT = Approvable(policy=POLICY, facts=FACTS, configuration=CONFIGURATION)
 SINCE = datetime(2026, 11, 25, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 LIMITS = BreakGlassLimits(approvals=2, longest=timedelta(hours=24))
 FILES = {"bank/rules.cedar": "c" * 64}
 
@@ -30,9 +31,14 @@ def approval(
     configuration: str = CONFIGURATION,
     name: str = "ann",
     signer: keys.P256Signer = ANN,
+    until: str | None = None,
 ) -> bytes:
     what = Approvable(policy=policy, facts=facts, configuration=configuration)
-    return governance.approve(what, approver=name, at="2026-11-25T12:00:00Z", signer=signer)
+    return governance.approve(what, approver=name, at="2026-11-25T12:00:00Z", signer=signer, until=until)
+
+
+def approvers(*contents: bytes, now: datetime = SINCE) -> dict[str, datetime]:
+    return governance.approvals(contents, WHAT, KNOWN, now)
 
 
 def act(
@@ -60,8 +66,7 @@ def policy_set(tmp_path: Path) -> PolicySet:
 
 
 def test_each_approver_counts_once() -> None:
-    found = governance.approvals([approval(), approval(), approval(name="bob", signer=BOB)], WHAT, KNOWN)
-    assert found == ("ann", "bob")
+    assert set(approvers(approval(), approval(), approval(name="bob", signer=BOB))) == {"ann", "bob"}
 
 
 @pytest.mark.parametrize(
@@ -73,6 +78,10 @@ def test_each_approver_counts_once() -> None:
         approval(name="bob", signer=ANN),
         approval(name="eve", signer=EVE),
         approval(name="ann", signer=EVE),
+        approval(until=SINCE.isoformat()),
+        approval(until="2026-11-26T12:00:00"),
+        approval(until="never"),
+        approval(until=""),
         act(),
         b"",
         b"{}",
@@ -86,6 +95,10 @@ def test_each_approver_counts_once() -> None:
         "another's name",
         "unknown",
         "forged",
+        "ended",
+        "ends nowhere",
+        "ends at no time",
+        "ends at nothing",
         "other kind",
         "empty",
         "no envelope",
@@ -94,12 +107,39 @@ def test_each_approver_counts_once() -> None:
     ],
 )
 def test_what_is_not_an_approval_of_this_by_somebody_known_counts_for_nothing(content: bytes) -> None:
-    assert governance.approvals([content], WHAT, KNOWN) == ()
+    assert approvers(content) == {}
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes_in_the_folder_count_for_nothing(content: bytes) -> None:
-    assert governance.approvals([content], WHAT, KNOWN) == ()
+    assert approvers(content) == {}
+
+
+def test_of_several_approvals_by_one_person_the_last_end_counts() -> None:
+    early, late = (approval(until=(SINCE + n * HOUR).isoformat()) for n in (1, 2))
+    assert approvers(late, early) == approvers(early, late) == {"ann": SINCE + 2 * HOUR}
+    assert approvers(late, approval()) == {"ann": governance.ENDLESS}
+    assert approvers(early, late, now=SINCE + HOUR) == {"ann": SINCE + 2 * HOUR}
+
+
+@pytest.mark.parametrize(
+    ("hours", "needed", "until"),
+    [
+        ((1, 2, 3), 2, 2),
+        ((1, 2, 3), 3, 1),
+        ((1, 2, 3), 1, 3),
+        ((1, 2, 3), 0, None),
+        ((1, None), 1, None),
+        ((), 0, None),
+    ],
+)
+def test_approvals_hold_until_too_few_are_left(hours: tuple[int | None, ...], needed: int, until: int | None) -> None:
+    ends = {str(n): governance.ENDLESS if h is None else SINCE + h * HOUR for n, h in enumerate(hours)}
+    found = governance.approved(ends, needed)
+    assert found.until == (None if until is None else SINCE + until * HOUR)
+    assert found.holds(SINCE)
+    assert until is None or not found.holds(SINCE + until * HOUR)
+    assert until is None or sum(end > SINCE + until * HOUR for end in ends.values()) < needed
 
 
 # --- packs ------------------------------------------------------------------------------------------------------------
@@ -152,16 +192,52 @@ def test_signatures_on_different_acts_do_not_add_up(policy_set: PolicySet) -> No
     [
         ({"rules": ("t.law",)}, "in_force"),
         ({"rules": ("t.base",)}, "expected one that forbids"),
-        ({"rules": ("t.typo",)}, "unknown rule `t.typo`"),
+        ({"rules": ("t.rule", "t.gone")}, "unknown rule `t.gone`"),
         ({"hours": 25}, "expected an end within"),
         ({"hours": -1}, "expected an end within"),
     ],
 )
-def test_an_emergency_that_may_not_be_is_refused(policy_set: PolicySet, changes: dict[str, object], said: str) -> None:
+def test_an_act_that_does_not_fit_the_rules_suspends_nothing_and_is_not_to_be_signed(
+    policy_set: PolicySet, changes: dict[str, object], said: str
+) -> None:
     both = [act(**changes), act("bob", BOB, **changes)]  # type: ignore[arg-type]  # the rows name the fields
+    (found,) = governance.emergencies(both, policy_set, KNOWN, LIMITS)
+    assert (said in found.lapsed, found.approvers) == (True, ("ann", "bob"))
+    assert found.suspends("shop", SINCE) == frozenset()
+    alone = BreakGlassLimits(approvals=1, longest=LIMITS.longest)
     with pytest.raises(ConfigurationError, match=said) as caught:
-        governance.emergencies(both, policy_set, KNOWN, LIMITS)
+        governance.check_act(both[0], policy_set, KNOWN, alone)
     assert caught.value.code == "break-glass-invalid"
+
+
+def _acts(**changes: object) -> list[bytes]:
+    payload = {"rules": ["t.rule"], "tenants": ["shop"], "reason": "an outage"}
+    payload |= {"since": SINCE.isoformat(), "until": (SINCE + HOUR).isoformat()} | changes
+    return [
+        dsse.sign(canonical.encode(payload | {"approver": name}), signer, governance.BREAK_GLASS_TYPE).encode()
+        for name, signer in (("ann", ANN), ("bob", BOB))
+    ]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"rules": "t.rule"},
+        {"rules": ["t.rule"] * (governance.MAX_RULES + 1)},
+        {"tenants": None},
+        {"since": "now"},
+        {"until": "2026-11-25T13:00:00"},
+        {"reason": None},
+        {"reason": "x" * (governance.MAX_REASON + 1)},
+    ],
+)
+def test_what_names_no_act_is_none_whoever_signed_it_and_stands_in_nobodys_way(
+    policy_set: PolicySet, changes: dict[str, object]
+) -> None:
+    assert len(governance.emergencies(_acts(), policy_set, KNOWN, LIMITS)) == 1
+    assert governance.emergencies(_acts(**changes), policy_set, KNOWN, LIMITS) == ()
+    with pytest.raises(ConfigurationError, match="expected at most"):
+        governance.check_act(_acts(**changes)[0], policy_set, KNOWN, BreakGlassLimits(approvals=1, longest=HOUR))
 
 
 def test_nobody_is_bound_by_an_act_that_has_not_begun() -> None:

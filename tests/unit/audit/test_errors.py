@@ -1,0 +1,36 @@
+"""What a command says of a failure: the file, in words."""
+
+from pathlib import Path
+
+import pytest
+
+from audit.errors import UnreadableError, in_words
+from proxy.cli import main
+
+
+def test_a_failure_of_the_system_names_the_file_and_no_number(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="Errno") as caught:
+        (tmp_path / "none").read_bytes()
+    assert in_words(caught.value) == f"`{tmp_path / 'none'}`: no such file or directory"
+
+
+@pytest.mark.parametrize("error", [UnreadableError("expected a log"), OSError("expected a log")])
+def test_what_has_words_of_its_own_keeps_them(error: Exception) -> None:
+    assert in_words(error) == "expected a log"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("bundle", "--out", "out", "--previous", "none"),
+        ("verify", "--earlier", "none"),
+        ("verify", "--witness", "none"),
+    ],
+)
+def test_commands_on_files_that_are_not_there_say_which(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 3
+    told = capsys.readouterr().err
+    assert ("`none`: no such file or directory" in told, "Errno" in told) == (True, False), told
