@@ -256,6 +256,16 @@ def opened(root: Path) -> Iterator["DataDirectory"]:
         yield source
 
 
+def reader(root: Path) -> Callable[[int, int], Iterator[tuple[int, bytes]]]:
+    """Reads pages of a directory at rest: index and envelope of entries, as ``between``; opened for each, and held by nobody."""
+
+    def records(first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        with opened(root) as source:
+            yield from source.between(first, end)
+
+    return records
+
+
 def place_of(root: Path, request_id: str) -> Path:
     """The data directory, of this log or one before it, that has a request; this one where none has. Raises ``UnreadableError``."""
     for each in (root, *reversed(ended(root))):

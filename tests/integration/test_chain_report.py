@@ -83,9 +83,7 @@ def test_a_figure_of_several_logs_names_its_records_by_their_numbers_in_all_of_t
     assert third <= alone["first"] <= alone["last"] == records["last"]
 
 
-def test_a_log_that_does_not_hold_is_named_wherever_it_is_in_the_chain(
-    logs: Chain, tmp_path: Path
-) -> None:
+def test_a_log_that_does_not_hold_is_named_wherever_it_is_in_the_chain(logs: Chain, tmp_path: Path) -> None:
     damaged = logs.copy(tmp_path / "data")
     (tile,) = (path for path in damaged.log(0).glob("log/tile/0/000.p/*") if path.name == "13")
     content = bytearray(tile.read_bytes())
