@@ -2,8 +2,8 @@
 
 The logs are the queue, those that ended before the one that goes on: each sink has its own thread and a durable cursor, and reads on
 from there. Nothing is kept in memory that a restart would miss, a slow receiver delays nobody, and a sink that fails is tried again
-from its cursor. Delivery is exactly once into files, at least once to a receiver (the ids are the same, so a repeat can be told). Where
-several processes share a data directory, one of them delivers to a sink, and another takes over when it ends.
+from its cursor. Delivery is exactly once into files, at least once to a receiver (the ids are the same, so a repeat can be told).
+Where several processes share a data directory, one of them delivers to a sink, and another takes over when it ends.
 """
 
 import fcntl

@@ -160,4 +160,19 @@ GUARDS = (
         "for digest in ():",
         f"{LEARNED}[missing]",
     ),
+    Guard(
+        "evidence: figures of several logs name their records",
+        "audit/report/chain.py",
+        "return ((log.first + index, envelope) for",
+        "return ((index, envelope) for",
+        "tests/integration/test_chain_report.py"
+        "::test_a_figure_of_several_logs_names_its_records_by_their_numbers_in_all_of_them",
+    ),
+    Guard(
+        "evidence: a report says where its period needs another log",
+        "audit/report/chain.py",
+        "        more.append(verify_period(links, Period(begin=scope.begin, end=scope.end), Outcome.UNDECIDED))\n",
+        "        pass\n",
+        "tests/integration/test_chain_report.py::test_a_report_without_a_log_that_its_period_needs_could_not_tell",
+    ),
 )
