@@ -47,7 +47,8 @@ _VERDICTS = {
 }
 
 
-def _data_directory(argument: str | None) -> Path:
+def data_directory(argument: str | None) -> Path:
+    """The data directory that a command is about."""
     return Path(argument or os.environ.get("APOSTILLE_DATA") or "var/data")
 
 
@@ -179,7 +180,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         return _verify_public_log(target, how, arguments.scope)
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
-    data = target if is_data_directory(target) else _data_directory(arguments.data)
+    data = target if is_data_directory(target) else data_directory(arguments.data)
     datadir.check_settled(data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
@@ -328,7 +329,7 @@ def bundle_main(argv: Sequence[str]) -> int:
     """Write an evidence bundle; gives the exit code."""
     parser = _bundle_parser()
     arguments = parser.parse_args(argv)
-    out, data = Path(arguments.out), _data_directory(arguments.data)
+    out, data = Path(arguments.out), data_directory(arguments.data)
     if arguments.record and (arguments.begin or arguments.end):
         parser.error("expected `--record`, or a period, got both")
     if arguments.begin and arguments.end and arguments.begin >= arguments.end:
@@ -366,9 +367,11 @@ def _bundle_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", action="append", metavar="ID", help="only this request, may be repeated (default: the whole log)"
     )
-    parser.add_argument("--from", dest="begin", type=_begin, metavar="T", help="only from this day (UTC) or time on")
     parser.add_argument(
-        "--to", dest="end", type=_end, metavar="T", help="only up to this day (UTC, included) or before this time"
+        "--from", dest="begin", type=begin_time, metavar="T", help="only from this day (UTC) or time on"
+    )
+    parser.add_argument(
+        "--to", dest="end", type=end_time, metavar="T", help="only up to this day (UTC, included) or before this time"
     )
     parser.add_argument(
         "--previous", metavar="CHECKPOINT", help="a checkpoint that the auditor kept, to prove that the log extends it"
@@ -380,7 +383,8 @@ def _bundle_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _begin(text: str) -> datetime:
+def begin_time(text: str) -> datetime:
+    """The moment at which a period begins."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -390,6 +394,6 @@ def _begin(text: str) -> datetime:
     return found.replace(tzinfo=found.tzinfo or UTC)
 
 
-def _end(text: str) -> datetime:
+def end_time(text: str) -> datetime:
     """The moment at which the period ends: a day is in it whole."""
-    return _begin(text) + timedelta(days=1 if len(text) == len("2026-11-25") else 0)
+    return begin_time(text) + timedelta(days=1 if len(text) == len("2026-11-25") else 0)

@@ -24,6 +24,7 @@ COMMANDS = {
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
+    "traces": ("audit.trace_command", "traces_main", "traces of a period, made anew from the records"),
     "erase": ("proxy.privacy_cli", "erase_main", "destroy the keys of a data subject's content"),
     "open": ("proxy.privacy_cli", "open_main", "show what is kept of a request"),
     "disclose": ("proxy.privacy_cli", "disclose_main", "write a bundle with chosen fields of a request opened"),
@@ -31,7 +32,9 @@ COMMANDS = {
 }
 USAGE = 2
 # These print and end; they hold no connection, on which the same signal would end a server.
-PRINTING = frozenset({"init", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"})
+PRINTING = frozenset(
+    {"init", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle", "traces"}
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

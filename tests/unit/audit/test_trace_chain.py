@@ -11,6 +11,7 @@ from audit import datadir, layout
 from audit.spans import Span, trace_id
 from audit.trace_feed import EndedLog, TraceExporter, UndeliveredError
 from audit.trace_file import CURRENT, TraceFile
+from proxy.cli import main
 from tests.simulators import chain
 from tests.simulators.chain import Chain
 from tests.unit.audit.test_trace_feed import Shelf
@@ -150,3 +151,47 @@ def test_dying_between_two_logs_doubles_nothing(logs: Chain) -> None:
     again.start()
     assert again.stop()
     assert shelf.kept == list(OF.values())
+
+
+# --- apostille traces ---------------------------------------------------------------------------------------------------
+
+
+def test_traces_that_are_made_anew_are_those_that_were_written(
+    honest: Chain, logs: Chain, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    run(logs.root, TraceFile(logs.root / layout.TRACES))
+    assert main(["traces", "--data", str(honest.root)]) == 0
+    made = capfdbinary.readouterr()
+    assert made.out == (logs.root / layout.TRACES / CURRENT).read_bytes()
+    assert made.err == b"6 traces\n"
+
+
+@pytest.mark.parametrize(
+    ("period", "names"),
+    [
+        (("--from", "2025-11-01", "--to", "2026-01-31"), ["r-11", "r-12", "r-1"]),
+        (("--from", "2026-02-10T12:00:00Z"), ["r-2", "r-3"]),
+        (("--to", "2026-02-10T12:00:00Z"), ["r-10", "r-11", "r-12", "r-1"]),
+        (("--from", "2027-01-01"), []),
+    ],
+)
+def test_a_period_of_traces_is_of_every_log(
+    period: tuple[str, ...], names: list[str], honest: Chain, tmp_path: Path
+) -> None:
+    out = tmp_path / "traces.jsonl"
+    assert main(["traces", "--data", str(honest.root), "--out", str(out), *period]) == 0
+    spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in out.read_text().splitlines()]
+    assert [span["traceId"] for span in spans] == [OF[name].hex() for name in names]
+
+
+def test_traces_are_written_over_no_file_and_of_no_log_that_is_ending(
+    logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "traces.jsonl"
+    out.write_text("mine")
+    assert main(["traces", "--data", str(logs.root), "--out", str(out)]) == 2
+    assert out.read_text() == "mine"
+    (logs.root / "rotation.json").write_text("{}")
+    assert main(["traces", "--data", str(logs.root), "--out", str(tmp_path / "other")]) == 3
+    assert not list(tmp_path.glob("other*"))
+    assert "ending" in capsys.readouterr().err
