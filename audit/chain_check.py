@@ -74,6 +74,10 @@ def verify_chain(links: Sequence[Ends]) -> Report:
     if links and links[0].start is not None and links[0].start.previous is not None:
         sheet.not_checked(CHAIN, f"the log before `{links[0].tree.origin}` is not part of this evidence")
     for older, newer in pairwise(links):
+        if newer.tree.size == 0 and older.end is not None and older.end.successor == newer.tree.origin:
+            # It may wait for its quorum. Whoever cut its entries off gets no better verdict.
+            sheet.undecided(CHAIN, f"`{newer.tree.origin}` has not begun: none of its entries is published yet")
+            continue
         with sheet.checking(CHAIN, newer.tree.origin):
             _check_link(older, newer)
     with sheet.checking(CHAIN):

@@ -7,13 +7,14 @@ Needs the standard library and ``cryptography`` only.
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundling, canonical, datadir, directory_check, layout, parallel, scope
+from audit import bundling, canonical, datadir, directory_check, given, layout, parallel, scope
 from audit.bundle import Making, Page
 from audit.bundle_contents import Period
 from audit.chain_report import with_ended
@@ -40,6 +41,7 @@ CANNOT_TELL = 3
 MAX_JOBS = 256
 
 _MARKS = {Outcome.OK: "✓", Outcome.FAILED: "✗", Outcome.UNDECIDED: "?", Outcome.NOT_CHECKED: "-"}
+_RECORD = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _VERDICTS = {
     Outcome.OK: "verified: everything above holds",
     Outcome.FAILED: "NOT verified: what is marked ✗ does not hold",
@@ -85,12 +87,14 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     parser.add_argument(
         "--trust",
+        type=given.trust_folder,
         metavar="DIR",
         help="folder with root.pem, log.vkey, witness*.vkey and tsa*.pem that you got another way (default: the evidence's own), "
         "and `checkpoint`, if you kept one: see --earlier",
     )
     parser.add_argument(
         "--witness",
+        type=given.witness_keys,
         action="append",
         metavar="FILE",
         help="a witness's keys that you got another way, may be repeated; then no other witness counts",
@@ -107,7 +111,9 @@ def _verify_parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the log of this scope, for example acme-eu-2026 (default: the main log, or the one that a bundle names)",
     )
-    parser.add_argument("--earlier", metavar="FILE", help="a checkpoint that you kept; the log must extend it")
+    parser.add_argument(
+        "--earlier", type=given.note, metavar="FILE", help="a checkpoint that you kept; the log must extend it"
+    )
     parser.add_argument(
         "--jobs",
         type=job_count,
@@ -143,7 +149,7 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
     """The quorum asked for. Raises ``MalformedError`` where the witnesses given cannot make it up."""
     if arguments.witness is None:
         return Witnessing(quorum=arguments.quorum or 0)
-    named = tuple(key for place in arguments.witness for key in layout.vkeys_of(Path(place).read_bytes()))
+    named = tuple(key for each in arguments.witness for key in each)
     quorum = len({key.name for key in named}) if arguments.quorum is None else arguments.quorum
     layout.check_witnesses(named, quorum)
     return Witnessing(quorum=quorum, witnesses=named)
@@ -151,7 +157,9 @@ def _asked(arguments: argparse.Namespace) -> Witnessing:
 
 def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
     asked = _asked(arguments)
-    trust = None if arguments.trust is None else directory_check.trust_of(directory_files(Path(arguments.trust)), asked)
+    target = _target(arguments.target)
+    given.check_apart(arguments.trust, target)
+    trust = None if arguments.trust is None else directory_check.trust_of(directory_files(arguments.trust), asked)
     earlier = _earlier(arguments)
     how = How(
         trust=trust,
@@ -161,9 +169,9 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         check_token=_token_check(),
         spread=parallel.spread(arguments.jobs),
     )
-    target = Path(arguments.target)
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
+        given.check_scope(bundled.below(layout.LOG), arguments.scope)
         report = verify_bundle(
             bundled,
             trust,
@@ -182,6 +190,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
     data = target if is_data_directory(target) else data_directory(arguments.data)
     datadir.check_settled(data)
+    given.check_apart(arguments.trust, data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
@@ -195,6 +204,16 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         return directory_check.record(chosen, arguments.target, own, kept), own
 
 
+def _target(text: str) -> Path:
+    """The folder to verify, if it is one. Raises ``UnreadableError`` for what is neither that nor the name of a record."""
+    place = Path(text)
+    if place.is_dir() or (_RECORD.fullmatch(text) and not place.exists()):
+        return place
+    if place.exists():
+        raise UnreadableError(f"expected the folder of a bundle or of a log, got a file at `{text}`: unpack it first")
+    raise UnreadableError(f"expected the folder of a bundle or of a log at `{text}`, or the id of a record, got none")
+
+
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
     """The keys that came with a bundle, to compare; None if they cannot be read, which its report says."""
     try:
@@ -204,11 +223,15 @@ def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
 
 
 def _earlier(arguments: argparse.Namespace) -> bytes | None:
-    """The checkpoint that was kept: the one named, else ``checkpoint`` in the folder of trusted keys."""
-    if arguments.earlier is not None:
-        return Path(arguments.earlier).read_bytes()
-    kept = None if arguments.trust is None else Path(arguments.trust) / CHECKPOINT_PATH
-    return kept.read_bytes() if kept is not None and kept.is_file() else None
+    """The checkpoint that was kept: the one named, else ``checkpoint`` in the folder of trusted keys. Raises ``UnreadableError``."""
+    kept: Path | None = None if arguments.trust is None else arguments.trust / CHECKPOINT_PATH
+    if arguments.earlier is not None or kept is None or not kept.is_file():
+        found: bytes | None = arguments.earlier
+        return found
+    try:
+        return given.note(str(kept))
+    except argparse.ArgumentTypeError as error:
+        raise UnreadableError(str(error)) from None
 
 
 def _page() -> Page | None:
@@ -228,6 +251,7 @@ def _verify_public_log(place: Path, how: How, named: str | None) -> tuple[Report
     own = how.trust or directory_check.trust_of(beside, how.asked)
     certificates = layout.certificates_of(beside)
     log = directory_files(place)
+    given.check_scope(log, named)
     scope_name = named or (place.resolve().name if inside else None)
     report = verify_log(
         log,
@@ -340,7 +364,7 @@ def bundle_main(argv: Sequence[str]) -> int:
     try:
         making = Making(
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-            previous=None if arguments.previous is None else Path(arguments.previous).read_bytes(),
+            previous=arguments.previous,
             page=_page(),
             progress=_Progress(),
         )
@@ -374,7 +398,10 @@ def _bundle_parser() -> argparse.ArgumentParser:
         "--to", dest="end", type=end_time, metavar="T", help="only up to this day (UTC, included) or before this time"
     )
     parser.add_argument(
-        "--previous", metavar="CHECKPOINT", help="a checkpoint that the auditor kept, to prove that the log extends it"
+        "--previous",
+        type=given.note,
+        metavar="CHECKPOINT",
+        help="a checkpoint that the auditor kept: proves that the log extends it",
     )
     parser.add_argument(
         "--scope", type=_scope, metavar="NAME", help="of the log of this scope (default: of the main log)"

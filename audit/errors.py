@@ -25,6 +25,8 @@ class AuditError(Exception):
 
 def in_words(error: Exception) -> str:
     """What a command says of a failure: of the system's, the file and its words for it, without a number."""
+    if isinstance(error, FileNotFoundError) and not error.strerror:  # ours, of a file that a set of files does not have
+        return f"expected the file `{error}`, got none"
     if not isinstance(error, OSError) or not error.strerror:
         return str(error)
     what = f"{error.strerror[:1].lower()}{error.strerror[1:]}"

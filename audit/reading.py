@@ -16,10 +16,11 @@ def bounded(place: Path, limit: int, name: str = "") -> bytes:
     Raises ``FileNotFoundError`` where it is no regular file, ``MalformedError`` (``too-large``), ``OSError``.
     """
     handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    found = os.fstat(handle)
+    if not stat.S_ISREG(found.st_mode):
+        os.close(handle)
+        raise FileNotFoundError(str(place))
     with os.fdopen(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise FileNotFoundError(str(place))
         content = file.read(min(found.st_size, limit) + 1)
         if len(content) > found.st_size:  # it grew meanwhile
             content += file.read(max(limit + 1 - len(content), 0))

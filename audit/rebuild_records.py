@@ -68,7 +68,7 @@ class Source:
         for old in reversed(self.olds):
             for request_id, envelope, leaf in old.waiting():
                 found = checked(request_id, envelope, leaf)
-                if found is not None and _is_certified(found, trust, certificates):
+                if found is not None and is_certified(found, trust, certificates):
                     yield found
 
 
@@ -80,7 +80,8 @@ def _first(given: Iterable[tuple[str, bytes]], leaf: bytes) -> Found | None:
     return next((found for each in given if (found := checked(*each, leaf)) is not None), None)
 
 
-def _is_certified(found: Found, trust: Trust, certificates: Mapping[str, bytes]) -> bool:
+def is_certified(found: Found, trust: Trust, certificates: Mapping[str, bytes]) -> bool:
+    """Whether a certified key signed a record."""
     try:
         examine.certified(found.record, certificates, trust)
         entry.verify(entry.parse(found.leaf))
@@ -94,6 +95,10 @@ class Joined:
 
     def __init__(self) -> None:
         self._open: dict[str, tuple[str, ...]] = {}
+
+    def knows(self, record: SignedRecord) -> bool:
+        """Whether the decision that a result answers was told of."""
+        return str(record.statement.predicate.get("decision")) in self._open
 
     def of(self, record: SignedRecord) -> tuple[str, ...]:
         """Names of the logs. Raises ``MalformedError``."""

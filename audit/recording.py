@@ -31,6 +31,8 @@ RETRY_AFTER = timedelta(minutes=1)
 MANIFEST_EVERY = timedelta(hours=1)
 BACKDATED = timedelta(minutes=5)
 """A certificate begins a little in the past: clocks of readers differ."""
+SLACK = timedelta(minutes=1)
+"""Of those, how much a clock must leave when it is set back."""
 
 Build = Callable[[Position, Anchor | None], bytes]
 
@@ -102,6 +104,7 @@ class Recorder:
         self._life = life
         self._signer: P256Signer | None = None
         self._renew_at: datetime | None = None
+        self._begins: datetime | None = None
         self._ends: datetime | None = None
         self._tally = Tally()
         self._ended = False
@@ -123,33 +126,49 @@ class Recorder:
         """
         now = self._clock()
         renew_at = self._renew_at
-        if renew_at is not None and now < renew_at:
+        if renew_at is not None and now < renew_at and not self._too_early(now):
             return None
         try:
             return self.renew()
         except SignerUnavailable as error:
-            if self._ends is None or now >= self._ends:
+            if self._ends is None or now >= self._ends or self._too_early(now):
                 raise
             _log.warning("the record key is not renewed now: %s", error)
             self._renew_at = now + RETRY_AFTER
             return None
 
+    def _too_early(self, now: datetime) -> bool:
+        """Whether the clock was set back to before the certificate in use began, or nearly: a record is stated a moment before.
+
+        What is signed under it then would not hold for anyone, for ever.
+        """
+        begins = self._begins
+        return begins is not None and (now < begins or (now < begins + SLACK and self._begin(now) < begins))
+
+    def _begin(self, now: datetime) -> datetime:
+        """When a certificate that is made now begins."""
+        return max(now - BACKDATED, self._authority.not_before)
+
     def renew(self) -> Pending:
         """Make a key and its certificate, durably, and use it from now on; gives the record of it.
 
         The certificate is on disk before anything is signed: a reader never meets a signature of an unknown key.
-        Raises ``OSError``, or ``SignerUnavailable``, also where the issuing key's own certificate has ended.
+        Raises ``OSError``, or ``SignerUnavailable``, also where the issuing key's own certificate has ended, or has not begun.
         """
         now = self._clock()
         signer = keys.record_signer()
-        not_before = max(now - BACKDATED, self._authority.not_before)
+        not_before = self._begin(now)
         not_after = min(now + self._life, self._authority.not_after)
+        if not_before > now:
+            raise SignerUnavailable(
+                "the clock is before the beginning of the issuing key's certificate", code="clock-early"
+            )
         if not_after <= now:
             raise SignerUnavailable("the issuing key's certificate has ended", code="issuer-ended")
         der = keys.issue(self._authority, signer.public_der, self.instance, not_before=not_before, not_after=not_after)
         self._certificates.mkdir(parents=True, exist_ok=True)
         durable.replace(self._certificates / f"{signer.keyid}.pem", keys.certificate_pem(der))
-        self._signer, self._ends = signer, not_after
+        self._signer, self._begins, self._ends = signer, not_before, not_after
         self._renew_at = max(not_after - RENEW_BEFORE, now + (not_after - now) / 2)
         event = KeyEvent(
             event=KeyEventKind.ADDED,
@@ -173,7 +192,10 @@ class Recorder:
         """Seconds until a manifest is due."""
         if not self.uncounted:
             return MANIFEST_EVERY.total_seconds()
-        return (self._manifest_at - self._clock()).total_seconds()
+        now = self._clock()
+        if self._manifest_at - now > MANIFEST_EVERY:  # the clock was set back
+            self._manifest_at = now + MANIFEST_EVERY
+        return (self._manifest_at - now).total_seconds()
 
     def postpone(self) -> None:
         """A record could not be made durable: the manifest waits with all others."""

@@ -100,7 +100,7 @@ class _Feed:
     def hold(self) -> bool:
         """Whether this process is the one that delivers to the sink; it is until it ends. Raises ``OSError``."""
         if self._held is None:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
+            _make(self._place.parent)
             file = self._place.with_suffix(".lock").open("ab")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,9 +167,15 @@ class _Feed:
 
     def _store(self, cursor: Cursor) -> None:
         # Dying before this is done leaves the old cursor: the sink goes back to its mark and takes the batch again.
-        self._place.parent.mkdir(parents=True, exist_ok=True)
+        _make(self._place.parent)
         durable.replace(self._place, cursor.encode())
         self._cursor = cursor
+
+
+def _make(folder: Path) -> None:
+    """A folder in that of the traces, which only their owner may enter: records' members are in them."""
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.mkdir(exist_ok=True)
 
 
 def _index(request: Request) -> int:

@@ -39,7 +39,7 @@ class TraceFile:
         Raises ``OSError``.
         """
         self.close()
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not mark:
             self._remove_all()
         self._part, size = mark.get("part", 1), mark.get("bytes", 0)

@@ -122,7 +122,7 @@ def judge(
     tree = checkpoint.parse_text(request.note.text)
     known = logs.get(tree.origin)
     if known is None:  # 1
-        return _refused(404, "expected a checkpoint of a log that this witness knows")
+        return unknown()
     try:
         checkpoint.verify(request.note, known)
     except VerificationError:  # 2
@@ -141,6 +141,11 @@ def judge(
     except VerificationError:  # 5
         return _refused(422, f"the checkpoint of {tree.size} entries does not extend the one of {before.size}")
     return tree
+
+
+def unknown() -> Answer:
+    """The answer to a checkpoint of a log that is not known."""
+    return _refused(404, "expected a checkpoint of a log that this witness knows")
 
 
 def _refused(status: int, reason: str) -> Answer:

@@ -80,6 +80,7 @@ class Witness:
         self._lock = storage.lock(folder / LOCK)
         try:
             self._notes = dict(self._stored())
+            self._origins = {origin_hash(origin): origin for origin in self._notes}
         except BaseException:
             os.close(self._lock)
             raise
@@ -137,18 +138,20 @@ class Witness:
             request = witness.parse_request(content)
         except MalformedError as error:
             return witness.malformed(error)
+        origin = checkpoint.parse_text(request.note.text).origin
+        known = self._known(origin)
+        logs = {origin: known} if known else {}
         with self._mutex:  # compare, store and answer are one step, else an older request could roll the state back
-            origin = checkpoint.parse_text(request.note.text).origin
-            known = self._known(origin) if self._room(origin) else ()
-            verdict = witness.judge(request, {origin: known} if known else {}, self._trees())
+            # Of this log alone: what a request without a valid signature costs must not grow with what is kept.
+            before = self._notes.get(origin)
+            verdict = witness.judge(
+                request, logs, {} if before is None else {origin: checkpoint.parse_text(before.text)}
+            )
             if isinstance(verdict, Checkpoint):
-                return self._cosign(request, verdict)
+                return self._cosign(request, verdict) if self._room(origin) else witness.unknown()
         if verdict.fork:
             _log.error("two histories of one log, signed by it: %r", request.note.text)
         return verdict
-
-    def _trees(self) -> Mapping[str, Checkpoint]:
-        return {origin: checkpoint.parse_text(note.text) for origin, note in self._notes.items()}
 
     def _cosign(self, request: AddCheckpoint, tree: Checkpoint) -> Answer:
         lines = witness.cosigned(request.note, self._ed25519, self._mldsa44, int(self._clock()))
@@ -157,12 +160,13 @@ class Witness:
         note = checkpoint.merged(signed, own.signatures)
         durable.replace(self._place(tree.origin), note.raw.encode())
         self._notes[tree.origin] = note
+        self._origins[origin_hash(tree.origin)] = tree.origin
         return Answer(status=200, body=lines.encode())
 
     def latest(self, hashed: str) -> bytes | None:
         """The latest cosigned checkpoint of the log with that hash of its origin (``origin_hash``)."""
         with self._mutex:
-            found = next((note for origin, note in self._notes.items() if origin_hash(origin) == hashed), None)
+            found = self._notes.get(self._origins.get(hashed, ""))
         return None if found is None else found.raw.encode()
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from audit import near
 from policies.errors import UnknownName
 from policies.facts import Facts
 
@@ -54,7 +55,8 @@ def resolve(said: str, facts: Facts, *, jurisdictions: Sequence[str], since: dat
     """
     for code in jurisdictions:
         if code not in facts.jurisdictions:
-            raise UnknownBan(f"expected known ISO 3166 codes or groups, got `{code[:20]}`")
+            hint = near.hint(code, facts.territories.names)
+            raise UnknownBan(f"expected known ISO 3166 codes or groups, got `{code[:20]}`{hint}")
     kinds: Mapping[str, Mapping[str, object]] = {
         "model": facts.families,
         "service": facts.companies,
@@ -67,8 +69,8 @@ def resolve(said: str, facts: Facts, *, jurisdictions: Sequence[str], since: dat
     for kind in asked:
         if name in kinds[kind]:
             return Ban(object=kind, name=name, jurisdictions=tuple(jurisdictions), since=since)
-    near = difflib.get_close_matches(name, sorted({n for kind in asked for n in kinds[kind]}), n=1)
-    hint = f", did you mean `{near[0]}`" if near else ""
+    meant = difflib.get_close_matches(name, sorted({n for kind in asked for n in kinds[kind]}), n=1)
+    hint = f", did you mean `{meant[0]}`" if meant else ""
     expected = " or ".join(_EXPECTED[kind] for kind in asked)
     raise UnknownBan(f"expected {expected} of the catalogue, got `{name[:64]}`{hint}")
 

@@ -10,10 +10,23 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from audit import near
 from audit.vocabulary import Verdict
-from policies import cases, compare, compare_page, facts, labels, matrix, matrix_page, packs, reference, shipped
+from policies import (
+    cases,
+    compare,
+    compare_page,
+    facts,
+    labels,
+    matrix,
+    matrix_page,
+    packs,
+    premises,
+    reference,
+    shipped,
+)
 from policies.decision import Action, Context, Query
-from policies.errors import PolicyError
+from policies.errors import PolicyError, UnknownName
 from policies.explain import sentence
 from policies.jurisdiction import normal
 from policies.point import PolicyPoint
@@ -84,7 +97,11 @@ def _day(text: str) -> datetime:
 
 def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
     """Run a command. ``catalogues``: files that are read where none is named."""
-    arguments = _parser(catalogues).parse_args(argv)
+    parser = _parser(catalogues)
+    arguments = parser.parse_args(argv)
+    missing = next((folder for folder in getattr(arguments, "folders", ()) if not folder.is_dir()), None)
+    if missing is not None:
+        parser.error(f"`--packs`: expected a directory of packs, got `{missing}`")
     try:
         match arguments.command:
             case "check":
@@ -99,14 +116,21 @@ def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
                 return _compare(arguments)
             case _:
                 return _matrix(arguments)
+    except UnknownName as error:
+        print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
+        return USAGE
     except PolicyError as error:
         print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
         return NO
 
 
+def _catalogues(arguments: argparse.Namespace) -> Sequence[Path]:
+    found: Sequence[Path] = arguments.catalogue or arguments.shipped
+    return found
+
+
 def _facts(arguments: argparse.Namespace) -> facts.Facts:
-    files = arguments.catalogue or arguments.shipped
-    return facts.load([(path.name, shipped.read_yaml(path)) for path in files])
+    return facts.load([(path.name, shipped.read_yaml(path)) for path in _catalogues(arguments)])
 
 
 def _names(folders: Sequence[Path]) -> tuple[str, ...]:
@@ -173,7 +197,33 @@ def _reference(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _context(arguments: argparse.Namespace, names: tuple[str, ...], codes: frozenset[str]) -> Context:
+def _known_codes(said: str, known: facts.Facts) -> list[str]:
+    """The codes of a list. Raises ``UnknownName`` with those that are near one that nothing knows."""
+    codes = [normal(code) for code in said.split(",")]
+    for code, written in zip(codes, said.split(","), strict=True):
+        if code not in known.jurisdictions:
+            raise UnknownName(
+                f"expected known ISO 3166 codes or groups, got `{written[:40]}`{near.hint(written, known.territories.names)}"
+            )
+    return codes
+
+
+def _check_names(arguments: argparse.Namespace, known: facts.Facts) -> None:
+    """Raises ``UnknownName``: a slip would be answered with a denial that no law has to do with."""
+    asked = {
+        "purpose": ([arguments.purpose], known.purposes),
+        "flowdown": (arguments.flowdown.split(","), known.clauses),
+    }
+    for name, (values, table) in asked.items():
+        for value in filter(None, values):
+            if value not in table:
+                raise UnknownName(f"`--{name}`: expected one of {', '.join(sorted(table))}, got `{value[:40]}`")
+
+
+def _context(
+    arguments: argparse.Namespace, known: facts.Facts, names: tuple[str, ...], codes: frozenset[str]
+) -> Context:
+    _check_names(arguments, known)
     classes = frozenset(filter(None, arguments.data_classes.split(",")))
     return Context(
         tenant="policy-cli",
@@ -190,35 +240,37 @@ def _context(arguments: argparse.Namespace, names: tuple[str, ...], codes: froze
 def _explain(arguments: argparse.Namespace) -> int:
     names = _in_force(arguments)
     point = _point(arguments, names)
-    codes = frozenset(normal(code) for code in arguments.jurisdiction.split(","))
-    context = _context(arguments, names, codes)
+    context = _context(arguments, point.facts, names, frozenset(_known_codes(arguments.jurisdiction, point.facts)))
     verdict: Any = None
     for action in Action:
         (decision,) = point.decide_all(context, [Query(deployment=arguments.deployment, action=action)])
         print(sentence(decision, point))
         verdict = verdict or decision.verdict
+    told = _premises(arguments, point, context)
+    print(f"\n{premises.text({'jurisdictions': ', '.join(sorted(context.jurisdictions)), **told})}")
     return 0 if verdict is Verdict.PERMIT else NO
+
+
+def _premises(arguments: argparse.Namespace, point: PolicyPoint, context: Context) -> dict[str, str]:
+    return premises.premises(point, context, [path.name for path in _catalogues(arguments)])
 
 
 def _matrix(arguments: argparse.Namespace) -> int:
     names = _in_force(arguments)
     point = _point(arguments, names)
-    codes = [normal(code) for code in arguments.jurisdictions.split(",")]
-    unknown = [code for code in codes if code not in point.facts.jurisdictions]
-    if unknown:
-        print(f"apostille policy: expected known ISO 3166 codes or groups, got `{unknown[0]}`", file=sys.stderr)
-        return USAGE
-    context = _context(arguments, names, frozenset(codes[:1]))
+    codes = _known_codes(arguments.jurisdictions, point.facts)
+    context = _context(arguments, point.facts, names, frozenset(codes[:1]))
+    told = _premises(arguments, point, context)
     found = matrix.matrix(point, context, codes, sorted(point.facts.deployments))
     match arguments.format:
         case "text":
-            print(matrix_page.text(found))
+            print(f"{matrix_page.text(found)}\n\n{matrix_page.MARKS}\n\n{premises.text(told)}")
         case "csv":
             sys.stdout.write(matrix_page.as_csv(found))
         case "json":
-            print(matrix_page.as_json(found, point))
+            print(matrix_page.as_json(found, point, told))
         case _:
-            print(matrix_page.html(found, point))
+            print(matrix_page.html(found, point, told))
     return 0
 
 
@@ -232,15 +284,11 @@ def _compare(arguments: argparse.Namespace) -> int:
             return USAGE
         names = tuple(arguments.pack) or tuple(n for n in _names([folder]) if not n.startswith(CHOSEN))
         sides.append(PolicyPoint(packs.load([folder, *arguments.folders], names), known))
-    codes = [normal(code) for code in arguments.jurisdictions.split(",")]
-    unknown = [code for code in codes if code not in known.jurisdictions]
-    if unknown:
-        print(f"apostille policy: expected known ISO 3166 codes or groups, got `{unknown[0]}`", file=sys.stderr)
-        return USAGE
+    codes = _known_codes(arguments.jurisdictions, known)
     kinds = [arguments.data_classes.split(",")] if arguments.data_classes else KINDS
     before, after = sides
     changed = list(compare.rules(before, after))
-    context = _context(arguments, (), frozenset(codes[:1]))
+    context = _context(arguments, known, (), frozenset(codes[:1]))
     differing = list(compare.decisions(before, after, context, codes, kinds))
     print(compare_page.as_json(changed, differing) if arguments.json else compare_page.text(changed, differing))
     return NO if changed or differing else 0

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from html import escape
 from string import Template
 
@@ -12,6 +13,7 @@ from policies.matrix import Cell, Matrix
 from policies.point import PolicyPoint
 
 DISCLAIMER = "Example, not legal advice."
+MARKS = "✓ may be called; ◐ may be called, not in a composite; ✗ may not"
 _MARKS = {"yes": "✓", "alone": "◐", "no": "✗"}
 
 
@@ -46,8 +48,8 @@ def as_csv(found: Matrix) -> str:
     return out.getvalue()
 
 
-def as_json(found: Matrix, point: PolicyPoint) -> str:
-    """Cells with their sentences."""
+def as_json(found: Matrix, point: PolicyPoint, premises: Mapping[str, str]) -> str:
+    """Cells with their sentences, and what they rest on."""
     rows = [
         {
             "jurisdiction": code,
@@ -63,15 +65,20 @@ def as_json(found: Matrix, point: PolicyPoint) -> str:
         for cell in cells
     ]
     return json.dumps(
-        {"policy": point.digest, "facts": point.facts_digest, "disclaimer": DISCLAIMER, "cells": rows}, indent=2
+        {
+            "policy": point.digest,
+            "facts": point.facts_digest,
+            "disclaimer": DISCLAIMER,
+            "premises": dict(premises),
+            "cells": rows,
+        },
+        indent=2,
     )
 
 
-def html(found: Matrix, point: PolicyPoint) -> str:
+def html(found: Matrix, point: PolicyPoint, premises: Mapping[str, str]) -> str:
     """The page."""
-    context = found.context
-    said = [f"data classes: {', '.join(sorted(context.data_classes)) or 'none'}", f"purpose: {context.purpose}"]
-    said += [f"packs: {', '.join(context.packs)}", f"on {context.now:%d %B %Y}"]
+    said = [f"{name}: {value}" for name, value in premises.items()]
     head = "".join(f"<th><span>{escape(code)}</span></th>" for code, _ in found.rows)
     body = []
     for i, deployment in enumerate(found.deployments):

@@ -73,6 +73,11 @@ class Territories:
         for membership in self._within[code]:
             self._refuse_circle(membership.group, (*trail, code))
 
+    @property
+    def names(self) -> dict[str, str]:
+        """The name of each code."""
+        return {code: territory.name for code, territory in self.by_code.items()}
+
     def __contains__(self, code: object) -> bool:
         return code in self.by_code
 

@@ -34,7 +34,7 @@ from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
 from proxy.embedding import Encoder
 from proxy.keys import changing
-from proxy.listening import Announcing
+from proxy.listening import Announcing, BoundedHead
 from proxy.log_opening import open_log
 from proxy.pipeline import Pipeline
 from proxy.sandbox.runner import Limits, Sandbox
@@ -107,7 +107,7 @@ class Server:
             host=server.host,
             port=server.port,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHead,
             ws="none",
             lifespan="on",
             access_log=False,

@@ -3,6 +3,7 @@
 Exit codes everywhere: 0 done, 1 the answer is no, 2 usage, 3 could not tell.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from importlib import import_module
 COMMANDS = {
     "up": ("proxy.commands", "up_main", "serve the embedded default: no key, no other server"),
     "init": ("proxy.commands", "init_main", "create keys and an empty log for a configuration"),
+    "check": ("proxy.commands", "check_main", "read a configuration as a start does, and make nothing"),
     "migrate": ("proxy.commands", "migrate_main", "bring the record store to this release's schema"),
     "recover": ("proxy.commands", "recover_main", "make a lost or older record store again from the log's files"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
@@ -31,9 +33,24 @@ COMMANDS = {
     "witness": ("proxy.witness.cli", "witness_main", "cosign the checkpoints of other people's logs"),
 }
 USAGE = 2
+WRITTEN_BY_OTHERS = 0o022
+"""What nobody may do with a file of ours, whatever the umask of a container lets through: evidence is its operator's to write."""
 # These print and end; they hold no connection, on which the same signal would end a server.
 PRINTING = frozenset(
-    {"init", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle", "traces"}
+    {
+        "init",
+        "check",
+        "migrate",
+        "recover",
+        "key",
+        "keys",
+        "policy",
+        "catalogue",
+        "report",
+        "verify",
+        "bundle",
+        "traces",
+    }
 )
 
 
@@ -44,8 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     if arguments and arguments[0] in COMMANDS:
-        if argv is None and arguments[0] in PRINTING:
-            signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        if argv is None:
+            os.umask(os.umask(WRITTEN_BY_OTHERS) | WRITTEN_BY_OTHERS)  # now, while there is one thread
+            if arguments[0] in PRINTING:
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         return _run(arguments[0], arguments[1:])
     asked = bool(arguments) and arguments[0] in ("-h", "--help")
     unknown = [f"apostille: expected a command, got `{arguments[0][:40]}`"] if arguments and not asked else []

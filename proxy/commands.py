@@ -1,5 +1,4 @@
-"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``migrate``, ``recover``,
-``key``.
+"""The commands that run or prepare a server: ``up``, ``serve``, ``init``, ``check``, ``migrate``, ``recover``, ``key``.
 
 Results on standard output, everything else on standard error. Exit codes: 0 done, 1 the answer is no, 2 usage or configuration,
 3 could not tell.
@@ -17,7 +16,7 @@ from audit.errors import AuditError, in_words
 from audit.rebuild import Recovered
 from audit.storage import opening
 from audit.storage.address import of_directory
-from proxy import settings, shared_store, workspace
+from proxy import checking, settings, shared_store, workspace
 from proxy.app import Server
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
@@ -31,7 +30,8 @@ def _guarded(run: Callable[[], None]) -> int:
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True
     )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in ("uvicorn", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         run()
     except (ConfigurationError, AuditError) as error:
@@ -88,8 +88,22 @@ def init_main(argv: Sequence[str]) -> int:
 
     def run() -> None:
         loaded = settings.load(arguments.config, environ=os.environ)
+        checking.foreseen(loaded, os.environ)  # first: a log is made once, and never for what could not start
         _found(loaded, arguments)
         print(f"created the log `{loaded.log.origin}` in {loaded.data_dir}")
+
+    return _guarded(run)
+
+
+def check_main(argv: Sequence[str]) -> int:
+    """Read a configuration with everything that it names, as a start does; make nothing."""
+    parser = argparse.ArgumentParser(prog="apostille check", description=check_main.__doc__)
+    parser.add_argument("--config", type=Path, required=True, help="configuration file")
+    arguments = parser.parse_args(argv)
+
+    def run() -> None:
+        loaded = settings.load(arguments.config, environ=os.environ)
+        print(checking.told(checking.checked(loaded, os.environ), loaded))
 
     return _guarded(run)
 

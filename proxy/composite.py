@@ -22,7 +22,7 @@ from proxy.core.replies import Reply
 from proxy.core.request import JsonObject, ReceiptDetail
 from proxy.run import Run
 from proxy.sandbox import programs
-from proxy.transports.base import UpstreamError
+from proxy.transports.base import UpstreamError, UpstreamServerError
 from proxy.wire import openai_chat as wire
 from proxy.wire import tool_calls
 from proxy.wire.retold import Retold
@@ -218,10 +218,10 @@ class Streamed(Legs):
         code = ""
         try:
             async with asyncio.timeout(run.flight.remaining_s()):
-                await run.sent.send(told.feed(opened.first))
+                await run.sent.send(_retold(told, opened.first))
                 async with contextlib.aclosing(opened.rest()) as rest:
                     while (content := await self._meanwhile(_following(rest))) is not None:
-                        await run.sent.send(told.feed(content))
+                        await run.sent.send(_retold(told, content))
             opened.settle(LegStatus.OK)
         except TimeoutError:
             code = CUT_DEADLINE
@@ -285,6 +285,13 @@ class Streamed(Legs):
             await self._run.sent.send(wire.render_progress_event(self._head, member))
         if idle:
             await self._run.sent.send(KEEP_ALIVE)
+
+
+def _retold(told: Retold, content: bytes) -> bytes:
+    try:
+        return told.feed(content)
+    except ValueError as cause:
+        raise UpstreamServerError(f"expected chunks of a completion, got {cause}") from cause
 
 
 async def _following(rest: AsyncIterator[bytes]) -> bytes | None:

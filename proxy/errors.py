@@ -7,7 +7,7 @@ ProxyError
 │   ├── NotFound                404  no such model, record or path
 │   └── TooLarge                413  over a stated limit
 ├── PolicyRefusal               451  law or policy forbids it, and nothing permitted can stand in (RFC 7725)
-├── BudgetExceeded              429  a cost cap; names its scope
+├── BudgetExceeded              402  a cost cap; names its scope
 ├── AnswerUnavailable           502  every admitted deployment failed (504 where time ran out)
 ├── NotApproved                 503  too few approvals count for what is in force, so nothing is decided
 └── EvidenceDown                503  no record can be made durable, so nothing was sent
@@ -94,9 +94,9 @@ class PolicyRefusal(ProxyError):
 
 
 class BudgetExceeded(ProxyError):
-    """A cost cap does not leave room for a single leg."""
+    """A cost cap does not leave room for a single leg. Not 429, which SDKs retry: the same request meets the same cap."""
 
-    status = 429
+    status = 402
     code = "budget-exceeded"
     kind = "budget_error"
 

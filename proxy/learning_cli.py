@@ -89,11 +89,11 @@ def _learned(arguments: argparse.Namespace, settings: Settings | None, source: D
     _check_origin(candidate, content, source, tree)
     found = _compared(settings, candidate, source, tree)
     print(f"held judgements: {found.judgements}")
+    if not found.enough:
+        raise Refused(f"expected at least {held.LEAST} held judgements, got {found.judgements}")
     print(
         f"mean log-loss: {found.before / MILLIONTHS:.6f} in force, {found.after / MILLIONTHS:.6f} with {candidate.digest}"
     )
-    if not found.enough:
-        raise Refused(f"expected at least {held.LEAST} held judgements, got {found.judgements}")
     if not found.better:
         raise Refused("expected a smaller log-loss than that of what is in force")
     if arguments.activate is not None:

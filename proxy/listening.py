@@ -1,4 +1,6 @@
-"""The HTTP server's own life: it says where it listens, and it returns on a signal so that its caller can close what is open."""
+"""The HTTP server's own life: it says where it listens, it waits for no client without end, and it returns on a signal so that its
+caller can close what is open.
+"""
 
 import asyncio
 import gc
@@ -8,11 +10,71 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 READY = "APOSTILLE_URL="
 """Begins the line that tells the address, once a server answers."""
 COLLECT_AFTER = (20_000, 50, 100)
 """Allocations before the cycle collector looks at each generation: a request makes hundreds of values and hardly a cycle."""
+
+HEAD_S = 15.0
+"""Longest wait for the head of a request, from its first byte or from the connection on."""
+MAX_HEAD_BYTES = 65_536
+"""Of a head; a chunk may run over, and is not kept."""
+
+
+class BoundedHead(HttpToolsProtocol):
+    """A connection that is closed unless the head of a request comes whole, within a time and a size.
+
+    The base class waits for either without end: whoever opens connections and says nothing holds as many as there may be.
+    """
+
+    _awaited: asyncio.TimerHandle | None = None
+    _received = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
+        """A client is there."""
+        super().connection_made(transport)
+        self._await()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """It said something."""
+        before = self._awaited
+        super().data_received(data)
+        if before is not None and self._awaited is before:
+            self._received += len(data)
+            if self._received > MAX_HEAD_BYTES:
+                self._give_up()
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._await()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Its head is whole."""
+        self._stop()
+        super().on_headers_complete()
+
+    def _await(self) -> None:
+        if self._awaited is None:
+            self._received = 0
+            self._awaited = self.loop.call_later(HEAD_S, self._give_up)
+
+    def _stop(self) -> None:
+        if self._awaited is not None:
+            self._awaited.cancel()
+            self._awaited = None
+
+    def _give_up(self) -> None:
+        self._stop()
+        if not self.transport.is_closing():
+            self.transport.close()
 
 
 class Announcing(uvicorn.Server):

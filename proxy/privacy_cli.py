@@ -109,6 +109,8 @@ def erase_main(argv: Sequence[str]) -> int:
 
 
 def _erase(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> int:
+    if arguments.tenant is not None and arguments.tenant not in settings.tenants:
+        print(f"note: the configuration has no tenant `{arguments.tenant[:64]}`, if it ever had", file=sys.stderr)
     salt = secrets.token_bytes(canonical.SALT_BYTES)
     order = _erasure(arguments, stores, salt)
     if order is None or not (records := stores.keys.chosen(order, sys.maxsize)):
@@ -208,7 +210,7 @@ def _open(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> 
         place = arguments.out / name.replace(":", ".")
         with open(place, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             file.write(each)
-    print(f"{len(shown)} files in {arguments.out}")
+    print(f"files in {arguments.out}: {len(shown)}")
     return 0
 
 

@@ -18,8 +18,7 @@ RECORDED = ("drill", "replay")
 def report_main(argv: Sequence[str]) -> int:
     """``apostille report`` with the shipped table of jurisdictions."""
     known = facts.load([])
-    names = {code: territory.name for code, territory in known.jurisdictions.items()}
-    return cli.report_main(argv, Jurisdictions(names=names, normal=normal, groups=known.groups))
+    return cli.report_main(argv, Jurisdictions(names=known.territories.names, normal=normal, groups=known.groups))
 
 
 def policy_main(argv: Sequence[str]) -> int:

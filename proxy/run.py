@@ -43,6 +43,10 @@ SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confiden
 
 RETRY_AFTER_S = "1"
 """What a client is told where every permitted deployment is busy or left alone for a while (RFC 9110, 10.2.3)."""
+FINAL = frozenset({CUT_DEADLINE, CUT_STAGE, NO_BUDGET, "upstream-misconfigured"})
+"""Errors that the same request meets again. ``x-should-retry: false`` tells SDKs so, which else send a 5xx again: whoever gives a
+request a deadline has no use for its answer after it, and would pay for it three times.
+"""
 CLIENT_LEFT = 499
 """Status on record where the client did not wait for one (nginx's convention)."""
 STATUS_OF = {
@@ -232,11 +236,14 @@ class Run:
         await self._conclude(ending)
         answering = receipt.contributed(self.flight.attempts, ending)
         length = ("content-length", str(len(body)))
-        later = (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
         told = receipt.headers(
-            self.case, answering, violated=receipt.violated(self.flight.attempts), locally=self._locally()
+            self.case,
+            answering,
+            violated=receipt.violated(self.flight.attempts),
+            locally=self._locally(),
+            answered=ending.outcome is ResultOutcome.OK,
         )
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *later, *told))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *_again(ending), *told))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending) -> None:
@@ -349,6 +356,13 @@ def unavailable(error: EvidenceUnavailable) -> EvidenceDown:
     return EvidenceDown(
         "no record of this request can be made durable now, so nothing more is sent; try again later", code=error.code
     )
+
+
+def _again(ending: Ending) -> tuple[tuple[str, str], ...]:
+    """Headers that say whether the same request makes sense once more."""
+    if ending.error in FINAL:
+        return (("x-should-retry", "false"),)
+    return (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
 
 
 def _failure(code: str) -> ProxyError:

@@ -85,8 +85,9 @@ def announcement(workspace: Workspace, port: int, pid: int) -> str:
             f"{READY}{url}",
             *(f"{name}={key}" for name, key in workspace.keys.items()),
             "",
-            "Try:",
-            f"  curl -s {url}/v1/chat/completions -H 'Authorization: Bearer {workspace.keys.get(DE, '')}' "
+            "Try, in another shell:",
+            f"  . {_shown(workspace.config.with_name(KEYS))}  # the keys above",
+            f'  curl -s {url}/v1/chat/completions -H "Authorization: Bearer ${DE}" '
             f"-H 'Content-Type: application/json' -d '{body}'",
             f"  .venv/bin/apostille verify {_shown(workspace.data_dir)}",
             f"  kill -HUP {pid}  # once you changed {_shown(workspace.config)} or a pack",

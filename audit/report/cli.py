@@ -126,7 +126,7 @@ def _scope(arguments: argparse.Namespace, known: Jurisdictions, now: datetime) -
     end = (arguments.end or datetime.combine(now.date(), time(), UTC)) + timedelta(days=1)
     begin = arguments.begin or end - timedelta(days=30)
     if begin >= end:
-        raise ValueError("expected `--from` no later than `--to`")
+        raise ValueError("expected `--from` no later than `--to`, which is today where it is not given")
     if arguments.jurisdiction == ALL:
         return Scope(jurisdiction=ALL, codes=None, begin=begin, end=end)
     name = known.normal(arguments.jurisdiction)

@@ -4,14 +4,16 @@ Pure. No URI holds a secret: a PIN comes from a file or an environment variable 
 refused. Whatever is not known is refused too, so that a misspelt attribute never finds another key.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import unquote, unquote_to_bytes, urlsplit
 
 from audit.errors import MalformedError
 
 MAX_URI = 2048
 
+_NAME = re.compile(r"[a-z][a-z-]{0,39}", re.ASCII)
 _PATH = {"token", "serial", "object", "id", "type"}
 _QUERY = {"module-path", "pin-source"}
 
@@ -96,22 +98,33 @@ def _kms(rest: str) -> KmsKey:
     endpoint = unquote(asked.get("endpoint", ""))
     if not key or key.startswith("/"):
         raise MalformedError("expected `awskms:` and a key id, ARN or alias", code="key-uri")
-    if endpoint and not endpoint.startswith(("https://", "http://127.0.0.1:", "http://localhost:")):
-        raise MalformedError("`endpoint`: expected https", code="key-uri")
+    if endpoint and not _is_endpoint(endpoint):
+        raise MalformedError("`endpoint`: expected an https address without a user or a password", code="key-uri")
     return KmsKey(key=unquote(key), region=unquote(asked.get("region", "")), endpoint=endpoint)
+
+
+def _is_endpoint(address: str) -> bool:
+    """Whether an address is one to send signed requests to: nothing secret in it, and nobody on the way."""
+    try:
+        parts = urlsplit(address)
+        local = parts.hostname in ("127.0.0.1", "localhost") and parts.port is not None
+    except ValueError:
+        return False
+    plain = not (parts.username or parts.password or "@" in parts.netloc or parts.query or parts.fragment)
+    return plain and bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
 def _attributes(text: str, separator: str, known: set[str]) -> Mapping[str, str]:
     found: dict[str, str] = {}
     for part in filter(None, text.split(separator)):
         name, equals, value = part.partition("=")
-        if name == "pin-value":
+        if name.lower() == "pin-value":
             raise MalformedError(
                 "`pin-value`: expected no PIN in a URI; name its place by `pin-source`", code="key-uri"
             )
         if name not in known or not equals or not value or name in found:
-            raise MalformedError(
-                f"expected each of {', '.join(sorted(known))} at most once, got `{name[:40]}`", code="key-uri"
-            )
+            # What is no name may be a value that lost its name, such as a PIN.
+            got = f"`{name[:40]}`" if equals and _NAME.fullmatch(name) else "something else"
+            raise MalformedError(f"expected each of {', '.join(sorted(known))} at most once, got {got}", code="key-uri")
         found[name] = value
     return found

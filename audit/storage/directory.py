@@ -51,9 +51,14 @@ class TileDirectory:
         Signature lines that the same checkpoint carries already stay on it.
         """
         self._make(self._root)
-        with (self._root / _GUARD).open("ab") as guard:
+        # Closed to others: whoever can open a file can hold its lock, and nothing would be published again.
+        guard = os.open(self._root / _GUARD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(guard, 0o600)  # an earlier release left it open
             fcntl.flock(guard, fcntl.LOCK_EX)
             self._compare_and_replace(note)
+        finally:
+            os.close(guard)
 
     def _compare_and_replace(self, note: str) -> None:
         place = self._root / CHECKPOINT_PATH

@@ -52,15 +52,17 @@ def open_store(root: Path, shared: Shared | None) -> RecordStore:
     store = PostgresStore(shared.address, shared.instance, shared.limit_s)
     if shared.spool is None:
         return store
+    from audit.spool_check import SpoolCheck
     from audit.storage.spool import Spool
     from audit.storage.spooled import SpooledStore
 
-    try:
+    with ExitStack() as unless_opened:
+        unless_opened.callback(store.close)
         spool = Spool(shared.spool / f"{shared.instance}.spool", shared.spool_max_bytes)
-        return SpooledStore(store, spool)
-    except BaseException:
-        store.close()
-        raise
+        unless_opened.callback(spool.close)
+        spooled = SpooledStore(store, spool, SpoolCheck(root))
+        unless_opened.pop_all()
+    return spooled
 
 
 def create(root: Path, address: StoreAddress | None, checkpoint: str) -> None:

@@ -27,15 +27,20 @@ PAUSE_S = 0.25
 AWAY = "store-away"
 
 T = TypeVar("T")
+Check = Callable[[Sequence[Row]], None]
+"""Raises ``HistoryError`` for rows that are not what was put into the spool."""
 
 
 class SpooledStore:
     """``PostgresStore`` with a ``Spool``: its ``insert`` fails only where the spool does. Close it, or its thread stays."""
 
-    def __init__(self, store: PostgresStore, spool: Spool) -> None:
-        """Brings what an earlier process left in the spool to the store. Raises as that does."""
+    def __init__(self, store: PostgresStore, spool: Spool, check: Check) -> None:
+        """Brings what an earlier process left in the spool to the store. Raises as that does, and as ``check``, which looks at
+        rows before they leave this machine.
+        """
         self._store = store
         self._spool = spool
+        self._check_rows = check
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._ending = threading.Event()
@@ -145,6 +150,7 @@ class SpooledStore:
         """Bring the oldest groups to the store. Dying in the middle of it offers them once more."""
         before, self._chunk = self._chunk, max(LEAST, self._chunk // 2)
         rows = self._spool.peek(before)
+        self._check_rows(rows)  # read again from a file that others may have written to
         self._store.insert_missing(rows)
         self._spool.drop_peeked()
         self._chunk = min(CHUNK, before * 2)

@@ -148,6 +148,7 @@ class Calls:
             return found
         body, answer = found.value
         found.trial.settle(LegStatus.OK)
+        body = completion.without_claims(body) if answer.claims else body
         flight.bodies[found.trial.call.leg] = body if flight.request.options.reasoning else reasoning.shown(body)
         return _answered(found.trial, answer)
 

@@ -20,6 +20,7 @@ from proxy.core.routing.cascade import TOKENS_OUT
 from proxy.transports.base import UpstreamBroken, UpstreamRequest, UpstreamServerError, bounded
 from proxy.wire.completion import Completion
 from proxy.wire.event_stream import EventStream
+from proxy.wire.openai_chat import LIMITS
 
 CHARACTERS_PER_TOKEN = 4
 RESIDENCY_VIOLATED = "residency-violated"
@@ -183,11 +184,12 @@ class Trial:
         self._permit.give_back(Ended(fate=_fate(status, error), took_us=took_us, stream=self._stream))
 
     def usage(self, *, unanswered: bool = False) -> Usage:
-        """Tokens as reported; estimated where the upstream answered and said nothing, and where a call that was sent has no
-        answer: it is billed as if it had been given one of typical length, for a provider may well have written it.
+        """Tokens as reported; estimated where the upstream answered and said nothing, or that no token at all was taken, and where a
+        call that was sent has no answer: it is billed as if it had been given one of typical length, for a provider may well have
+        written it.
         """
         reported = self._usage or self.events.usage
-        if reported is not None:
+        if reported is not None and (reported != Usage() or not self.received):
             return reported
         written = self.received // CHARACTERS_PER_TOKEN
         if unanswered and self._request_commitment and not self._stream:
@@ -221,13 +223,13 @@ def _body(request: InferenceRequest, call: AdmittedCall, ask: Ask, grant: Grant,
             body.pop(key, None)
     if ask.sample:
         seed = body.get("seed")
-        body["seed"] = (seed if isinstance(seed, int) else 0) + ask.sample
+        body["seed"] = ((seed if isinstance(seed, int) else 0) + ask.sample) % (1 << 63)
         body.setdefault("temperature", 0.7)
     if "no-content-storage" in call.obligations:
         body.pop("store", None)
-    if grant.max_tokens is not None:
-        key = "max_completion_tokens" if "max_completion_tokens" in body else "max_tokens"
-        body[key] = grant.max_tokens
+    if grant.max_tokens is not None:  # in the place of both, as nobody knows which of them this provider heeds
+        for key in [each for each in LIMITS if body.get(each) is not None] or ["max_tokens"]:
+            body[key] = grant.max_tokens
     if stream:
         body["stream_options"] = {"include_usage": True}
     return body

@@ -25,7 +25,10 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What is left of a request's cap, in micro-dollars; None: there is no cap."""
+    """What is left of a request's cap, in micro-dollars; None: there is no cap.
+
+    Below zero where a provider reported more than it was allowed: that is a debt, which what other calls give back pays first.
+    """
 
     left: int | None
 
@@ -38,7 +41,7 @@ class Budget:
         """
         if self.left is None:
             return self, Grant(max_tokens=None, reserved=0)
-        room = self.left // share
+        room = max(0, self.left) // share
         price = deployment.price
         spent = price.cost_micro_usd(prompt_tokens, 0)
         wanted = most_output(deployment, needs)
@@ -47,13 +50,13 @@ class Budget:
         if spent > room or wanted < min(SMALLEST_ANSWER, needs.max_output_tokens or SMALLEST_ANSWER):
             return self, None
         reserved = price.cost_micro_usd(prompt_tokens, wanted)
-        return replace(self, left=self.left - min(reserved, self.left)), Grant(max_tokens=wanted, reserved=reserved)
+        return replace(self, left=self.left - reserved), Grant(max_tokens=wanted, reserved=reserved)
 
     def settle(self, grant: Grant, cost: int) -> "Budget":
         """What is left once a call's real cost is known."""
         if self.left is None:
             return self
-        return replace(self, left=max(0, self.left + grant.reserved - cost))
+        return replace(self, left=self.left + grant.reserved - cost)
 
 
 def most_output(deployment: Deployment, needs: Needs) -> int:

@@ -82,7 +82,7 @@ def judged(
 ) -> Feedback:
     """The feedback to put on record. ``result``: its index in the log, the digest of its PAE, and itself; None: there is none yet.
 
-    Raises ``ClientError``, 409 where there is no answer to judge.
+    Raises ``ClientError``, 409 where there is no result yet.
     """
     if result is None:
         raise ClientError(
@@ -90,7 +90,7 @@ def judged(
         )
     index, digest, record = result
     if record.outcome is not ResultOutcome.OK:
-        raise ClientError("expected a record of a request that was answered", code="no-answer", status=409)
+        raise ClientError("expected a record of a request that was answered", code="no-answer")
     made = Feedback(
         id=identifier(asked, principal),
         record=record.request_id,

@@ -219,7 +219,7 @@ def check_act(content: bytes, policy_set: PolicySet, approvers: Keys, limits: Br
     found = emergencies([content], policy_set, approvers, limits)
     what = found[0].lapsed if found else f"expected at most {MAX_RULES} rules and {MAX_REASON} characters of a reason"
     if what:
-        raise ConfigurationError(f"break-glass: {what}", code="break-glass-invalid")
+        raise ConfigurationError(what, code="break-glass-invalid")
 
 
 def _act(value: Mapping[str, object]) -> BreakGlass | None:

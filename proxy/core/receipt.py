@@ -24,11 +24,16 @@ AI_GENERATED, COMPOSITE = "ai-generated", "composite"
 
 
 def headers(
-    case: Case, answering: Sequence[Deployment] = (), *, violated: bool = False, locally: bool = False
+    case: Case,
+    answering: Sequence[Deployment] = (),
+    *,
+    violated: bool = False,
+    locally: bool = False,
+    answered: bool = True,
 ) -> Headers:
     """Headers of an answer. ``answering``: deployments whose words or votes are in it, if that is known yet.
     ``violated``: one of them reported that it computed elsewhere than declared. ``locally``: its records are durable on the
-    proxy's own disk, and not in the shared store yet.
+    proxy's own disk, and not in the shared store yet. ``answered``: no error, which no AI made and nobody has to be told of.
     """
     verdict = case.verdict
     found = [
@@ -50,7 +55,7 @@ def headers(
         if stand_ins:
             found.append(("apostille-substituted", stand_ins))
         told = disclosures(case)
-        if told:
+        if told and answered:
             found.append(("apostille-disclosure", ",".join(told)))
     return tuple(found)
 

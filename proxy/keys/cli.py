@@ -44,11 +44,11 @@ def parser() -> argparse.ArgumentParser:
     revoke.add_argument("--certificate", required=True, metavar="ID", help="key id, or 16 digits of its beginning")
     revoke.add_argument("--from-index", type=int, required=True, metavar="N", help="first entry that is no evidence")
     revoke.add_argument("--reason", choices=list(RevocationReason), required=True)
-    for name, told in (
+    for name, purpose in (
         ("rotate-log", "end the log and begin another under a new key; the server is stopped for it"),
         ("compromise-log", "the same where the log's key may be in other hands, and who has to be told"),
     ):
-        rotate = actions.add_parser(name, parents=[config], help=told)
+        rotate = actions.add_parser(name, parents=[config], help=purpose)
         rotate.add_argument("--origin", metavar="NAME", help="name of the new log; an unfinished rotation has its own")
         rotate.add_argument(
             "--log-key", metavar="URI", help="the new key, where it is not a file that takes the old one's place"

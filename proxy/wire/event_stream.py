@@ -1,15 +1,19 @@
 """An upstream's server-sent events on their way to the client: forwarded as they come, its end held back (WHATWG HTML, 9.2).
 
-Events are cut at blank lines and not rewritten; only the few that concern us are parsed: the first (who answers), usage, and
-errors. The end mark is never passed on: what follows it in our stream waits until the result is on record. Reasoning content is taken
-out unless the client asked for it; a comment stands in its place, so that a connection on which a model thinks is not taken for dead.
+Events are cut at blank lines and not rewritten; only the few that concern us are parsed: the first (who answers), usage, errors,
+and what claims to be ours. The end mark is never passed on, however it is spelled: what follows it in our stream waits until the
+result is on record. Reasoning content is taken out unless the client asked for it; a comment stands in its place, so that a
+connection on which a model thinks is not taken for dead.
 """
 
-from typing import Any
+import json
+import re
+from typing import Any, NoReturn
 
 import orjson
 
 from proxy.core.replies import Usage
+from proxy.wire import printing
 from proxy.wire.reasoning import MEMBER_HINTS, Thoughts
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
@@ -17,6 +21,17 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 
 REASONING = b": reasoning\n\n"
 """What stands for an event of nothing but reasoning (WHATWG HTML, 9.2.6: a comment)."""
+
+OURS = "apostille"
+"""The member in which this proxy speaks; an upstream that writes it would speak in our name."""
+
+_END_LINE = re.compile(rb"(?:\A|[\r\n])(?:\xef\xbb\xbf)?data:[ \t]*\[DONE\]")
+"""An end mark as the most careless reader takes it: any of the three line ends, with or without a space, with anything behind it."""
+_DATA_LINE = re.compile(rb"(?:\A|[\r\n])(?:\xef\xbb\xbf)?data(?=[:\r\n]|\Z)")
+_EXAMINED = (b'"usage"', b'"error"', b'"apostille"', b"\\u")
+"""An event without these bytes concerns us only if it may hold reasoning. Behind an escape any name can hide."""
+_LOOKED_INTO = (b'"usage":{', b'"usage": {', *_EXAMINED[1:], b"[DONE]")
+"""The same of many events: some providers write ``"usage":null`` in every one."""
 
 MAX_REGIONS = 8
 """Different regions of one stream that are kept: more than one is a contradiction already."""
@@ -69,28 +84,30 @@ class EventStream:
     def _examined(self, events: bytes) -> bytes:
         if self.done:
             return b""
-        plain = b'"usage":{' not in events and b'"usage": {' not in events and b'"error"' not in events
-        if plain and not self._may_think(events):
-            mark = events.find(b"data: [DONE]") if b"[DONE]" in events else -1
-            if mark < 0 or (mark and events[mark - 1 : mark] != b"\n"):
-                return events
+        if not any(hint in events for hint in _LOOKED_INTO) and not self._may_think(events):
+            return events
         return b"".join(self._one(event) for event in events.split(self._separator) if event.strip())
 
     def _one(self, event: bytes) -> bytes:
         if self.done:
             return b""
-        data = data_of(event)
-        if data == b"[DONE]":
+        if b"[DONE]" in event and _END_LINE.search(event):
+            if len(_DATA_LINE.findall(event)) > 1:
+                raise ValueError("an end mark inside of another event")
             self.done = True
             return self._held_back()
         whole = event + self._separator
         thinks = self._may_think(event)
-        if b'"usage"' not in event and b'"error"' not in event and not thinks:
+        concerns = any(hint in event for hint in _EXAMINED)
+        if not thinks and not concerns:
             return whole
-        value = parsed(data)
-        if "error" in value and "choices" not in value:
+        value = _inspected(event) if concerns else parsed(data_of(event))
+        if value.get("error") or ("error" in value and "choices" not in value):
             self.error = True
             return b""
+        if OURS in value:
+            del value[OURS]
+            whole = b"data: " + printing.printed(value) + self._separator
         region = region_of(value.get("usage"))
         if region and region not in self.regions and len(self.regions) < MAX_REGIONS:
             self.regions += (region,)
@@ -125,7 +142,7 @@ class EventStream:
         self._last = value
         if not changed:
             return whole
-        return b"data: " + orjson.dumps(value) + self._separator if anything else REASONING
+        return b"data: " + printing.printed(value) + self._separator if anything else REASONING
 
     def _held_back(self) -> bytes:
         """What was held back for what it could have become, at an end that no reason was given for."""
@@ -133,7 +150,7 @@ class EventStream:
         if not rest:
             return b""
         choice = {"index": 0, "delta": {"content": rest}, "finish_reason": None}
-        return b"data: " + orjson.dumps({**self._last, "choices": [choice]}) + self._separator
+        return b"data: " + printing.printed({**self._last, "choices": [choice]}) + self._separator
 
     def _first(self, event: bytes) -> None:
         value = parsed(data_of(event))
@@ -155,6 +172,25 @@ def parsed(data: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _inspected(event: bytes) -> dict[str, Any]:
+    """The JSON object of an event that may concern us; {} for one without data. Raises ``ValueError`` for one that cannot be read.
+
+    Also with halves of surrogate pairs: clients take them, so that a member could hide behind one.
+    """
+    data = data_of(event)
+    try:
+        value = orjson.loads(data) if b"\\u" not in data else json.loads(data, parse_constant=_refused)
+    except (ValueError, RecursionError):
+        value = {} if not data.strip() else None
+    if not isinstance(value, dict):
+        raise ValueError("an event that is not a JSON object")
+    return value
+
+
+def _refused(name: str) -> NoReturn:
+    raise ValueError(f"`{name}` is not JSON")
 
 
 def named(value: object) -> str:

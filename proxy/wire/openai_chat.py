@@ -12,7 +12,7 @@ import orjson
 
 from proxy.core.request import Family, InferenceRequest, JsonObject, Needs
 from proxy.errors import ClientError, ProxyError, TooLarge
-from proxy.wire import options
+from proxy.wire import options, printing
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 CHARACTERS_PER_TOKEN = 3
@@ -37,6 +37,9 @@ PARAMETERS = frozenset(
 )  # fmt: skip
 """Parameters that are passed on. Every other is refused: some providers and libraries take further ones that choose another
 model, host, credential, region or tool server, and would carry the request past the policy."""
+LIMITS = ("max_completion_tokens", "max_tokens")
+"""Two names of one limit. A provider heeds the one that it knows, so where both are given the higher counts."""
+MOST_TOKENS = (1 << 31) - 1
 TOOL_TYPES = frozenset({"function", "custom"})
 """Tools that the client itself runs. Tools that a provider runs send content to places that nobody decided about."""
 
@@ -101,6 +104,8 @@ def _document(body: bytes) -> dict[str, Any]:
         ) from None
     if not isinstance(raw, dict):
         raise ClientError("expected a JSON object as the body, got another JSON value", code="invalid-json")
+    if printing.too_deep(raw, body):
+        raise ClientError(f"expected JSON of at most {printing.MOST_LEVELS} levels, got more", code="invalid-json")
     return raw
 
 
@@ -138,8 +143,10 @@ def _include_usage(value: object) -> bool:
 
 
 def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
-    if not isinstance(value, list) or not value:
-        raise _wrong("messages", "an array of at least one message", value)
+    if value == []:
+        raise ClientError("`messages`: expected at least one message, got none", code="invalid-type", param="messages")
+    if not isinstance(value, list):
+        raise _wrong("messages", "an array of messages", value)
     if len(value) > most:
         raise TooLarge(
             f"`messages`: expected at most {most} messages, got {len(value)}",
@@ -204,17 +211,21 @@ def _needs(messages: tuple[JsonObject, ...], parameters: JsonObject, body_bytes:
     )
     form = parameters.get("response_format")
     kind = form.get("type") if isinstance(form, Mapping) else None
-    limit = parameters.get("max_completion_tokens", parameters.get("max_tokens"))
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise _wrong("max_tokens", "a positive integer", limit)
+    limits = [_limit(key, parameters[key]) for key in LIMITS if parameters.get(key) is not None]
     prompt_bytes = body_bytes if not images else sum(len(text_of(m.get("content"))) for m in messages)
     return Needs(
         tools=bool(parameters.get("tools") or parameters.get("functions")),
         vision=images > 0,
         json_mode=kind in ("json_object", "json_schema"),
         prompt_tokens_estimate=prompt_bytes // CHARACTERS_PER_TOKEN + images * IMAGE_TOKENS,
-        max_output_tokens=limit,
+        max_output_tokens=max(limits, default=None),
     )
+
+
+def _limit(key: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MOST_TOKENS:
+        raise _wrong(key, f"an integer from 1 to {MOST_TOKENS}", value)
+    return value
 
 
 def render_error(error: ProxyError) -> bytes:

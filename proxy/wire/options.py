@@ -13,6 +13,8 @@ from proxy.errors import ClientError
 
 MAX_PANEL = 16
 MODES = ("standard", "high")
+SHORTEST_MS = 100
+"""Shortest deadline, as of the operator's own: within less no model answers, however often it is asked."""
 
 
 def parse(raw: object) -> Options:
@@ -105,7 +107,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "panel": ("panel", _identifiers(MAX_PANEL)),
     "aggregator": ("aggregator", _choice(tuple(CHOOSABLE))),
     "min_panel": ("min_panel", _integer(1, MAX_PANEL)),
-    "deadline_ms": ("deadline_ms", _integer(1, 3_600_000)),
+    "deadline_ms": ("deadline_ms", _integer(SHORTEST_MS, 3_600_000)),
     "straggler_ms": ("straggler_ms", _integer(1, 3_600_000)),
     "hedge_ms": ("hedge_ms", _integer(1, 3_600_000)),
     "max_cost_usd": ("max_cost_micro_usd", _scaled(0, 1_000)),

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from proxy.core.request import JsonObject
-from proxy.wire.completion import sources_of
+from proxy.wire import printing
+from proxy.wire.completion import first_choice, sources_of
 from proxy.wire.event_stream import data_of, parsed
 from proxy.wire.openai_chat import OPENING, render_delta
 from proxy.wire.tool_calls import Within
@@ -35,17 +36,21 @@ class Retold:
         return "".join(self._text)
 
     def feed(self, events: bytes) -> bytes:
-        """Our events for some of the upstream's; comments stay as they are."""
+        """Our events for some of the upstream's; comments stay as they are. Raises ``ValueError`` for what cannot be told again."""
         return b"".join(self._one(event) for event in _BLANK_LINE.split(events) if event.strip())
 
     def _one(self, event: bytes) -> bytes:
         if event.startswith(b":"):
             return event + b"\n\n"
-        value = parsed(data_of(event))
+        data = data_of(event)
+        value = parsed(data)
+        if (not value and data.strip() not in (b"", b"{}")) or printing.too_deep(value, data):
+            raise ValueError(
+                "an event that is no chunk of a completion"
+            )  # left out, a part of the answer would be missing
         self.sources = sources_of(value) or self.sources
-        choices = value.get("choices")
-        choice = choices[0] if isinstance(choices, list) and choices else None
-        if not isinstance(choice, dict):
+        choice = first_choice(value.get("choices"))
+        if choice is None:
             return b""
         finish, delta = choice.get("finish_reason"), choice.get("delta")
         if isinstance(finish, str):

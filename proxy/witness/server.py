@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from audit.witness import ADD_CHECKPOINT, MAX_REQUEST_BYTES, TEXT
 from audit.witness_store import Witness
-from proxy.listening import Announcing
+from proxy.listening import Announcing, BoundedHead
 
 MAX_CONNECTIONS = 256
 BODY_TIMEOUT_S = 10.0
@@ -76,7 +76,7 @@ def serve(
             application(witness),
             host=host,
             port=port,
-            http="httptools",
+            http=BoundedHead,
             ws="none",
             lifespan="off",
             access_log=False,

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import openai
 import pytest
 from openai import OpenAI
@@ -28,7 +29,7 @@ ERRORS = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with far_side() as url:
-        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three", *ERRORS)}
+        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three", "act-stall", *ERRORS)}
         deployments["x/far"] = deployment(url, model="far", operator="vendor-y", regions=("CN",))
         deployments["n/plain"] = deployment(url, model="plain", capabilities={"tools": False, "vision": False})
         config = {
@@ -230,12 +231,36 @@ def test_the_record_and_its_proof_are_served_to_their_tenant_only(server: Server
 
 
 def test_a_cost_cap_is_never_passed(client: OpenAI, tmp_path: Path) -> None:
-    with pytest.raises(openai.RateLimitError) as caught:
+    with pytest.raises(openai.APIStatusError) as caught:
         client.chat.completions.create(
             model="one", messages=MESSAGES, extra_body={"apostille": {"max_cost_usd": 0.000001}}
         )
-    assert caught.value.code == "budget-exceeded"
+    assert (caught.value.status_code, caught.value.code) == (402, "budget-exceeded")
     answer = client.chat.completions.create(
         model="trio", messages=MESSAGES, extra_body={"apostille": {"max_cost_usd": 0.002, "receipt": "full"}}
     )
     assert answer.model_extra["apostille"]["cost_micro_usd"] <= 2000  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("model", "option", "status", "times"),
+    [
+        ("one", {"max_cost_usd": 0}, 402, 1),
+        ("one", {"deadline_ms": 1}, 400, 1),
+        ("act-stall", {"deadline_ms": 100}, 504, 1),
+        ("act-401", {}, 502, 1),
+        ("act-500", {}, 502, 3),
+    ],
+)
+def test_what_would_come_again_is_not_sent_again(
+    server: Server, model: str, option: dict[str, float], status: int, times: int
+) -> None:
+    sent: list[httpx.Request] = []
+    hooks = {"request": [sent.append]}
+    with (
+        httpx.Client(event_hooks=hooks) as http,
+        OpenAI(base_url=f"{server.url}/v1", api_key=key_of("de"), max_retries=2, http_client=http) as made,
+        pytest.raises(openai.APIStatusError) as caught,
+    ):
+        made.chat.completions.create(model=model, messages=MESSAGES, extra_body={"apostille": option})
+    assert (caught.value.status_code, len(sent)) == (status, times)

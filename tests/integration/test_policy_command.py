@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -96,7 +97,29 @@ def test_the_matrix_is_the_same_in_every_form() -> None:
     assert "eu.04" in by_cell["DE", "bedrock-global/claude-sonnet-4-5"]["rules"]
     assert by_cell["DE", "bedrock-eu/claude-sonnet-4-5"]["may"] == "yes"
     text = apostille(*asked).stdout
-    assert len(text.splitlines()) == 1 + len(cells) // 2
+    table, _, told = text.partition("\n\n")
+    assert len(table.splitlines()) == 1 + len(cells) // 2
+    found = json.loads(apostille(*asked, "--format", "json").stdout)
+    for name, value in {**found["premises"], "as of": found["premises"]["as of"][:10]}.items():
+        assert (name in told, value in told) == (True, True), name
+
+
+def test_a_verdict_by_command_states_what_it_rests_on() -> None:
+    asked = (
+        "policy",
+        "explain",
+        "local-cn/prime",
+        "--jurisdiction",
+        "de",
+        "--data-classes",
+        "special",
+        "--at",
+        "2026-11-01",
+    )
+    told = apostille(*asked, "--flowdown", "dod", "--audience", "public", "--pack", "corporate").stdout
+    for value in ("DE", "corporate", "general", "personal, special", "dod", "public", "2026-11-01", "providers.yaml"):
+        assert any(line.endswith(value) or value in line for line in told.splitlines() if line.startswith("  ")), told
+    assert len(re.findall(r"\b[0-9a-f]{64}\b", told)) == 2
 
 
 class _Tags(HTMLParser):
@@ -121,7 +144,11 @@ def test_the_page_works_without_scripts_and_says_the_rule_on_hover() -> None:
     ("arguments", "code"),
     [
         (("policy", "matrix", "--jurisdictions", "DE,EUU"), 2),
-        (("policy", "explain", "x", "--jurisdiction", "DE", "--data-classes", "helath"), 1),
+        (("policy", "explain", "x", "--jurisdiction", "DE", "--data-classes", "helath"), 2),
+        (("policy", "explain", "x", "--jurisdiction", "UE"), 2),
+        (("policy", "explain", "x", "--jurisdiction", "DE", "--purpose", "fun"), 2),
+        (("policy", "matrix", "--flowdown", "fun"), 2),
+        (("policy", "check", "--packs", "none"), 2),
         (("policy", "explain", "x", "--jurisdiction", "DE", "--at", "yesterday"), 2),
         (("policy", "nothing"), 2),
     ],

@@ -138,7 +138,9 @@ def test_an_erased_data_subject_is_in_no_byte_and_everyone_else_is(left: Left, t
     salt = bytes.fromhex(erased.stdout.split()[-1])
     assert acts.subject_commitment(salt, "full", ANNA) == said.data_subject
     again = found.run("erase", "--tenant", "full", "--subject", ANNA, "--basis", "Art. 17 GDPR")
-    assert (again.returncode, "nothing is kept of it" in again.stdout) == (0, True)
+    assert (again.returncode, "nothing is kept of it" in again.stdout, again.stderr) == (0, True, "")
+    slip = found.run("erase", "--tenant", "fulll", "--subject", ANNA, "--basis", "Art. 17 GDPR")
+    assert "no tenant `fulll`" in slip.stderr, "a slip must not read like an erasure of nothing"
     assert len(found.statements(RecordKind.ERASURE)) == len(left.statements(RecordKind.ERASURE)) + 1
 
 

@@ -156,18 +156,21 @@ HELD = (("one", "head"), ("author", "head"), ("author", "midway"))
 async def test_a_client_that_leaves_cuts_the_legs_and_they_are_billed_and_on_record(tmp_path: Path) -> None:
     async with Provider(reply=says) as provider:
         server = await board(tmp_path, provider)
+        told: list[int] = []
         for number, held in enumerate(HELD):
             provider.pause = gate = Gate(held)
             async with asking(server, "board") as response:
-                await until(response, b": apostille")
+                read = await until(response, b": apostille")
                 await asyncio.wait_for(gate.reached.wait(), 30)
                 if held[1] == "midway":
-                    await until(response, b"A rose i")
+                    read += await until(response, b"A rose i")
+            told.append(len(read))
             async with asyncio.timeout(30):
                 while len(await asyncio.to_thread(results, tmp_path / "data")) == number:
                     await asyncio.sleep(0.05)
         await stopped(server, tmp_path)
-    for held, result in zip(HELD, results(tmp_path / "data"), strict=True):
+    for held, read, result in zip(HELD, told, results(tmp_path / "data"), strict=True):
+        assert result.answer_bytes >= read > 0, held
         found = (result.outcome, result.http_status, result.error)
         assert found == (ResultOutcome.ABORTED, 499, "client-left"), held
         (cut,) = [each for each in result.contributions if each.status is LegStatus.CUT]

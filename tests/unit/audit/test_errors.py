@@ -14,6 +14,10 @@ def test_a_failure_of_the_system_names_the_file_and_no_number(tmp_path: Path) ->
     assert in_words(caught.value) == f"`{tmp_path / 'none'}`: no such file or directory"
 
 
+def test_a_file_that_a_set_of_files_does_not_have_is_named() -> None:
+    assert in_words(FileNotFoundError("checkpoint")) == "expected the file `checkpoint`, got none"
+
+
 @pytest.mark.parametrize("error", [UnreadableError("expected a log"), OSError("expected a log")])
 def test_what_has_words_of_its_own_keeps_them(error: Exception) -> None:
     assert in_words(error) == "expected a log"
@@ -31,6 +35,8 @@ def test_commands_on_files_that_are_not_there_say_which(
     words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(words) == 3
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
     told = capsys.readouterr().err
-    assert ("`none`: no such file or directory" in told, "Errno" in told) == (True, False), told
+    assert ("`none`, got: no such file or directory" in told, "Errno" in told) == (True, False), told

@@ -435,3 +435,12 @@ def test_a_published_checkpoint_that_was_changed_stops_the_log_and_not_its_end(r
 def _until_published(log: Log) -> None:
     while not log.settled:
         time.sleep(0.01)
+
+
+def test_the_lock_of_a_checkpoint_is_nobody_elses_to_hold(root: Path) -> None:
+    guard = root / layout.LOG / ".checkpoint.lock"
+    guard.chmod(0o644)  # as an earlier release made it
+    log = Log.open(root, publish_interval_s=0.02)
+    log.append_now(decision("r-1"))
+    log.close()
+    assert guard.stat().st_mode & 0o777 == 0o600

@@ -267,8 +267,12 @@ def test_whatever_cuts_it_short_is_finished_later(root: Path, cut: str, monkeypa
         assert len(list(source.of_kind(RecordKind.LOG_END))) == 1
 
 
-def test_a_new_log_that_has_not_begun_yet_begins_at_the_next_opening(root: Path) -> None:
+def test_a_new_log_that_has_not_begun_yet_begins_at_the_next_opening(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     rotate(root)
+    assert verified(root) == 3, "whether it will quote the old one cannot be told"
+    assert f"`{NEW}` has not begun" in capsys.readouterr().out
     with datadir.opened(root) as source:
         assert list(source.of_kind(RecordKind.LOG_START)) == []
     Log.open(root).close()

@@ -90,7 +90,7 @@ def store(database: Database, place: Path) -> Iterator[SpooledStore]:
 
 def opened_with(database: Database, place: Path, max_bytes: int = 1 << 20) -> SpooledStore:
     """The store and its spool."""
-    return SpooledStore(cast("PostgresStore", database), Spool(place, max_bytes))
+    return SpooledStore(cast("PostgresStore", database), Spool(place, max_bytes), lambda _: None)
 
 
 def eventually(fact: Callable[[], bool]) -> None:

@@ -131,6 +131,47 @@ def test_nothing_else_is_known_with_a_log(opened: Witness, monkeypatch: pytest.M
     assert (asked, ask(opened, of_scope("t1-2026"), 9, 20)) == ([200, 200, 404], 200)
 
 
+def test_what_a_request_costs_does_not_grow_with_what_is_kept(opened: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to be known to ask: an unsigned line must not have every checkpoint read."""
+    parse, read = checkpoint.parse_text, [0]
+
+    def counted(text: str) -> checkpoint.Checkpoint:
+        read[0] += 1
+        return parse(text)
+
+    monkeypatch.setattr(checkpoint, "parse_text", counted)
+    found = []
+    for many in (0, 30):
+        assert {ask(opened, of_scope(f"t{many}-{i}-2026"), 0, 9) for i in range(many)} <= {200}
+        stranger = SmallLog(LOG.leaves, keys.log_signer(ORIGIN, b"\7" * 32))
+        read[0] = 0
+        assert ask(opened, stranger, 0, 9) == 403
+        found.append(read[0])
+        assert opened.latest(origin_hash("log.example/never")) is None
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "../../keys/log",
+        "/etc/passwd",
+        "a" * 4000,
+        f"{ORIGIN}/../x-2026",
+        f"{ORIGIN}//x-2026",
+        ".",
+        "..",
+        "log.example/\u202e",
+    ],
+)
+def test_no_origin_names_a_file(folder: Path, opened: Witness, origin: str) -> None:
+    before = sorted(folder.rglob("*"))
+    stranger = SmallLog(LOG.leaves, keys.log_signer(ORIGIN, b"\7" * 32))
+    request = witness.format_request(stranger.request(0, 9)).replace(ORIGIN.encode(), origin.encode(), 1)
+    assert opened.add(request).status in (400, 403, 404)
+    assert sorted(folder.rglob("*")) == before
+
+
 def test_a_witness_is_made_once_and_held_by_one_process(folder: Path, opened: Witness) -> None:
     with pytest.raises(HistoryError) as caught:
         witness_store.init(folder, "witness.example/w2", [LOG.vkey])

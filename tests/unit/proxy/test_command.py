@@ -53,6 +53,18 @@ tenants:
 """
 
 
+def test_whatever_the_umask_nobody_else_writes_evidence_and_private_files_stay_private(tmp_path: Path) -> None:
+    config = tmp_path / "apostille.yaml"
+    config.write_text(CONFIGURATION)
+    command = [sys.executable, "-m", "proxy.cli", "init", "--config", str(config)]
+    subprocess.run(command, check=True, capture_output=True, umask=0)
+    modes = {each: each.stat().st_mode & 0o777 for each in (tmp_path / "data").rglob("*")}
+    assert {str(each) for each, mode in modes.items() if mode & 0o022} == set()
+    private = ("apostille.db", "lock", "keys/log.key.pem", "keys/root.key.pem", "log/.checkpoint.lock")
+    assert {each for each in private if modes[tmp_path / "data" / each] & 0o077} == set()
+    assert modes[tmp_path / "data/envelopes"] == modes[tmp_path / "data/keys"] == 0o700
+
+
 def test_a_command_whose_library_is_missing_names_it_and_the_extra() -> None:
     code = "import sys; sys.modules['jinja2'] = None; from proxy.cli import main; sys.exit(main(['report', '--help']))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -39,6 +39,12 @@ def test_the_forms_are_read() -> None:
         "awskms:",
         "awskms:///alias/x",
         "awskms:x?endpoint=http://kms.example",
+        "awskms:x?endpoint=http://127.0.0.1:4566@kms.example/",
+        "awskms:x?endpoint=http://localhost:x@kms.example/",
+        "awskms:x?endpoint=https://user:hunter2@kms.example/",
+        "awskms:x?endpoint=https://kms.example/?token=hunter2",
+        "awskms:x?endpoint=https://",
+        "awskms:x?endpoint=https://[::1",
         "awskms:" + "x" * 3000,
     ],
 )
@@ -48,7 +54,27 @@ def test_whatever_is_not_known_is_refused(text: str) -> None:
     assert caught.value.code == "key-uri"
 
 
-def test_a_pin_in_a_uri_is_refused_and_not_repeated() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pkcs11:token=t;object=o?module-path=/x.so&pin-value=31337",
+        "pkcs11:token=t;object=o;pin-value=31337?module-path=/x.so",
+        "pkcs11:token=t;object=o?module-path=/x.so&PIN-VALUE=31337",
+        "pkcs11:token=t;object=o?module-path=/x.so&pin-value:31337",
+        "pkcs11:token=t;object=o?module-path=/x.so&31337",
+        "pkcs11:token=t;object=o?module-path=/x.so&31337=pin",
+        "pkcs11:token=t;object=o?module-path=/x.so&pin-source=31337",
+        "awskms:x?endpoint=https://user:31337@kms.example/",
+        "awskms:x?31337",
+        "31337",
+    ],
+)
+def test_a_secret_in_a_uri_is_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(MalformedError) as caught:
-        uri.parse("pkcs11:token=t;object=o?module-path=/x.so&pin-value=31337")
+        uri.parse(text)
     assert "31337" not in str(caught.value)
+
+
+def test_a_simulated_service_on_this_machine_is_an_endpoint() -> None:
+    for address in ("http://127.0.0.1:4566", "http://localhost:4566/", "https://kms.example:8443/"):
+        assert uri.parse(f"awskms:x?endpoint={address}") == KmsKey(key="x", region="", endpoint=address)

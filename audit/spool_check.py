@@ -1,0 +1,71 @@
+"""Rows of a spool before they go into the shared store: each is a record of ours, signed by a certified key, under its own names.
+
+A log cannot take anything back. Whoever can write the file could otherwise have the log sign what no verification passes, and it
+would fail for ever; so such a row is a damaged spool, and stays out.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from audit import layout
+from audit.errors import AuditError, EvidenceUnavailable, HistoryError, MalformedError, in_words
+from audit.examine import Trust
+from audit.folder import directory_files
+from audit.rebuild_records import Found, Joined, checked, is_certified
+from audit.storage.base import Row
+from audit.vocabulary import RecordKind
+
+
+class SpoolCheck:
+    """Checks rows against the keys of a data directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._keys = directory_files(root / layout.KEYS)
+        self._joined = Joined()
+        self._certificates: Mapping[str, bytes] = {}
+
+    def __call__(self, rows: Sequence[Row]) -> None:
+        """Raise ``HistoryError`` (``spool-damaged``) for the first row that is not as it was written; ``EvidenceUnavailable`` where
+        the keys cannot be read.
+        """
+        try:
+            trust = layout.trust_of(self._keys)
+        except (OSError, MalformedError) as error:
+            raise EvidenceUnavailable(f"the keys of the log cannot be read: {in_words(error)}") from error
+        for row in rows:
+            reason = self._fault(row, trust)
+            if reason:
+                raise HistoryError(
+                    f"expected the records of this replica in its spool, got {reason} as number {row.seq} of epoch "
+                    f"`{row.epoch[:40]}`; keep a copy, and find out who changed it",
+                    code="spool-damaged",
+                )
+
+    def _fault(self, row: Row, trust: Trust) -> str:
+        found = checked(row.request_id, row.envelope, row.leaf)
+        if found is None:
+            return "an envelope that is not its entry's"
+        if not self._is_certified(found, trust):
+            return "a record that no certified key signed"
+        position, kind = found.record.position, found.record.statement.kind
+        said = (found.request_id, kind.value, position.epoch, position.seq)
+        if said != (row.request_id, row.kind, row.epoch, row.seq):
+            return "a record under another name than its own"
+        if not self._is_joined(found, row.scopes):
+            return "a record in other logs than it says"
+        return ""
+
+    def _is_certified(self, found: Found, trust: Trust) -> bool:
+        if found.record.envelope.keyid not in self._certificates:
+            self._certificates = layout.certificates_of(self._keys)  # there before anything is signed with its key
+        return is_certified(found, trust, self._certificates)
+
+    def _is_joined(self, found: Found, scopes: Sequence[str]) -> bool:
+        """Of a result whose decision is not here, only the log of its scope can tell."""
+        try:
+            known = self._joined.knows(found.record)
+            return sorted(self._joined.of(found.record)) == sorted(scopes) or (
+                found.record.statement.kind is RecordKind.RESULT and not known
+            )
+        except AuditError:
+            return False
