@@ -72,7 +72,7 @@ def test_a_period_has_each_request_once_whichever_log_it_is_in(
 @pytest.mark.parametrize(
     ("begin", "end", "parts"),
     [
-        ("2025-10-01", "2025-10-31", [range(5)]),
+        ("2025-10-01", "2025-10-31", [range(7)]),
         ("2025-12-01", "2025-12-31", [range(12, 13), range(5)]),
         ("2025-12-01", "2026-01-31", [range(12, 13), range(11), range(2)]),
         ("2026-02-01", "2026-03-31", [range(10, 11), range(9)]),
