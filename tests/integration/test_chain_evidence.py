@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -201,6 +201,14 @@ def of_requests(bundle: Path, logs: Chain) -> None:
     bundled(logs.log(1), bundle / "ended/1", "--record", "r-12")
 
 
+def of_requests_at_the_beginning(bundle: Path, logs: Chain) -> None:
+    """One request of the first log in the place of its part, and no period claimed: no log beside it contradicts that."""
+    shutil.rmtree(bundle / "ended/0")
+    bundled(logs.log(0), bundle / "ended/0", "--record", "r-11")
+    said = bundle_contents.parse((bundle / layout.CONTENTS).read_bytes())
+    (bundle / layout.CONTENTS).write_bytes(bundle_contents.render(replace(said, period=None)))
+
+
 def of_a_twin(bundle: Path, logs: Chain) -> None:
     """Another log of the same name and organisation, ended in the same words, in the place of the first."""
     twin = chain.made(bundle.parent / "twin")
@@ -247,6 +255,7 @@ CASES = {
     "the beginning of a log missing": Case(without_the_beginning, "records"),
     "a gap between two logs, and the claim made to fit": Case(with_a_gap, "chain"),
     "chosen requests in the place of a log": Case(of_requests, "chain"),
+    "chosen requests in the place of the oldest log, nothing claimed": Case(of_requests_at_the_beginning, "chain"),
     "another log of the same name": Case(of_a_twin, "chain"),
     "the succession forked by whoever has the old key": Case(forked, "chain"),
     "a time claimed in another form": Case(claimed("T00:00:00.000000Z 2026", "T00:00:00Z 2026"), "listed"),

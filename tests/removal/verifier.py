@@ -137,7 +137,7 @@ GUARDS = (
         "audit/chain_report.py",
         "if numbers and len(links) < len(reports):",
         "if False:",
-        f"{CHAIN}[chosen requests in the place of a log]",
+        f"{CHAIN}[chosen requests in the place of the oldest log, nothing claimed]",
     ),
     Guard(
         "evidence: no file beside the logs that ended",
