@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Protocol
 
-from audit import checkpoint, dsse, keys, layout, merkle, sigstore, stamps, tiles, witness
+from audit import bundle_contents, checkpoint, dsse, keys, layout, learned, merkle, sigstore, stamps, tiles, witness
+from audit.bundle_contents import Contents, Period
 from audit.bundle_readme import readme
 from audit.checkpoint import Checkpoint, SignedNote, VerifierKey
 from audit.derived import VERSION, Derivation
 from audit.files import Files
-from audit.layout import Contents, IndexedRecord
+from audit.layout import IndexedRecord
 from audit.log_check import read_checkpoint
 from audit.report import document
 from audit.report.cover import Cover
@@ -87,7 +88,8 @@ class Making:
     """How a bundle is made. ``made``: the time, as ``2026-11-25 12:00 UTC``. ``previous``: an earlier checkpoint's note;
     ``opened``: what is opened of the records (paths of ``audit.openings``).
 
-    ``page``: renders the report; None: without a page. ``progress``: told of records done and the log's size.
+    ``page``: renders the report; None: without a page. ``progress``: told of records done and the log's size. ``period``: what the
+    logs of the bundle reach over together; None: nothing is said of that.
     """
 
     made: str
@@ -95,6 +97,7 @@ class Making:
     opened: Sequence[Part] = ()
     page: Page | None = None
     progress: Callable[[int, int], None] = lambda _done, _of: None
+    period: Period | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,20 +110,22 @@ class _Now:
     vkeys: tuple[VerifierKey, ...]
 
 
-def parts(source: Source, select: Select, making: Making, before: Sequence[Source] = ()) -> Iterator[Part]:
+def parts(
+    source: Source, select: Select, making: Making, before: Sequence[tuple[Source, Select]] = ()
+) -> Iterator[Part]:
     """Files of a bundle, with a bundle of each log ``before`` it, oldest first.
 
     Raises ``MalformedError`` (code ``record-unknown``, ``record-unpublished``, ``period-empty``).
     """
-    of_older = next((each for each in before if _is_of(making.previous, each)), None)
+    of_older = next((each for each, _ in before if _is_of(making.previous, each)), None)
     own = making if of_older is None else replace(making, previous=None)
-    yield from _manifested(chain(_parts(source, select, own), _ended(before, select, making, of_older)))
+    yield from _manifested(chain(_parts(source, select, own), _ended(before, making, of_older)))
 
 
-def _ended(before: Sequence[Source], select: Select, making: Making, with_previous: Source | None) -> Iterator[Part]:
-    for number, each in enumerate(before):
-        how = making if each is with_previous else replace(making, previous=None)
-        for path, content in parts(each, select, how):
+def _ended(before: Sequence[tuple[Source, Select]], making: Making, with_previous: Source | None) -> Iterator[Part]:
+    for number, (each, select) in enumerate(before):
+        how = replace(making, period=None)
+        for path, content in parts(each, select, how if each is with_previous else replace(how, previous=None)):
             yield f"{layout.ENDED}{number}/{path}", content
 
 
@@ -138,8 +143,8 @@ def _parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
     now = _Now(log=log, note=note, tree=tree, vkeys=vkeys)
     previous = () if making.previous is None else tuple(_previous(making.previous, now))
     chosen = select(source, tree.size)
-    contents = Contents(made=making.made, derivation=VERSION, entries=chosen.entries)
-    yield layout.CONTENTS, (layout.format_contents(contents),)
+    contents = Contents(made=making.made, derivation=VERSION, entries=chosen.entries, period=making.period)
+    yield layout.CONTENTS, (bundle_contents.render(contents),)
     yield layout.LOG_CHECKPOINT, (note.raw.encode(),)
     if chosen.entries is not None:
         for tile in tiles.tiles_of(tree.size):
@@ -150,6 +155,8 @@ def _parts(source: Source, select: Select, making: Making) -> Iterator[Part]:
     yield layout.KEYS + layout.LOG_PUBLIC, (keys.ed25519_pem(sigstore.log_key_of(vkeys, tree.origin).public),)
     yield layout.TRUSTED_ROOT, (sigstore.trusted_root(_root(source.files), vkeys),)
     yield from _policies(source.files)
+    for digest in learned.named(each.envelope for each in chosen.records()).here(source.files):
+        yield layout.learned_path(digest), (source.files.read(layout.learned_path(digest)),)
     yield from _timestamps(chosen, now)
     yield from making.opened
     yield from _derived(chosen, tree, making)

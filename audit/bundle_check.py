@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from audit import (
+    bundle_contents,
     canonical,
     checkpoint,
     dsse,
@@ -24,13 +25,14 @@ from audit import (
     statement,
     witness,
 )
+from audit.bundle_contents import Contents
 from audit.bundle_readme import readme
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.derived import Derivation
 from audit.errors import VerificationError
 from audit.examine import Trust
 from audit.files import Files
-from audit.layout import Contents, IndexedRecord
+from audit.layout import IndexedRecord
 from audit.report import document
 from audit.report.cover import Cover
 from audit.statement import Statement
@@ -71,7 +73,7 @@ def opened(files: Files) -> Opened:
     note = checkpoint.parse_bytes(read(files, layout.LOG_CHECKPOINT))
     return Opened(
         files=files,
-        contents=layout.parse_contents(read(files, layout.CONTENTS)),
+        contents=bundle_contents.parse(read(files, layout.CONTENTS)),
         index=index,
         note=note,
         tree=checkpoint.parse_text(note.text),

@@ -22,6 +22,9 @@ sigstore/<index>.sigstore.json  the same record with key hint, entry and proof i
 sigstore/trusted_root.json log key and root certificate, as Sigstore's tools read them
 timestamps/<size>-*.tsr    RFC 3161 tokens of a timestamp authority over <size>.checkpoint, if there are any
 policies/<sha256>.cedar    policy texts that were in force, and the lists that name them, each under its digest
+learned/<sha256>.json      reliabilities, router and maps of confidence that records name, each under its digest
+ended/<n>/                 bundles of the logs that ended before this one, 0 the oldest; each begins with the final
+                           checkpoint of the one before it
 previous/checkpoint        if asked for: an earlier checkpoint. Compare it with the one that YOU kept
 proofs/consistency-<old>-<new>.txt  proof that the log extends it, in the form in which a witness is asked
 traces/otlp.jsonl          OpenTelemetry spans (derived from the records, not evidence)

@@ -24,10 +24,24 @@ def of_period(begin: datetime | None, end: datetime | None) -> Select:
     """What was written from ``begin`` on and before ``end`` (aware; None: no bound)."""
 
     def select(source: Source, size: int) -> Selection:
-        inside = [each.place for each in _ends(each for each in source.sequenced(size) if _written(each, begin, end))]
-        if not inside:
+        entries = within(source, size, begin, end)
+        if not entries:
             raise MalformedError("expected a period with records in the published log", code="period-empty")
-        entries = range(inside[0], inside[-1] + 1)
+        return of_entries(entries)(source, size)
+
+    return select
+
+
+def within(source: Source, size: int, begin: datetime | None, end: datetime | None) -> range:
+    """The entries from the first that was written in a period to the last one; empty if none was."""
+    inside = [each.place for each in _ends(each for each in source.sequenced(size) if _written(each, begin, end))]
+    return range(inside[0], inside[-1] + 1) if inside else range(0)
+
+
+def of_entries(entries: range) -> Select:
+    """A part of the log, with the other halves of its requests."""
+
+    def select(source: Source, size: int) -> Selection:
         before, after = _halves(source, entries, size)
 
         def records() -> Iterator[StoredRecord]:

@@ -10,14 +10,16 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from audit import bundle, bundle_selection, canonical, datadir, directory_check, given, layout, parallel, scope
+from audit import bundling, canonical, datadir, directory_check, given, layout, parallel, scope
 from audit.bundle import Making, Page
+from audit.bundle_contents import Period
+from audit.chain_report import with_ended
 from audit.checkpoint import format_vkey
-from audit.datadir import is_data_directory, open_directory, write_files
+from audit.datadir import is_data_directory, open_directory
 from audit.directory_check import How
 from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust, Witnessing
@@ -47,7 +49,8 @@ _VERDICTS = {
 }
 
 
-def _data_directory(argument: str | None) -> Path:
+def data_directory(argument: str | None) -> Path:
+    """The data directory that a command is about."""
     return Path(argument or os.environ.get("APOSTILLE_DATA") or "var/data")
 
 
@@ -185,14 +188,14 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         return _verify_public_log(target, how, arguments.scope)
     if target.is_dir() and not is_data_directory(target) and arguments.target != "log":
         raise UnreadableError(f"expected a bundle, a log or a data directory at `{target}`")
-    data = target if is_data_directory(target) else _data_directory(arguments.data)
+    data = target if is_data_directory(target) else data_directory(arguments.data)
     datadir.check_settled(data)
     given.check_apart(arguments.trust, data)
     with closing(open_directory(data)) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
         if arguments.target == "log" or data == target:
             if arguments.scope is None:
-                return directory_check.logs(source, how), own
+                return directory_check.logs(source, how), trust or with_ended(own, source.files)
             return directory_check.scope_log(source.of_scope(arguments.scope), how), own
     with closing(open_directory(datadir.place_of(data, arguments.target))) as source:
         own = trust or directory_check.trust_of(source.files.below(layout.KEYS), asked)
@@ -214,7 +217,7 @@ def _target(text: str) -> Path:
 def _own_trust(bundled: Files, asked: Witnessing) -> Trust | None:
     """The keys that came with a bundle, to compare; None if they cannot be read, which its report says."""
     try:
-        return layout.trust_of(bundled.below(layout.KEYS), asked)
+        return with_ended(layout.trust_of(bundled.below(layout.KEYS), asked), bundled)
     except (FileNotFoundError, AuditError):
         return None
 
@@ -350,7 +353,7 @@ def bundle_main(argv: Sequence[str]) -> int:
     """Write an evidence bundle; gives the exit code."""
     parser = _bundle_parser()
     arguments = parser.parse_args(argv)
-    out = Path(arguments.out)
+    out, data = Path(arguments.out), data_directory(arguments.data)
     if arguments.record and (arguments.begin or arguments.end):
         parser.error("expected `--record`, or a period, got both")
     if arguments.begin and arguments.end and arguments.begin >= arguments.end:
@@ -365,34 +368,18 @@ def bundle_main(argv: Sequence[str]) -> int:
             page=_page(),
             progress=_Progress(),
         )
-        count = _bundled(out, _data_directory(arguments.data), arguments, making)
+        period = Period(begin=arguments.begin, end=arguments.end) if arguments.begin or arguments.end else None
+        if arguments.record:
+            count = bundling.of_requests(out, data, arguments.record, making, arguments.scope)
+        elif arguments.scope is not None:
+            count = bundling.of_scope(out, data, arguments.scope, making, period)
+        else:
+            count = bundling.of_logs(out, data, making, period)
     except (AuditError, OSError) as error:
         print(f"could not write the bundle: {in_words(error)}", file=sys.stderr)
         return CANNOT_TELL
     print(f"{count} files in {out}; check them with: apostille verify {out}")
     return 0
-
-
-def _bundled(out: Path, data: Path, arguments: argparse.Namespace, making: Making) -> int:
-    """Write the bundle of chosen requests of one log, of a period, or of the whole log with those before it.
-
-    Of a scope, its log alone: one that belongs to a log that ended is in that one's directory (``--data``).
-    """
-    datadir.check_settled(data)
-    select, ended = _selected(arguments), datadir.ended(data)
-    place = data
-    if arguments.record:
-        places = {datadir.place_of(data, each) for each in arguments.record}
-        if len(places) > 1:
-            raise UnreadableError("expected requests of one log: some are in a log that ended; make a bundle of each")
-        (place,) = places
-    with ExitStack() as stack:
-        whole = select is bundle_selection.whole
-        before = [stack.enter_context(datadir.opened(each)) for each in ended] if whole else []
-        opened = stack.enter_context(datadir.opened(place))
-        if arguments.scope is not None:
-            return write_files(out, bundle.parts(opened.of_scope(arguments.scope), select, making))
-        return write_files(out, bundle.parts(opened, select, making, before))
 
 
 def _bundle_parser() -> argparse.ArgumentParser:
@@ -404,9 +391,11 @@ def _bundle_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--record", action="append", metavar="ID", help="only this request, may be repeated (default: the whole log)"
     )
-    parser.add_argument("--from", dest="begin", type=_begin, metavar="T", help="only from this day (UTC) or time on")
     parser.add_argument(
-        "--to", dest="end", type=_end, metavar="T", help="only up to this day (UTC, included) or before this time"
+        "--from", dest="begin", type=begin_time, metavar="T", help="only from this day (UTC) or time on"
+    )
+    parser.add_argument(
+        "--to", dest="end", type=end_time, metavar="T", help="only up to this day (UTC, included) or before this time"
     )
     parser.add_argument(
         "--previous",
@@ -421,7 +410,8 @@ def _bundle_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _begin(text: str) -> datetime:
+def begin_time(text: str) -> datetime:
+    """The moment at which a period begins."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
@@ -431,14 +421,6 @@ def _begin(text: str) -> datetime:
     return found.replace(tzinfo=found.tzinfo or UTC)
 
 
-def _end(text: str) -> datetime:
+def end_time(text: str) -> datetime:
     """The moment at which the period ends: a day is in it whole."""
-    return _begin(text) + timedelta(days=1 if len(text) == len("2026-11-25") else 0)
-
-
-def _selected(arguments: argparse.Namespace) -> bundle.Select:
-    if arguments.record:
-        return bundle_selection.of_requests(arguments.record)
-    if arguments.begin or arguments.end:
-        return bundle_selection.of_period(arguments.begin, arguments.end)
-    return bundle_selection.whole
+    return begin_time(text) + timedelta(days=1 if len(text) == len("2026-11-25") else 0)

@@ -161,7 +161,9 @@ class ScopeDirectory:
 
         def listing() -> Iterator[str]:
             yield from (layout.LOG + path for path in own.listing())
-            yield from (path for path in whole.listing() if path.startswith((layout.KEYS, layout.POLICIES)))
+            yield from (
+                path for path in whole.listing() if path.startswith((layout.KEYS, layout.POLICIES, layout.LEARNED))
+            )
 
         return Files(read=read, listing=listing)
 
@@ -252,6 +254,16 @@ def opened(root: Path) -> Iterator["DataDirectory"]:
     """A data directory, closed at the end; raises as ``open_directory``."""
     with closing(open_directory(root)) as source:
         yield source
+
+
+def reader(root: Path) -> Callable[[int, int], Iterator[tuple[int, bytes]]]:
+    """Reads pages of a directory at rest: index and envelope of entries, as ``between``; opened for each, and held by nobody."""
+
+    def records(first: int, end: int) -> Iterator[tuple[int, bytes]]:
+        with opened(root) as source:
+            yield from source.between(first, end)
+
+    return records
 
 
 def place_of(root: Path, request_id: str) -> Path:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 
 from audit import datadir, layout
 from audit.chain_check import Ends
+from audit.chain_report import chained, is_of, numbered
 from audit.datadir import DataDirectory, ScopeDirectory, open_directory
 from audit.errors import UnreadableError
 from audit.examine import Trust, Witnessing
 from audit.log_check import Progress, Spread
 from audit.stamps import FOLDER, CheckToken, Stamps
-from audit.verify import Files, Indexed, Report, chained, is_of, verify_log, verify_record
+from audit.verify import Files, Indexed, Report, verify_log, verify_record
 from audit.vocabulary import RecordKind
 
 
@@ -61,7 +62,8 @@ def logs(source: DataDirectory, how: How) -> Report:
             found = _log(older, replace(how, earlier=of_it), links, newest=False)
             reports.append(replace(found, subject=f"{datadir.ENDED}/{place.name}"))
     reports.append(_log(source, replace(how, earlier=held), links, newest=True))
-    return chained("log", tuple(reports), links)
+    numbers = [int(place.name) for place in datadir.ended(source.root)]
+    return chained("log", tuple(reports), links, numbered(numbers))
 
 
 def _log(source: DataDirectory, how: How, links: list[Ends], *, newest: bool) -> Report:

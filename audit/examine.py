@@ -225,6 +225,11 @@ class Sequences:
             run.ahead.remove(run.complete)
             run.complete += 1
 
+    @property
+    def epochs(self) -> frozenset[tuple[str, str]]:
+        """Instances and their epochs that have records."""
+        return frozenset(self._runs)
+
     def finish(self) -> None:
         """Raise ``VerificationError`` if any epoch has a gap."""
         for (_, epoch), run in self._runs.items():

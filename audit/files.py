@@ -35,7 +35,12 @@ class Files:
         def listed() -> Iterator[str]:
             return (path[len(prefix) :] for path in self.listing() if path.startswith(prefix))
 
-        return Files(read=lambda path: self.read(prefix + path), listing=listed)
+        digest_of = self.digest_of
+        return Files(
+            read=lambda path: self.read(prefix + path),
+            listing=listed,
+            digest_of=None if digest_of is None else lambda path: digest_of(prefix + path),
+        )
 
     def without(self, prefix: str) -> "Files":
         """The files whose paths do not begin with ``prefix``."""

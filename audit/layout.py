@@ -61,6 +61,7 @@ _LONGEST = tuple(
         (r"\.dsse\.json$", dsse.MAX_ENVELOPE_BYTES),
         (r"\.(?:pem|vkey|tlog-proof|consistency|tsr)$", 1 << 20),
         (r"^proofs/consistency-", 1 << 20),
+        (r"(?:^|/)learned/", 1 << 22),
         (r"^(?:ended/[0-9]+/)?traces/", 1 << 36),  # never held in memory
     )
 )
@@ -68,6 +69,7 @@ _LONGEST = tuple(
 _WITNESS = re.compile(r"witness[A-Za-z0-9._-]*\.vkey", re.ASCII)
 _TSA_ROOT = re.compile(r"tsa[A-Za-z0-9._-]*\.pem", re.ASCII)
 _CERTIFICATE = re.compile(r"instances/([0-9a-f]{64})\.pem", re.ASCII)
+_LEARNED = re.compile(r"learned/([0-9a-f]{64})\.json", re.ASCII)
 _SAFE_PATH = re.compile(r"(?!.*(?:^|/)\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*", re.ASCII)
 _MANIFEST_LINE = re.compile(r"([0-9a-f]{64})  (.{1,400})")
 _INDEX_LINE = re.compile(r"(0|[1-9][0-9]{0,18}) ([a-z-]{1,40}) ([A-Za-z0-9._-]{1,128}) (records/[A-Za-z0-9._-]{1,200})")
@@ -77,7 +79,7 @@ _BUNDLED = re.compile(
     r"keys/(?:root\.pem|issuing\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|tsa[A-Za-z0-9._-]*\.pem"
     r"|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
     r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
-    r"|policies/[0-9a-f]{64}\.cedar|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt"
+    r"|policies/[0-9a-f]{64}\.cedar|learned/[0-9a-f]{64}\.json|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt"
     r"|timestamps/[0-9]{1,19}(?:\.checkpoint|\.consistency|-[0-9a-f]{16}\.tsr)",
     re.ASCII,
 )
@@ -212,45 +214,6 @@ def certificates_of(folder: Files) -> Mapping[str, bytes]:
     return found
 
 
-# --- what a bundle says of itself ---------------------------------------------------------------------------------------
-
-_CONTENTS = re.compile(
-    r"apostille-bundle/1\nmade (\d{4}-\d\d-\d\d \d\d:\d\d UTC)\nderivation ([0-9.]{1,20})\n"
-    r"(?:requests|entries (0|[1-9][0-9]{0,18}) (0|[1-9][0-9]{0,18}))\n",
-    re.ASCII,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Contents:
-    """What a bundle says it holds. ``entries``: the part of the log of which every record is here; None: of chosen requests.
-
-    ``derivation``: version of what traces and report were derived by. ``made``: when, for people.
-    """
-
-    made: str
-    derivation: str
-    entries: range | None
-
-
-def format_contents(contents: Contents) -> bytes:
-    """The file ``bundle.txt``."""
-    entries = contents.entries
-    held = "requests" if entries is None else f"entries {entries.start} {entries.stop}"
-    return f"apostille-bundle/1\nmade {contents.made}\nderivation {contents.derivation}\n{held}\n".encode()
-
-
-def parse_contents(content: bytes) -> Contents:
-    """What ``bundle.txt`` says; raises ``MalformedError``. It is a claim: what it leaves out is said, not hidden."""
-    found = _CONTENTS.fullmatch(content[:400].decode("ascii", "replace"))
-    if found is None or len(content) > 400:
-        raise MalformedError(
-            "expected `apostille-bundle/1`, `made`, `derivation`, `entries` or `requests`", code="contents"
-        )
-    made, derivation, first, end = found.groups()
-    return Contents(made=made, derivation=derivation, entries=None if first is None else range(int(first), int(end)))
-
-
 # --- lists of a bundle ------------------------------------------------------------------------------------------------
 
 
@@ -334,3 +297,14 @@ def sigstore_path(index: int) -> str:
 def policy_path(text: bytes) -> str:
     """Path of a policy text in both layouts."""
     return f"{POLICIES}{canonical.digest(text)}.cedar"
+
+
+def learned_path(digest: str) -> str:
+    """Path of a document that was learned or trained, in both layouts."""
+    return f"{LEARNED}{digest}.json"
+
+
+def learned_digest(path: str) -> Sha256Hex | None:
+    """The digest that such a path names; None for every other path."""
+    match = _LEARNED.fullmatch(path)
+    return None if match is None else Sha256Hex(match[1])

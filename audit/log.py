@@ -306,6 +306,11 @@ class Log:
         with closing(datadir.open_directory(self._root)) as opened:
             return opened.of_request(request_id)
 
+    def recorded(self, request_id: str) -> bool:
+        """Whether this log, or one that ended before it, has records of an id. Raises ``UnreadableError``."""
+        with datadir.opened(datadir.place_of(self._root, request_id)) as found:
+            return bool(found.of_request(request_id))
+
     def records(self, first: int, end: int) -> Iterator[tuple[int, bytes]]:
         """Index and envelope of the entries in [first, end), in order, in bounded memory. Raises ``UnreadableError``."""
         with closing(datadir.open_directory(self._root)) as opened:

@@ -261,7 +261,7 @@ class _Walk:
         self._judged = Judged(records or (lambda _: None), sheet)
         self._revoked: list[Revocation] = []
         self._no_evidence = 0
-        self.ends = Ends(tree=tree, start=None, end=None)
+        self.ends = Ends(tree=tree, start=None, end=None, held=held)
 
     def counts(self) -> dict[str, int]:
         """Records seen by kind, and decisions that have no result yet."""
@@ -350,5 +350,6 @@ class _Walk:
         for obligation in _OF_RECORDS:
             self._sheet.ok(obligation)
         self._no_evidence = revocation.check_log(self._log, self.ends.tree.size, self._revoked, self._sheet)
+        self.ends = replace(self.ends, epochs=self._sequences.epochs)
         if self.ends.end is not None:
             chain_check.check_trusted(self._log, self.ends.end, self.ends.tree, self._trust.quorum, self._sheet)

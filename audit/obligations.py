@@ -51,6 +51,7 @@ COUNTS = Obligation(id="counts", name="every manifest counts what its writer put
 REVOKED = Obligation(id="revoked", name="no record is by a key that was revoked from its place on")
 ENDS = Obligation(id="ends", name="the log begins under its own key, and nothing follows its end")
 CHAIN = Obligation(id="chain", name="each log begins with the final checkpoint of the one before it")
+PERIOD = Obligation(id="period", name="the logs that are here reach over the whole period that is stated")
 SCOPE = Obligation(id="scope", name="every record belongs to the logs that it is in, and says so itself")
 MANIFEST = Obligation(id="manifest", name="every file of the bundle is the one that its manifest lists")
 KEYS = Obligation(id="keys", name="the keys can be read, and are the same in each of their forms")
@@ -58,6 +59,7 @@ PROOFS = Obligation(id="proofs", name="every proof leads from its entry to the l
 TIMESTAMPS = Obligation(
     id="timestamps", name="every timestamp is a trusted authority's, over a checkpoint that the log extends"
 )
+LEARNED = Obligation(id="learned", name="every learned document that a record names is here, each under its digest")
 POLICIES = Obligation(id="policies", name="every policy set that a decision names is here, each text under its digest")
 LISTED = Obligation(id="listed", name="every record here is listed as what it is, and there is no other file")
 CONSISTENCY = Obligation(id="consistency", name="the log extends the earlier checkpoint that came with it")
@@ -107,6 +109,7 @@ OF_A_BUNDLE = (
     LISTED,
     KEYS,
     POLICIES,
+    LEARNED,
     PROOFS,
     CONSISTENCY,
     SIGSTORE,

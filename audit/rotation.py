@@ -161,13 +161,15 @@ def _move(root: Path, target: Path, plan: Plan, places: KeyPlaces) -> None:
 
 
 def _copy_public(root: Path, target: Path) -> None:
-    """What whoever verifies the old log needs besides it: certificates, witnesses' keys, texts of rules; no private key."""
+    """What whoever verifies the old log needs besides it: certificates, witnesses' keys, texts of rules, what was learned.
+
+    No private key.
+    """
     source = directory_files(root)
     for path in source.listing():
         folder, _, name = path.partition("/")
-        public = path.startswith(layout.POLICIES) or (
-            folder == "keys" and (name.startswith(layout.CERTIFICATES) or layout.is_public_key(name))
-        )
+        named = path.startswith(layout.POLICIES) or layout.learned_digest(path) is not None
+        public = named or (folder == "keys" and (name.startswith(layout.CERTIFICATES) or layout.is_public_key(name)))
         if public and name != layout.LOG_VKEY:
             (target / path).parent.mkdir(parents=True, exist_ok=True)
             durable.replace(target / path, source.read(path))

@@ -74,6 +74,11 @@ class Rising:
             )
         self._last[epoch] = position.seq
 
+    @property
+    def epochs(self) -> frozenset[tuple[str, str]]:
+        """Instances and their epochs that have records."""
+        return frozenset(self._last)
+
     def finish(self) -> None:
         """Gaps are the other scopes' records; the main log shows whether there are others."""
 

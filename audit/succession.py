@@ -5,7 +5,7 @@ a chain of logs is read as one history, and a checkpoint under an old key after 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from audit import members, predicate_reading, predicates, statement
@@ -21,19 +21,24 @@ LOG_KEY = "log-key"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogStart:
-    """The log began. ``log_key``: digest of the key that signs its checkpoints. ``previous``: final checkpoint of the log before."""
+    """The log began. ``log_key``: digest of the key that signs its checkpoints. ``previous``: final checkpoint of the log before.
+
+    ``at``: when it was written, of one that was read.
+    """
 
     origin: str
     log_key: Sha256Hex
     organisation: Sha256Hex
     previous: Anchor | None = None
+    at: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogEnd:
     """The log ends with this entry. ``final``: its tree before it. ``successor``: origin of the log that begins.
 
-    ``trusted``: of a log whose key may be in other hands, the newest checkpoint that its operator still vouches for.
+    ``trusted``: of a log whose key may be in other hands, the newest checkpoint that its operator still vouches for. ``at``: when it
+    was written, of one that was read.
     """
 
     origin: str
@@ -42,6 +47,7 @@ class LogEnd:
     successor: str
     reason: EndReason
     trusted: Anchor | None = None
+    at: str = field(default="", compare=False)
 
 
 def anchor_of(tree: Checkpoint) -> Anchor:
@@ -81,6 +87,7 @@ def start_of(found: Statement) -> LogStart:
         log_key=found.subjects[LOG_KEY],
         organisation=members.digest(value, "organisation"),
         previous=members.optional(value, "previous", predicate_reading.anchor_from),
+        at=members.text(value, "at"),
     )
 
 
@@ -94,6 +101,7 @@ def end_of(found: Statement) -> LogEnd:
         successor=members.text(value, "successor"),
         reason=members.word(value, "reason", EndReason),
         trusted=members.optional(value, "trusted", predicate_reading.anchor_from),
+        at=members.text(value, "at"),
     )
 
 

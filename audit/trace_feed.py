@@ -1,26 +1,25 @@
-"""From the log to the receivers of traces, outside of every request and without losing one.
+"""From the logs to the receivers of traces, outside of every request and without losing one.
 
-The log is the queue: each sink has its own thread and a durable cursor, and reads on from there. Nothing is kept in memory
-that a restart would miss, a slow receiver delays nobody, and a sink that fails is tried again from its cursor. Delivery is
-exactly once into files, at least once to a receiver (the ids are the same, so a repeat can be told). Where several processes share
-a data directory, one of them delivers to a sink, and another takes over when it ends.
+The logs are the queue, those that ended before the one that goes on: each sink has its own thread and a durable cursor, and reads on
+from there. Nothing is kept in memory that a restart would miss, a slow receiver delays nobody, and a sink that fails is tried again
+from its cursor. Delivery is exactly once into files, at least once to a receiver (the ids are the same, so a repeat can be told).
+Where several processes share a data directory, one of them delivers to a sink, and another takes over when it ends.
 """
 
 import fcntl
-import json
 import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import BinaryIO, Protocol
 
-from audit import durable, traces
+from audit import durable, trace_cursor, traces
 from audit.errors import AuditError, MalformedError
 from audit.pairing import Pairing, Request
 from audit.spans import Span
+from audit.trace_cursor import Cursor
 
 _log = logging.getLogger(__name__)
 
@@ -58,40 +57,23 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cursor:
-    """How far a sink has come. ``high``: entries below were read; ``low``: the oldest decision still without a result.
+class EndedLog:
+    """A log that ended before the one that goes on. ``folder``: where its cursors are, if they were not taken further."""
 
-    Another pass begins at ``low`` and delivers what is complete at ``high`` or after it.
-    """
-
-    low: int = 0
-    high: int = 0
-    mark: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-
-    def encode(self) -> bytes:
-        """JSON of the cursor."""
-        return json.dumps({"low": self.low, "high": self.high, "mark": dict(self.mark)}).encode()
-
-
-def parse_cursor(content: bytes) -> Cursor:
-    """Cursor of its JSON; raises ``MalformedError`` (code ``cursor``)."""
-    try:
-        value = json.loads(content)
-        low, high, mark = value["low"], value["high"], value["mark"]
-        numbers = [low, high, *mark.values()]
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
-        raise MalformedError("expected a cursor of `low`, `high` and `mark`", code="cursor") from cause
-    if not all(type(number) is int and number >= 0 for number in numbers) or low > high:
-        raise MalformedError("expected a cursor of counts, low before high", code="cursor")
-    return Cursor(low=low, high=high, mark=MappingProxyType(mark))
+    records: Records
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedStatus:
-    """State of one sink, for people and health checks. ``failing``: code of the error it is being retried for, or ""."""
+    """State of one sink, for people and health checks. ``failing``: code of the error it is being retried for, or "".
+
+    ``next_index``: of the log that it is in; ``logs_behind``: how many logs come after that one.
+    """
 
     sink: str
     next_index: int
+    logs_behind: int
     delivered: int
     skipped: int
     failing: str
@@ -99,14 +81,16 @@ class FeedStatus:
 
 
 class _Feed:
-    """One sink, its cursor and its place in the log. Everything but ``status`` belongs to the feed's thread."""
+    """One sink, its cursor and its place in the logs. Everything but ``status`` belongs to the feed's thread."""
 
-    def __init__(self, sink: Sink, records: Records, folder: Path) -> None:
+    def __init__(self, sink: Sink, logs: Sequence[Records], folders: Sequence[Path]) -> None:
         self.sink = sink
-        self._records = records
-        self._place = folder / "cursor" / f"{sink.name}.json"
+        self._logs = logs
+        self._folders = folders
+        self._place = trace_cursor.place(folders[-1], sink.name)
         self._cursor = Cursor()
         self._pairing = Pairing()
+        self._log = len(logs) - 1
         self._next = 0
         self.delivered = 0
         self.skipped = 0
@@ -135,25 +119,39 @@ class _Feed:
     def next_index(self) -> int:
         return self._next
 
+    @property
+    def logs_behind(self) -> int:
+        return len(self._logs) - 1 - self._log
+
     def begin(self) -> None:
         """Take up the cursor; raises ``OSError`` or ``UndeliveredError``."""
-        self._cursor = self._stored()
+        self._cursor = trace_cursor.stored(self._folders, self.sink.name)
         self._pairing = Pairing()
-        self._next = self._cursor.low
+        self._log, self._next = self._cursor.log or 0, self._cursor.low
         self.sink.resume(self._cursor.mark)
 
     def advance(self) -> bool:
-        """Deliver what the next page of the log completes; False at its end. Raises as the sink and the log do."""
-        page = list(self._records(self._next, self._next + PAGE))
+        """Deliver what the next page of the logs completes; False at their end. Raises as the sink and the log do."""
+        page = list(self._logs[self._log](self._next, self._next + PAGE))
         if not page:
-            return False
+            return self._go_on()
         done = [request for entry in page if (request := self._pairing.take(*entry)) is not None]
         new = [built for request in done if self._is_new(request) and (built := self._spans(request))]
         end = page[-1][0] + 1
         if new:
-            self._store(end, self.sink.deliver(new))
+            mark = self.sink.deliver(new)
+            oldest = self._pairing.lowest_open()
+            self._store(Cursor(log=self._log, low=end if oldest is None else oldest, high=end, mark=mark))
             self.delivered += len(new)
         self._next = end
+        return True
+
+    def _go_on(self) -> bool:
+        """Begin with the log after one that ended; False where none is. A decision and its result are in one log."""
+        if not self.logs_behind:
+            return False
+        self._store(Cursor(log=self._log + 1, mark=self._cursor.mark))
+        self._log, self._next, self._pairing = self._log + 1, 0, Pairing()
         return True
 
     def _is_new(self, request: Request) -> bool:
@@ -167,19 +165,8 @@ class _Feed:
             _log.warning("no trace of the record at index %d: it has values that no span can have", _index(request))
             return ()
 
-    def _stored(self) -> Cursor:
-        try:
-            return parse_cursor(self._place.read_bytes())
-        except FileNotFoundError:
-            return Cursor()
-        except MalformedError:
-            _log.warning("the cursor of trace sink `%s` is damaged: beginning again", self.sink.name)
-            return Cursor()
-
-    def _store(self, end: int, mark: Mapping[str, int]) -> None:
+    def _store(self, cursor: Cursor) -> None:
         # Dying before this is done leaves the old cursor: the sink goes back to its mark and takes the batch again.
-        oldest = self._pairing.lowest_open()
-        cursor = Cursor(low=end if oldest is None else oldest, high=end, mark=mark)
         _make(self._place.parent)
         durable.replace(self._place, cursor.encode())
         self._cursor = cursor
@@ -196,7 +183,10 @@ def _index(request: Request) -> int:
 
 
 class TraceExporter:
-    """Feeds any number of sinks, each on its own thread. ``folder`` holds the cursors (and is where files go)."""
+    """Feeds any number of sinks, each on its own thread. ``folder`` holds the cursors (and is where files go).
+
+    ``ended``: logs before the one whose ``records`` these are, oldest first; a sink gets what it lacks of them first.
+    """
 
     def __init__(
         self,
@@ -204,12 +194,14 @@ class TraceExporter:
         sinks: Sequence[Sink],
         folder: Path,
         *,
+        ended: Sequence[EndedLog] = (),
         poll_s: float = POLL_S,
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._poll_s = poll_s
         self._first_pause_s = first_pause_s
-        self._feeds = tuple(_Feed(sink, records, folder) for sink in sinks)
+        logs, folders = (*(each.records for each in ended), records), (*(each.folder for each in ended), folder)
+        self._feeds = tuple(_Feed(sink, logs, folders) for sink in sinks)
         self._stopping = threading.Event()
         self._wakes = tuple(threading.Event() for _ in sinks)
         self._threads = tuple(
@@ -245,6 +237,7 @@ class TraceExporter:
             FeedStatus(
                 sink=feed.sink.name,
                 next_index=feed.next_index,
+                logs_behind=feed.logs_behind,
                 delivered=feed.delivered,
                 skipped=feed.skipped,
                 failing=feed.failing,

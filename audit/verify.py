@@ -6,15 +6,16 @@ What cannot be decided is said, never skipped.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from audit import bundle_check, checkpoint, examine, layout, openings
+from audit import bundle_check, checkpoint, examine, layout, learned, openings
 from audit import stamps as timestamps
 from audit.appraisal import in_turn
 from audit.bundle_check import Opened
-from audit.chain_check import Ends, verify_chain
+from audit.chain_check import Ends
+from audit.chain_report import is_of, of_bundle
 from audit.checkpoint import Checkpoint
 from audit.derived import VERSION
 from audit.errors import AuditError, MalformedError, VerificationError
@@ -28,6 +29,7 @@ from audit.obligations import (
     DISCLOSURES,
     EXTENDS,
     KEYS,
+    LEARNED,
     LISTED,
     MANIFEST,
     OF_A_BUNDLE,
@@ -62,7 +64,6 @@ __all__ = [
     "Report",
     "Trust",
     "Witnessing",
-    "chained",
     "in_memory",
     "is_of",
     "merge",
@@ -130,14 +131,16 @@ def verify_bundle(
         spread=spread,
     )
     older = [(number, files.below(f"{layout.ENDED}{number}/")) for number in _ended(files)]
-    reports = []
+    reports, parts = [], []
     for number, each in older:
         kept = earlier if is_of(earlier, each.below(layout.LOG)) else None
         found = _verify_one(each, replace(how, earlier=kept, newest=False))
         reports.append(replace(found, subject=f"{layout.ENDED}{number}"))
+        parts.append(f"{layout.ENDED}{number}: {found.subject.removeprefix('bundle of ')}")
     of_older = any(is_of(earlier, each.below(layout.LOG)) for _, each in older)
     newest = _verify_one(files, replace(how, earlier=None) if of_older else how)
-    return chained(newest.subject, (*reports, newest), links)
+    subject = "; ".join((newest.subject, *parts))
+    return of_bundle(files, subject, (*reports, newest), links, [number for number, _ in older])
 
 
 def _ended(files: Files) -> tuple[int, ...]:
@@ -146,19 +149,9 @@ def _ended(files: Files) -> tuple[int, ...]:
     return tuple(sorted({int(match[1]) for match in found if match is not None}))
 
 
-def is_of(note: bytes | None, log: Files) -> bool:
-    """Whether a checkpoint is one of a log, by its origin; what it says is checked elsewhere."""
-    try:
-        return note is not None and note.split(b"\n", 1)[0] == log.read("checkpoint").split(b"\n", 1)[0]
-    except (FileNotFoundError, MalformedError):
-        return False
-
-
-def chained(subject: str, reports: tuple[Report, ...], links: Sequence[Ends]) -> Report:
-    """One report on logs, oldest first, and on how they follow each other."""
-    if len(reports) == 1:
-        return reports[0]
-    return merge(subject, (*reports, verify_chain(links)))
+def _without_ended(files: Files) -> Files:
+    """A bundle's own files. What lies below ``ended/`` and belongs to no log there stays, and is a file that no bundle has."""
+    return replace(files, listing=lambda: (path for path in files.listing() if _ENDED.match(path) is None))
 
 
 def _verify_one(listed: Files, how: _How) -> Report:
@@ -167,7 +160,7 @@ def _verify_one(listed: Files, how: _How) -> Report:
     sheet = Sheet("bundle", OF_A_BUNDLE)
     with sheet.checking(MANIFEST):
         bundle_check.manifest(listed)
-    files = listed.without(layout.ENDED)
+    files = _without_ended(listed) if how.newest else listed
     known = trust or _own_trust(files, how.asked, sheet)
     try:
         bundle = bundle_check.opened(files)
@@ -223,6 +216,11 @@ def _check_lists(bundle: Opened, sheet: Sheet) -> None:
         bundle_check.public_keys(bundle)
     with sheet.checking(POLICIES):
         bundle_check.policies(bundle)
+    with sheet.checking(LEARNED):
+        found = learned.named(content for _, content in bundle.envelopes())
+        learned.check(
+            bundle.files, found, lambda digest: sheet.undecided(LEARNED, f"the document `{digest}` is not here")
+        )
     with sheet.checking(SIGSTORE):
         bundle_check.sigstore_bundles(bundle)
 

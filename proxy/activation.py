@@ -24,7 +24,7 @@ from audit.vocabulary import RecordKind, Sha256Hex
 from policies.decision import Action, Query
 from policies.jurisdiction import normal
 from policies.packs import PolicySet
-from proxy import learned_file
+from proxy import learned_file, router_file
 from proxy.clock import Clock, instant, timestamp
 from proxy.core.case import usual_context
 from proxy.errors import ConfigurationError
@@ -169,13 +169,21 @@ def warm(snapshot: Snapshot, clock: Clock) -> None:
 
 
 def keep_texts(snapshot: Snapshot) -> None:
-    """Keep every text of the policy sets beside the log, named by its digest, for bundles and auditors."""
-    folder = snapshot.settings.data_dir / layout.POLICIES
-    folder.mkdir(parents=True, exist_ok=True)
-    for text in (text for found in _sets(snapshot) for text in found.texts.values()):
-        place = snapshot.settings.data_dir / layout.policy_path(text.encode())
+    """Keep what decides beside the log, each document named by its digest, for bundles and auditors: every text of the policy sets,
+    the router, the maps of confidence. Reliabilities are there already: whoever activates them keeps them.
+
+    Raises ``ConfigurationError``, ``OSError``.
+    """
+    texts = [text.encode() for found in _sets(snapshot) for text in found.texts.values()]
+    rulebook = snapshot.rulebook
+    trained = router_file.documents(snapshot.settings.routing.model_file, rulebook.router, rulebook.calibration)
+    kept = {layout.policy_path(text): text for text in texts}
+    kept |= {layout.learned_path(digest): content for digest, content in trained.items()}
+    for path, content in kept.items():
+        place = snapshot.settings.data_dir / path
+        place.parent.mkdir(parents=True, exist_ok=True)
         if not place.exists():
-            durable.replace(place, text.encode())
+            durable.replace(place, content)
 
 
 def _sets(snapshot: Snapshot) -> Iterator[PolicySet]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
+    "traces": ("audit.trace_command", "traces_main", "traces of a period, made anew from the records"),
     "erase": ("proxy.privacy_cli", "erase_main", "destroy the keys of a data subject's content"),
     "open": ("proxy.privacy_cli", "open_main", "show what is kept of a request"),
     "disclose": ("proxy.privacy_cli", "disclose_main", "write a bundle with chosen fields of a request opened"),
@@ -36,7 +37,20 @@ WRITTEN_BY_OTHERS = 0o022
 """What nobody may do with a file of ours, whatever the umask of a container lets through: evidence is its operator's to write."""
 # These print and end; they hold no connection, on which the same signal would end a server.
 PRINTING = frozenset(
-    {"init", "check", "migrate", "recover", "key", "keys", "policy", "catalogue", "report", "verify", "bundle"}
+    {
+        "init",
+        "check",
+        "migrate",
+        "recover",
+        "key",
+        "keys",
+        "policy",
+        "catalogue",
+        "report",
+        "verify",
+        "bundle",
+        "traces",
+    }
 )
 
 

@@ -190,7 +190,7 @@ def disclose_main(argv: Sequence[str]) -> int:
 
 
 def _open(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> int:
-    with closing(datadir.open_directory(settings.data_dir)) as source:
+    with datadir.opened(datadir.place_of(settings.data_dir, arguments.record)) as source:
         found = _opened(arguments.record, source, stores)
         if found is None:
             return NOTHING
@@ -216,7 +216,7 @@ def _open(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> 
 
 def _disclose(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> int:
     shown = [(label, Path(place)) for label, _, place in (each.partition("=") for each in arguments.content)]
-    with closing(datadir.open_directory(settings.data_dir)) as source:
+    with datadir.opened(datadir.place_of(settings.data_dir, arguments.record)) as source:
         found = _opened(arguments.record, source, stores, shown)
         if found is None:
             return NOTHING

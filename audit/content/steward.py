@@ -15,7 +15,6 @@ from typing import Protocol
 
 from audit import acts
 from audit.acts import Access, Erasure
-from audit.bundle import StoredRecord
 from audit.content import orders
 from audit.content.orders import ErasureOrder
 from audit.content.places import Stores
@@ -30,8 +29,8 @@ class Writing(Protocol):
         """Make records durable; raises ``EvidenceUnavailable``."""
         ...
 
-    def find(self, request_id: str) -> tuple[StoredRecord, ...]:
-        """Records of an id; raises ``UnreadableError``."""
+    def recorded(self, request_id: str) -> bool:
+        """Whether it, or a log that ended before it, has records of an id; raises ``UnreadableError``."""
         ...
 
 
@@ -91,7 +90,8 @@ class Steward:
         return True
 
     def _append(self, identifier: str, kind: RecordKind, render: Callable[..., bytes], what: Access | Erasure) -> None:
-        if self.log.find(identifier):  # a crash came between the statement and the note that it is there
+        # A crash came between the statement and the note that it is there; the log may have ended since.
+        if self.log.recorded(identifier):
             return
         at = rfc3339(self.clock())
         self.log.append_now(

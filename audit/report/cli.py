@@ -1,4 +1,4 @@
-"""``apostille report``: a transparency report of a data directory, with the log verified first.
+"""``apostille report``: a transparency report of a data directory, with its logs verified first.
 
 Writes ``report.html``, ``report.json`` and CSV sheets in ``sheets/``, never over another report without ``--force``. A log that does
 not hold is reported on too, and the report says so on its first page; the exit code is then 1. Nothing is written into the data
@@ -9,25 +9,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
-from audit import checkpoint, datadir, durable, figures, layout, near, parallel
-from audit.checkpoint import SignedNote
+from audit import durable, near, parallel
 from audit.cli import job_count
-from audit.datadir import DataDirectory
-from audit.errors import AuditError, UnreadableError, in_words
+from audit.errors import AuditError, in_words
 from audit.figures import Scope
-from audit.files import Files
-from audit.log_check import read_checkpoint, verify_log
-from audit.obligations import Report
-from audit.report import cover, document, render, sheets
+from audit.report import chain, document, render, sheets
 from audit.report.cover import Cover, Verification
-from audit.spans import SCOPE_VERSION
 from audit.tables import Tables
-from audit.tiles import CHECKPOINT_PATH
 
 ALL = "ALL"
 HTML, JSON, SHEETS = "report.html", "report.json", "sheets"
@@ -104,14 +96,14 @@ def report_main(argv: Sequence[str], known: Jurisdictions) -> int:
         parser.error(str(error))
     data = arguments.data or Path(os.environ.get("APOSTILLE_DATA") or "var/data")
     try:
-        with closing(datadir.open_directory(data)) as source:
-            page, tables = computed(source, scope, now, jobs=0 if arguments.no_verify else arguments.jobs)
+        page, tables = chain.computed(data, scope, now, jobs=0 if arguments.no_verify else arguments.jobs)
         written = _write(arguments.out, arguments.format, page, tables)
     except (AuditError, OSError) as error:
         print(f"apostille report: {in_words(error)}", file=sys.stderr)
         return UNKNOWN
     print("\n".join(map(str, written)))
-    print(f"the log: {page.verification}; {_counted(tables)}", file=sys.stderr)
+    logs = "the log" if len(page.logs) == 1 else f"{len(page.logs)} logs"
+    print(f"{logs}: {page.verification}; {_counted(tables)}", file=sys.stderr)
     return _EXIT[page.verification]
 
 
@@ -146,56 +138,6 @@ def _scope(arguments: argparse.Namespace, known: Jurisdictions, now: datetime) -
         )
     codes = frozenset({name}) | known.groups(end).get(name, frozenset())
     return Scope(jurisdiction=name, codes=codes, begin=begin, end=end)
-
-
-def computed(source: DataDirectory, scope: Scope, now: datetime, *, jobs: int) -> tuple[Cover, Tables]:
-    """Cover and tables of a report, at the checkpoint that the log has now. ``jobs``: processes that verify it first; 0: nobody does.
-
-    Raises ``AuditError`` for a directory without a readable log.
-    """
-    live = source.files.below(layout.LOG)
-    note = read_checkpoint(live.read)
-    log, tree = _still(live, note), checkpoint.parse_text(note.text)
-    found = _verified(source, log, jobs) if jobs else None
-    tables, pairing = figures.count(scope, source.between(0, tree.size))
-    page = Cover(
-        jurisdiction=scope.jurisdiction,
-        codes=tuple(sorted(scope.codes or ())),
-        begin=scope.begin.date().isoformat(),
-        end=(scope.end - timedelta(days=1)).date().isoformat(),
-        origin=tree.origin,
-        size=tree.size,
-        root=tree.root.hex(),
-        verification=cover.verification(found),
-        checks=cover.checks(found),
-        entries={} if found is None else found.counts,
-        unreadable=pairing.unreadable,
-        unmatched=pairing.unmatched,
-        made=now.strftime("%Y-%m-%d %H:%M UTC"),
-        version=SCOPE_VERSION,
-    )
-    return page, tables
-
-
-def _still(log: Files, note: SignedNote) -> Files:
-    """The log with the checkpoint of this moment: a proxy may be writing, and all parts of a report are about one tree."""
-    content = note.raw.encode()
-    return replace(log, read=lambda path: content if path == CHECKPOINT_PATH else log.read(path))
-
-
-def _verified(source: DataDirectory, log: Files, jobs: int) -> Report:
-    keys = source.files.below(layout.KEYS)
-    try:
-        trust = layout.trust_of(keys)
-    except FileNotFoundError as cause:
-        raise UnreadableError(f"expected `{cause.args[0]}` among the keys of the data directory, got none") from cause
-    return verify_log(
-        log,
-        trust,
-        certificates=layout.certificates_of(keys),
-        records=source.in_order(),
-        spread=parallel.spread(jobs),
-    )
 
 
 def _write(out: Path, formats: frozenset[str], page: Cover, tables: Tables) -> list[Path]:

@@ -33,10 +33,24 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LogRow:
+    """A log that the figures come from, with the checkpoint that they were computed at: the final one of a log that ended.
+
+    ``first``: number of its first entry, where several logs are numbered through.
+    """
+
+    origin: str
+    size: int
+    root: str
+    first: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cover:
     """The first page. ``begin`` and ``end``: first and last day (UTC). ``codes``: what counts as the jurisdiction; empty: all.
 
-    ``size`` and ``root``: the tree that the figures were computed at. ``entries``: its records by kind. ``unreadable``: envelopes
+    ``size`` and ``root``: the newest tree that the figures were computed at; ``logs``: every log, oldest first, empty in a bundle,
+    whose report is of the one log above. ``entries``: its records by kind. ``unreadable``: envelopes
     that are not signed statements; ``unmatched``: results without their decision; neither is in any figure.
     """
 
@@ -54,6 +68,7 @@ class Cover:
     unmatched: int
     made: str
     version: str
+    logs: tuple[LogRow, ...] = ()
     disclaimer: str = DISCLAIMER
 
 

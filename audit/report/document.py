@@ -13,6 +13,9 @@ SCHEMA = "apostille-transparency-report/1"
 
 
 def as_json(cover: Cover, tables: Tables) -> bytes:
-    """The whole report."""
-    whole = {"schema": SCHEMA, "cover": asdict(cover), "figures": asdict(tables)}
+    """The whole report. A cover that lists no logs has no such member, as in the bundles of before."""
+    said = asdict(cover)
+    if not cover.logs:
+        del said["logs"]
+    whole = {"schema": SCHEMA, "cover": said, "figures": asdict(tables)}
     return json.dumps(whole, indent=2, ensure_ascii=False).encode() + b"\n"

@@ -68,7 +68,13 @@ def routes(
             "catalogue": current.rulebook.catalogue.digest,
             "reliabilities": current.rulebook.learned,
             "traces": [
-                {"sink": s.sink, "delivered": s.delivered, "next_index": s.next_index, "failing": s.failing}
+                {
+                    "sink": s.sink,
+                    "delivered": s.delivered,
+                    "next_index": s.next_index,
+                    "logs_behind": s.logs_behind,
+                    "failing": s.failing,
+                }
                 for s in traces()
             ],
             **_deployments(request, current, monitor),

@@ -226,7 +226,7 @@ def schema(kind: RecordKind, *, closed: bool = False) -> Schema:
             "instance": maker.ref(Position),
             "anchor": {"anyOf": [maker.ref(Anchor), {"type": "null"}]},
         }
-        required += ["at", "instance"]
+        required += [each for each in ("at", "instance") if each not in required]
     predicate = {**maker.object(members, required), **form.rule}
     if "_sd" in members:
         members["_sd_alg"] = {"const": disclosures.ALGORITHM}

@@ -78,4 +78,12 @@ GUARDS = (
         "if True:",
         "tests/unit/proxy/core/test_keeping.py::test_an_item_is_kept_whole_or_not_at_all",
     ),
+    Guard(
+        "privacy: an erasure is stated once, whichever log it is in",
+        "audit/log.py",
+        "with datadir.opened(datadir.place_of(self._root, request_id)) as found:",
+        "with datadir.opened(self._root) as found:",
+        "tests/integration/test_chain_erasure.py"
+        "::test_an_erasure_whose_statement_is_in_a_log_that_ended_is_not_stated_again",
+    ),
 )

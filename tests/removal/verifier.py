@@ -8,6 +8,8 @@ REWRITTEN = (
     "::test_a_history_rewritten_with_every_key_is_found_by_who_kept_a_checkpoint"
 )
 BUNDLES = "tests/integration/test_bundle_command.py"
+CHAIN = "tests/integration/test_chain_evidence.py::test_what_was_done_to_the_chain_is_named"
+LEARNED = "tests/integration/test_learned_evidence.py::test_a_learned_document_that_is_not_the_one_on_record_is_found"
 BUNDLE_CHECK = "audit/bundle_check.py"
 
 GUARDS = (
@@ -101,5 +103,76 @@ GUARDS = (
         "if envelope is None and index not in self._held:",
         "if envelope is None:",
         f"{BUNDLES}::test_a_record_left_out_of_a_period_is_missed_unless_it_is_outside[4-records]",
+    ),
+    Guard(
+        "evidence: nothing is left out between two logs",
+        "audit/chain_check.py",
+        "if older.held.stop < older.tree.size or newer.held.start > 0:",
+        "if False:",
+        f"{CHAIN}[a gap between two logs, and the claim made to fit]",
+    ),
+    Guard(
+        "evidence: a log that ended names the one after it",
+        "audit/chain_check.py",
+        "if older.end is None or older.end.successor != newer.tree.origin:",
+        "if older.end is None:",
+        "tests/unit/audit/test_chain_check.py::test_logs_that_do_not_follow_one_another_or_share_an_epoch_are_none[links5]",
+    ),
+    Guard(
+        "evidence: an epoch is in one log",
+        "audit/chain_check.py",
+        "if other != each.tree.origin:",
+        "if False:",
+        "tests/unit/audit/test_chain_check.py::test_logs_that_do_not_follow_one_another_or_share_an_epoch_are_none[links10]",
+    ),
+    Guard(
+        "evidence: the logs reach over the period that is claimed",
+        "audit/chain_report.py",
+        "        more.append(verify_period(links, period, Outcome.FAILED))\n",
+        "",
+        f"{CHAIN}[the oldest log dropped, the others renumbered]",
+    ),
+    Guard(
+        "evidence: requests do not stand for a log of a chain",
+        "audit/chain_report.py",
+        "if numbers and len(links) < len(reports):",
+        "if False:",
+        f"{CHAIN}[chosen requests in the place of the oldest log, nothing claimed]",
+    ),
+    Guard(
+        "evidence: no file beside the logs that ended",
+        "audit/verify.py",
+        "files = _without_ended(listed) if how.newest else listed",
+        "files = listed.without(layout.ENDED)",
+        f"{CHAIN}[a file beside the ended logs]",
+    ),
+    Guard(
+        "evidence: a learned document is the one on record",
+        "audit/learned.py",
+        "if files.digest(path) != digest:",
+        "if False:",
+        f"{LEARNED}[text of the router]",
+    ),
+    Guard(
+        "evidence: every learned document is here",
+        "audit/learned.py",
+        "for digest in sorted(found.learned - kept):",
+        "for digest in ():",
+        f"{LEARNED}[missing]",
+    ),
+    Guard(
+        "evidence: figures of several logs name their records",
+        "audit/report/chain.py",
+        "return ((log.first + index, envelope) for",
+        "return ((index, envelope) for",
+        "tests/integration/test_chain_report.py"
+        "::test_a_figure_of_several_logs_names_its_records_by_their_numbers_in_all_of_them",
+    ),
+    Guard(
+        "evidence: a report says where its period needs another log",
+        "audit/report/chain.py",
+        "        more.append(verify_period(links, Period(begin=scope.begin, end=scope.end), Outcome.UNDECIDED))\n",
+        "        pass\n",
+        "tests/integration/test_chain_report.py::test_a_report_without_a_log_that_its_period_needs_could_not_tell",
     ),
 )

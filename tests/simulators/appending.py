@@ -27,34 +27,36 @@ def in_a_scope() -> ScopeRecord:
     )
 
 
-def decision(request_id: str, *scopes: ScopeRecord) -> Pending:
-    """A decision that waits for its place, in the logs of some scopes."""
-    at = rfc3339(datetime.now(UTC))
+def decision(request_id: str, *scopes: ScopeRecord, at: datetime | None = None) -> Pending:
+    """A decision that waits for its place, in the logs of some scopes. ``at``: when it is made, now by default."""
+    stated = rfc3339(at or datetime.now(UTC))
     return Pending(
         request_id=request_id,
         kind=RecordKind.DECISION,
         outcome=DecisionOutcome.SUBSTITUTED.value,
         scopes=scope.logs(scopes),
         build=lambda position, _: statement.render_decision(
-            replace(ledger.decision(request_id, position), at=at, scopes=scopes)
+            replace(ledger.decision(request_id, position), at=stated, scopes=scopes)
         ),
     )
 
 
-def result(request_id: str, decided: Sha256Hex, *scopes: ScopeRecord) -> Pending:
+def result(request_id: str, decided: Sha256Hex, *scopes: ScopeRecord, at: datetime | None = None) -> Pending:
     """Its result."""
-    at = rfc3339(datetime.now(UTC))
+    stated = rfc3339(at or datetime.now(UTC))
     return Pending(
         request_id=request_id,
         kind=RecordKind.RESULT,
         outcome=ResultOutcome.OK.value,
         scopes=scope.logs(scopes),
-        build=lambda position, _: statement.render_result(replace(ledger.result(request_id, position, decided), at=at)),
+        build=lambda position, _: statement.render_result(
+            replace(ledger.result(request_id, position, decided), at=stated)
+        ),
     )
 
 
-def request(log: Log, request_id: str, *scopes: ScopeRecord) -> tuple[Appended, Appended]:
+def request(log: Log, request_id: str, *scopes: ScopeRecord, at: datetime | None = None) -> tuple[Appended, Appended]:
     """A request's two records, durable."""
-    (decided,) = log.append_now(decision(request_id, *scopes))
-    (answered,) = log.append_now(result(request_id, decided.pae_digest, *scopes))
+    (decided,) = log.append_now(decision(request_id, *scopes, at=at))
+    (answered,) = log.append_now(result(request_id, decided.pae_digest, *scopes, at=at))
     return decided, answered

@@ -104,6 +104,6 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, se
 
 def remanifest(bundle: Path) -> None:
     """Make the manifest anew, as whoever changes a bundle would."""
-    files = sorted(p for p in bundle.rglob("*") if p.is_file() and p.name != layout.MANIFEST)
+    files = sorted(p for p in bundle.rglob("*") if p.is_file() and p != bundle / layout.MANIFEST)
     lines = (f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(bundle).as_posix()}\n" for p in files)
     (bundle / layout.MANIFEST).write_text("".join(lines))

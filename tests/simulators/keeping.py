@@ -14,7 +14,7 @@ from openai import OpenAI
 
 from audit import datadir, dsse, statement
 from audit.content import places
-from audit.content.places import Places
+from audit.content.places import Places, Stores
 from audit.statement import Statement
 from audit.vocabulary import RecordKind
 from proxy.cli import main
@@ -63,6 +63,10 @@ class Left:
         return Places(
             items=self.data / "content", keys=self.data / "content-keys", key_file=self.data / "keys" / "content.kek"
         )
+
+    def stores(self) -> Stores:
+        """Its stores of content and keys, open."""
+        return places.opened(self.places)
 
     def run(self, command: str, *arguments: str) -> Done:
         """A command on its configuration."""

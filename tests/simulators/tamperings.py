@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from audit import checkpoint, keys, layout, proofs
+from audit import canonical, checkpoint, keys, layout, proofs
 from tests.simulators.evidence import cosign
 from tests.simulators.tampering import Json, Tampered, authority_of
 
@@ -252,6 +252,11 @@ CASES: dict[str, Case] = {
     ),
     "policy: text": Case(lambda t: t.flip(t.matching("policies/*.cedar"), 5), ("policies",)),
     "policy: another text under its own digest": Case(other_policy, ("policies",)),
+    "learned: a document": Case(lambda t: t.flip(t.matching("learned/*.json"), 5), ("learned",)),
+    "learned: a document that no record names": Case(
+        lambda t: t.write(layout.learned_path(canonical.digest(b"{}")), b"{}"), ("learned",)
+    ),
+    "learned: a file of another form": Case(lambda t: t.write("learned/active.json", b"{}"), ("listed",)),
     "key: certificate by another organisation": Case(
         lambda t: t.certify(OTHER, LONG_AGO, FAR_OFF), ("certificate", "entries"), ("shell", "go", "js", "python")
     ),
@@ -288,6 +293,9 @@ CASES: dict[str, Case] = {
     "a file that no bundle has": Case(lambda t: t.write("summary.pdf", b"all is well"), ("listed",)),
     "contents: more entries than the log has": Case(
         lambda t: t.edit(layout.CONTENTS, "entries 0 ", "entries 0 9"), ("listed",)
+    ),
+    "contents: less than the whole, said to be everything": Case(
+        lambda t: t.edit(layout.CONTENTS, "entries 0 ", "entries 3 "), ("period",)
     ),
     "derived: a trace": Case(
         lambda t: t.edit(layout.TRACE_FILE, '"stringValue":"one"', '"stringValue":"two"'), ("derived",)

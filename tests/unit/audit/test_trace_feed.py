@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from audit import durable
+from audit import durable, trace_cursor
 from audit.errors import EvidenceUnavailable, MalformedError
 from audit.spans import Span
 from audit.statement import DecisionRecord
-from audit.trace_feed import Cursor, TraceExporter, UndeliveredError, parse_cursor
+from audit.trace_cursor import Cursor
+from audit.trace_feed import TraceExporter, UndeliveredError
 from tests.simulators import traffic
 
 
@@ -206,9 +207,9 @@ def test_an_exporter_that_was_never_started_stops(tmp_path: Path) -> None:
 
 def test_a_cursor_is_read_as_it_was_written() -> None:
     cursor = Cursor(low=3, high=9, mark={"part": 2, "bytes": 77})
-    assert parse_cursor(cursor.encode()) == cursor
+    assert trace_cursor.parse(cursor.encode()) == cursor
     with pytest.raises(MalformedError, match="cursor"):
-        parse_cursor(b'{"low":0}')
+        trace_cursor.parse(b'{"low":0}')
 
 
 def test_decisions_are_read_again_and_not_kept_from_before(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""``apostille traces``: traces of a period as OTLP JSON lines, made anew from the records of every log of a data directory.
+
+The same lines as in ``traces/otlp.jsonl``, for a receiver that came later or lost what it had. Reads the data directory, and writes
+nothing there. Refuses to write over a file. What the records are worth is for ``apostille verify``; a trace adds nothing to it.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from audit import datadir, instants, otlp, traces
+from audit.bundle_contents import Period
+from audit.cli import CANNOT_TELL, begin_time, data_directory, end_time
+from audit.errors import AuditError, MalformedError, in_words
+from audit.pairing import Pairing, Request, requests
+
+USAGE = 2
+
+
+def traces_main(argv: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="apostille traces",
+        description="Traces of a period as OTLP JSON lines, from the records of this log and those that ended before it.",
+        epilog="exit: 0 done, 2 usage, 3 could not tell",
+    )
+    parser.add_argument("--from", dest="begin", type=begin_time, metavar="T", help="from this day (UTC) or time on")
+    parser.add_argument(
+        "--to", dest="end", type=end_time, metavar="T", help="up to this day (UTC, included), or before this time"
+    )
+    parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="a new file (default: standard output)")
+    arguments = parser.parse_args(argv)
+    if arguments.begin and arguments.end and arguments.begin >= arguments.end:
+        parser.error("expected `--from` no later than `--to`")
+    period = Period(begin=arguments.begin, end=arguments.end)
+    try:
+        count = _written(data_directory(arguments.data), period, arguments.out)
+    except FileExistsError:
+        sys.stderr.write(f"apostille traces: expected a new file, got `{arguments.out}`\n")
+        return USAGE
+    except (AuditError, OSError) as error:
+        sys.stderr.write(f"apostille traces: {in_words(error)}\n")
+        return CANNOT_TELL
+    sys.stderr.write(f"{count:,} traces\n")
+    return 0
+
+
+def _written(data: Path, period: Period, out: Path | None) -> int:
+    """Write the lines; gives how many. What is cut short leaves no file."""
+    if out is None:
+        return _lines(data, period, sys.stdout.buffer)
+    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    if out.exists():
+        raise FileExistsError(out)
+    try:
+        with partial.open("xb") as file:
+            count = _lines(data, period, file)
+        partial.rename(out)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return count
+
+
+def _lines(data: Path, period: Period, file: BinaryIO) -> int:
+    count = 0
+    for request in _requests(data):
+        with suppress(MalformedError):  # a time that is none: audit.verify names such a record
+            if _within(period, request):
+                file.write(otlp.line(traces.spans(request)))
+                count += 1
+    file.flush()
+    return count
+
+
+def _requests(data: Path) -> Iterator[Request]:
+    """Every request of every log, oldest log first; a decision and its result are in one."""
+    datadir.check_settled(data)
+    for place in (*datadir.ended(data), data):
+        with datadir.opened(place) as source:
+            yield from requests(source.between(0, source.size()), Pairing())
+
+
+def _within(period: Period, request: Request) -> bool:
+    at = instants.moment(request.decision.record.at)
+    return (period.begin is None or period.begin <= at) and (period.end is None or at < period.end)
