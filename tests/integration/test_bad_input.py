@@ -59,7 +59,7 @@ BODIES = {
         "content",
     ),
     "wrong stream": (json.dumps({**GOOD, "stream": CANARY}).encode(), 400, "invalid-type", "stream"),
-    "wrong limit": (json.dumps({**GOOD, "max_tokens": -1}).encode(), 400, "invalid-type", "positive"),
+    "wrong limit": (json.dumps({**GOOD, "max_tokens": -1}).encode(), 400, "invalid-type", "from 1 to"),
     "n": (json.dumps({**GOOD, "n": 2}).encode(), 400, "unsupported-value", "`n`"),
     "another host": (
         json.dumps({**GOOD, "api_base": "http://127.0.0.1:1/"}).encode(),

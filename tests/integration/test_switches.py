@@ -71,7 +71,7 @@ async def test_a_cap_that_leaves_no_room_for_the_model_leads_no_further_than_an_
         prepared = Server.prepare(tmp_path, {"tenants": TENANTS}, catalogue(deployments, makers), {"ban": BAN})
         server = await asyncio.to_thread(Server.start, prepared)
         try:
-            for who, status in (("asks-on", 429), ("stays", 429), ("hops", 200)):
+            for who, status in (("asks-on", 402), ("stays", 402), ("hops", 200)):
                 far.bodies.clear()
                 answered, _, body = await ask(server, who, "best", apostille={"max_cost_usd": 0.001})
                 assert (who, answered) == (who, status), body
