@@ -160,8 +160,11 @@ async def test_the_health_of_deployments_is_told_to_who_has_a_key(tmp_path: Path
             told = (await health(server))["upstreams"]["n/a"]
             assert (told["circuit"], told["calls"], told["error_rate"], told["running"]) == ("closed", 9, 0, 0)
             assert told["answer"]["p95_us"] >= 20_000
-            async with aiohttp.ClientSession(headers={"authorization": "Bearer ap-nobody"}) as session:
-                assert (await session.get(f"{server.url}/healthz")).status == 401
+            async with (
+                aiohttp.ClientSession(headers={"authorization": "Bearer ap-nobody"}) as session,
+                session.get(f"{server.url}/healthz") as refused,
+            ):
+                assert refused.status == 401
 
 
 async def test_a_client_in_a_hurry_opens_no_circuit_for_others(tmp_path: Path) -> None:

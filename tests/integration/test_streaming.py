@@ -173,10 +173,12 @@ async def test_a_client_that_leaves_cuts_the_legs_and_they_are_billed_and_on_rec
         assert result.answer_bytes >= read > 0, held
         found = (result.outcome, result.http_status, result.error)
         assert found == (ResultOutcome.ABORTED, 499, "client-left"), held
-        (cut,) = [each for each in result.contributions if each.status is LegStatus.CUT]
-        assert (cut.deployment, cut.error) == (f"n/{held[0]}", "client-left")
-        assert cut.cost_micro_usd > 0
-        assert cut.request_commitment
+        cuts = [each for each in result.contributions if each.status is LegStatus.CUT]
+        assert f"n/{held[0]}" in {each.deployment for each in cuts}  # and on a busy machine others with it
+        for cut in cuts:
+            assert cut.error == "client-left"
+            assert cut.cost_micro_usd > 0
+            assert cut.request_commitment
 
 
 async def test_an_error_after_the_head_is_an_event_and_the_stream_has_no_end_mark(tmp_path: Path) -> None:
