@@ -11,7 +11,7 @@ from pathlib import Path
 from audit import checkpoint, datadir, examine, layout, rebuild_files, rebuild_records, regrowth, scope
 from audit.checkpoint import Checkpoint, VerifierKey
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, UnreadableError
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust
 from audit.log_check import read_checkpoint
 from audit.rebuild_records import Joined
@@ -42,7 +42,7 @@ def fault(root: Path, trust: Trust) -> str:
     except (Unsound, AuditError) as error:
         return str(error)
     except OSError as error:
-        return f"`{error.filename}`: {error.strerror}"
+        return in_words(error)
     return ""
 
 

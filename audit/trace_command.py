@@ -8,7 +8,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +38,7 @@ def traces_main(argv: Sequence[str]) -> int:
         parser.error("expected `--from` no later than `--to`")
     period = Period(begin=arguments.begin, end=arguments.end)
     try:
-        count = _written(data_directory(arguments.data), period, arguments.out)
+        count, left = _written(data_directory(arguments.data), period, arguments.out)
     except FileExistsError:
         sys.stderr.write(f"apostille traces: expected a new file, got `{arguments.out}`\n")
         return USAGE
@@ -47,11 +46,13 @@ def traces_main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"apostille traces: {in_words(error)}\n")
         return CANNOT_TELL
     sys.stderr.write(f"{count:,} traces\n")
+    if left:
+        sys.stderr.write(f"left out: {left:,} requests with a time that is none; `apostille verify` names them\n")
     return 0
 
 
-def _written(data: Path, period: Period, out: Path | None) -> int:
-    """Write the lines; gives how many. What is cut short leaves no file."""
+def _written(data: Path, period: Period, out: Path | None) -> tuple[int, int]:
+    """Write the lines; gives how many, and how many requests were left out. What is cut short leaves no file."""
     if out is None:
         return _lines(data, period, sys.stdout.buffer)
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
@@ -59,23 +60,27 @@ def _written(data: Path, period: Period, out: Path | None) -> int:
         raise FileExistsError(out)
     try:
         with partial.open("xb") as file:
-            count = _lines(data, period, file)
+            counts = _lines(data, period, file)
         partial.rename(out)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
-    return count
+    return counts
 
 
-def _lines(data: Path, period: Period, file: BinaryIO) -> int:
-    count = 0
+def _lines(data: Path, period: Period, file: BinaryIO) -> tuple[int, int]:
+    count = left = 0
     for request in _requests(data):
-        with suppress(MalformedError):  # a time that is none: audit.verify names such a record
-            if _within(period, request):
-                file.write(otlp.line(traces.spans(request)))
-                count += 1
+        try:
+            line = otlp.line(traces.spans(request)) if _within(period, request) else None
+        except MalformedError:
+            left += 1
+            continue
+        if line is not None:
+            file.write(line)
+            count += 1
     file.flush()
-    return count
+    return count, left
 
 
 def _requests(data: Path) -> Iterator[Request]:

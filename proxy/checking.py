@@ -33,17 +33,15 @@ def foreseen(loaded: Settings, environ: Mapping[str, str]) -> Snapshot:
 def told(found: Snapshot, loaded: Settings) -> str:
     """What was found, for people: digests, and how much of the catalogue can be called."""
     documents = [(path.name, configuration.read_yaml(path)) for path in loaded.catalogue_files()]
-    absent = sorted(loading.credential_names(documents) - set(found.credentials))
-    named, callable_ones = (
-        loading.load(documents, available=set(loading.credential_names(documents))),
-        found.rulebook.catalogue,
-    )
+    names = set(loading.credential_names(documents))
+    absent = sorted(names - set(found.credentials))
+    described = loading.load(documents, available=names).deployments
     lines = [
         f"tenants: {', '.join(sorted(loaded.tenants))}",
         f"policy: {found.approvable.policy}",
         f"facts: {found.approvable.facts}",
         f"configuration: {found.approvable.configuration}",
-        f"deployments: {len(callable_ones.deployments)} of {len(named.deployments)} can be called",
+        f"deployments: {len(found.rulebook.catalogue.deployments)} of {len(described)} can be called",
     ]
     if absent:
         lines.append(f"credentials that are not in this environment: {', '.join(absent)}")

@@ -45,9 +45,8 @@ class Retold:
         data = data_of(event)
         value = parsed(data)
         if (not value and data.strip() not in (b"", b"{}")) or printing.too_deep(value, data):
-            raise ValueError(
-                "an event that is no chunk of a completion"
-            )  # left out, a part of the answer would be missing
+            # Left out, a part of the answer would be missing.
+            raise ValueError("an event that is no chunk of a completion")
         self.sources = sources_of(value) or self.sources
         choice = first_choice(value.get("choices"))
         if choice is None:

@@ -1,8 +1,11 @@
 """Traces go over the ends of logs: each request once, what was not taken of a log that ended too."""
 
+import base64
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -182,6 +185,23 @@ def test_a_period_of_traces_is_of_every_log(
     assert main(["traces", "--data", str(honest.root), "--out", str(out), *period]) == 0
     spans = [json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in out.read_text().splitlines()]
     assert [span["traceId"] for span in spans] == [OF[name].hex() for name in names]
+
+
+def test_a_request_without_a_time_is_left_out_and_counted(
+    logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(sqlite3.connect(logs.root / datadir.DATABASE)) as store, store:
+        ((content,),) = store.execute("SELECT env FROM rec WHERE request_id = 'r-3' AND kind = 'decision'").fetchall()
+        envelope = json.loads(content)
+        said = json.loads(base64.b64decode(envelope["payload"]))
+        said["predicate"]["at"] = "in March"
+        envelope["payload"] = base64.b64encode(json.dumps(said).encode()).decode()
+        store.execute(
+            "UPDATE rec SET env = ? WHERE request_id = 'r-3' AND kind = 'decision'", (json.dumps(envelope).encode(),)
+        )
+    assert main(["traces", "--data", str(logs.root), "--out", str(tmp_path / "traces.jsonl")]) == 0
+    told = capsys.readouterr().err
+    assert told == "5 traces\nleft out: 1 requests with a time that is none; `apostille verify` names them\n"
 
 
 def test_traces_are_written_over_no_file_and_of_no_log_that_is_ending(
