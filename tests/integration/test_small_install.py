@@ -43,8 +43,8 @@ def test_it_makes_and_verifies_a_bundle_and_says_what_it_does_not_check(installe
     assert "check them with" in made
     assert not (tmp_path / "out/report.html").exists()
     found = run(installed / "bin/apostille", "verify", tmp_path / "out")
-    assert "✓  8  traces and figures are what the records give  [derived]" in found
+    assert "✓  9  traces and figures are what the records give  [derived]" in found
     (tmp_path / "out/report.html").write_text("<h1>all is well</h1>")
     run("bash", "-c", f"cd '{tmp_path}/out' && sha256sum report.html >> MANIFEST.sha256")
     said = run(installed / "bin/apostille", "verify", tmp_path / "out")
-    assert "-  9  the page of the report is what its figures give  [page]" in said
+    assert "- 10  the page of the report is what its figures give  [page]" in said
