@@ -10,6 +10,7 @@ from dataclasses import replace
 from proxy.core import splitting
 from proxy.core.aggregation.steps import Composition, Final, Seat
 from proxy.core.case import Case
+from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.planning import reliability
 from proxy.core.replies import Reply
@@ -47,15 +48,12 @@ def composition(case: Case, admitted: AdmittedPlan, randomness: bytes) -> Compos
 def _composed(
     case: Case, plan: Plan, messages: tuple[JsonObject, ...], task: TaskClass, randomness: bytes
 ) -> Composition:
+    def held(slot: Slot, by: Deployment) -> Seat:
+        return Seat(leg=slot.leg, role=slot.role, model=by.model, make=by.developer, reliability=reliability(by, task))
+
     def seat(slot: Slot) -> Seat:
-        primary = slot.primary
-        return Seat(
-            leg=slot.leg,
-            role=slot.role,
-            model=primary.model,
-            make=primary.developer,
-            reliability=reliability(primary, task),
-        )
+        others = {d.id: held(slot, d) for d in slot.options if d.model != slot.primary.model}
+        return replace(held(slot, slot.primary), stand_ins=others)
 
     return Composition(
         aggregator=plan.aggregator,
@@ -75,6 +73,16 @@ def _composed(
         nonce=randomness[8:].hex(),
         calibration=case.rulebook.calibration,
     )
+
+
+def seat_of(slot: Slot, task: TaskClass) -> Seat:
+    """A slot as its vote counts, whoever of its models takes it."""
+    others = {d.id: _held(slot, d, task) for d in slot.options if d.model != slot.primary.model}
+    return replace(_held(slot, slot.primary, task), stand_ins=others)
+
+
+def _held(slot: Slot, by: Deployment, task: TaskClass) -> Seat:
+    return Seat(leg=slot.leg, role=slot.role, model=by.model, make=by.developer, reliability=reliability(by, task))
 
 
 def final_reply(composition: Composition, step: Final, replies: Sequence[Reply]) -> Reply | None:

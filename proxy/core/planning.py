@@ -26,8 +26,10 @@ JUDGED_PANEL = 3
 """Candidates that another model reads: more cost more, and judges grow less reliable with length."""
 MAX_PROGRAMS = 3
 """Models that are asked for a program before the best of what they wrote is taken."""
-AS_GOOD = 5_000
-"""Measured shares no further apart than this, millionths, are the same: half a point is within what samples tell."""
+AS_GOOD = 10_000
+"""Measured shares no further apart than this, millionths, are the same: a point is within what samples tell."""
+STOOD_IN_FOR = 30_000
+"""Share by which a barred model may be behind the best of the catalogue, and still be what a composite stands in for."""
 MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
 
@@ -281,7 +283,7 @@ def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
     models = seats.distinct(permitted)
     if len(models) < 2:
         return None
-    reference = _reference(question)
+    reference = _reference(question, permitted)
     defaults = question.defaults
     ratio = defaults.high_ratio if question.intent.mode is Mode.HIGH else defaults.standard_ratio
     priced = [d for d in models if expert(d, question.task).cost <= reference.cost * ratio]
@@ -317,24 +319,27 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
         question.intent.mode,
         standard_ratio=question.defaults.standard_ratio,
         high_ratio=question.defaults.high_ratio,
-        reference=_reference(question),
+        reference=_reference(question, permitted),
     )
     by_id = {d.id: d for d in best_of.values()}
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
-    return Plan(
-        aggregator=aggregator,
-        first=first,
-        rest=seats.strengthened(rest, permitted, first),
-        threshold=_threshold(question),
-    )
+    first, rest = seats.with_stand_ins(first, rest, permitted, lambda d: expert(d, question.task).cost)
+    return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
 
 
-def _reference(question: Question) -> Expert:
-    """The model whose cost is the measure: the cheapest of those that were measured as good as the best, allowed or not."""
+def _reference(question: Question, permitted: Sequence[Deployment]) -> Expert:
+    """The model whose cost is the measure: the best barred one, where it is nearly as good as the best of all; else the best.
+
+    Of those that were measured as good, the cheapest.
+    """
     everyone = [expert(d, question.task) for d in seats.distinct(ranked(question, question.pool()))]
-    best = everyone[0].reliability
-    return min((e for e in everyone if e.reliability >= best - AS_GOOD), key=lambda e: e.cost)
+    within = {d.model for d in permitted}
+    least = everyone[0].reliability - STOOD_IN_FOR
+    barred = [e for e in everyone if e.model not in within and e.reliability >= least]
+    stood_in_for = barred or everyone
+    best = stood_in_for[0].reliability
+    return min((e for e in stood_in_for if e.reliability >= best - AS_GOOD), key=lambda e: e.cost)
 
 
 def _seated(question: Question, allowed: Allowed) -> Plan | None:

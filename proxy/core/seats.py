@@ -4,7 +4,7 @@ Pure. Every leg that an aggregator may ask is a slot here before the first call,
 mixture as well: so each is decided, counted and admitted like any other. An aggregator gets no seat that it does not use.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from audit.vocabulary import Role
@@ -13,6 +13,8 @@ from proxy.core.catalogue import Deployment
 
 MAX_FALLBACKS = 3
 """Most further deployments behind a leg's first choice."""
+ABOUT_AS_LITTLE = 1.25
+"""What a stand-in of those asked at once may cost against the model whose seat it takes."""
 DEFAULT_LAYERS = 2
 """Proposing layers of a mixture of agents, the panel counted."""
 
@@ -174,17 +176,31 @@ def panel(members: Iterable[Deployment], permitted: Sequence[Deployment], start:
     )
 
 
-def strengthened(slots: tuple[Slot, ...], permitted: Sequence[Deployment], seated: Iterable[Slot]) -> tuple[Slot, ...]:
-    """Seats of an escalation, whose first may go to the best of the permitted models without a seat: somebody has to answer.
+def with_stand_ins(
+    first: tuple[Slot, ...],
+    rest: tuple[Slot, ...],
+    permitted: Sequence[Deployment],
+    cost: Callable[[Deployment], float],
+) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
+    """A cascade's seats, with other models behind those that have to be taken; no model is behind two of them.
 
-    ``permitted``: best first. The seat keeps its weight, whoever takes it.
+    ``permitted``: best first. Behind the first of an escalation is the best without a seat: somebody has to answer. Behind each
+    of those asked at once is the best of the others that costs about as little: one provider's outage is no disagreement.
     """
-    if not slots:
-        return ()
-    taken = {slot.primary.model for slot in (*slots, *seated)}
-    others = distinct(d for d in permitted if d.model not in taken)
-    first = replace(slots[0], options=(*slots[0].options, *others)[: MAX_FALLBACKS + 1])
-    return (first, *slots[1:])
+    taken = {slot.primary.model for slot in (*first, *rest)}
+    free = [d for d in distinct(permitted) if d.model not in taken]
+    strong, free = (free[:1], free[1:]) if rest else ([], free)
+    backed = []
+    for slot in first:
+        most = cost(slot.primary) * ABOUT_AS_LITTLE
+        stand_in = next((d for d in free if cost(d) <= most), None)
+        free = [d for d in free if d is not stand_in]
+        backed.append(slot if stand_in is None else _behind(slot, (stand_in,)))
+    return tuple(backed), (_behind(rest[0], (*strong, *free)), *rest[1:]) if rest else ()
+
+
+def _behind(slot: Slot, others: Sequence[Deployment]) -> Slot:
+    return replace(slot, options=(*slot.options, *others)[: MAX_FALLBACKS + 1])
 
 
 def writer(leg: str, role: Role, best: Sequence[Deployment]) -> Slot | None:

@@ -61,7 +61,7 @@ def quality(outcome: Outcome, known: Catalogue, task: TaskClass) -> float | None
         return None
     experts = [expert(d, task) for d in members]
     if outcome.aggregator in _CASCADES and len(experts) >= FIRST_LEGS:
-        return cascade.expected_accuracy(experts[:FIRST_LEGS], experts[FIRST_LEGS:])
+        return cascade.expected_accuracy(experts[:FIRST_LEGS], experts[FIRST_LEGS:], task)
     return max(e.accuracy for e in experts)
 
 

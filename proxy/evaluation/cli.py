@@ -158,8 +158,8 @@ def _result(arguments: argparse.Namespace, compared: Compared, connections: int 
 class Counter:
     """A line on standard error that counts up, where somebody looks at it."""
 
-    def __init__(self, total: int) -> None:
-        self._total = total
+    def __init__(self, total: int, what: str = "questions") -> None:
+        self._total, self._what = total, what
         self._done = 0
 
     def __call__(self) -> None:
@@ -167,4 +167,4 @@ class Counter:
         self._done += 1
         if sys.stderr.isatty() or self._done == self._total:
             end = "\n" if self._done == self._total else ""
-            print(f"\r  {self._done} of {self._total} questions", end=end, file=sys.stderr, flush=True)
+            print(f"\r  {self._done} of {self._total} {self._what}", end=end, file=sys.stderr, flush=True)

@@ -54,8 +54,17 @@ def cheap_models(recording: Recording) -> frozenset[str]:
 
 def for_fitting(prompt: str, seed: int) -> bool:
     """Whether a prompt is of the part that is fitted on: by its own text, so the same prompt is never in both parts."""
+    return _drawn(prompt, seed) < FIT * 2**32
+
+
+def fold(prompt: str, folds: int, seed: int) -> int:
+    """Which of so many folds a prompt is in, by its own text."""
+    return _drawn(prompt, seed) % folds
+
+
+def _drawn(prompt: str, seed: int) -> int:
     drawn = hashlib.sha256(f"{seed}:{prompt.strip()}".encode("utf-8", "surrogatepass")).digest()
-    return int.from_bytes(drawn[:4], "big") < FIT * 2**32
+    return int.from_bytes(drawn[:4], "big")
 
 
 def split(found: Sequence[Graded], seed: int) -> tuple[list[Graded], list[Graded]]:

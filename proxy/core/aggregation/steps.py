@@ -45,6 +45,7 @@ class Seat:
 
     ``reliability``: share of right answers in this task class, millionths (prior-shrunken by the planner).
     ``make``: developer of the weights, so that two seats of one make are not counted as independent.
+    ``stand_ins``: the same leg in the hands of other models, by deployment.
     """
 
     leg: str
@@ -52,6 +53,11 @@ class Seat:
     model: str
     make: str
     reliability: int
+    stand_ins: Mapping[str, "Seat"] = field(default_factory=dict)
+
+    def taken_by(self, deployment: str) -> "Seat":
+        """The seat as the vote of whoever took it counts."""
+        return self.stand_ins.get(deployment, self)
 
 
 STAGES = ("first", "rest", "further", "judge", "author", "verifier")

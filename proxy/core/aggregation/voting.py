@@ -52,7 +52,9 @@ class Tally:
         by_leg = {reply.leg: reply for reply in replies}
         seats = [seat for seat in (*composition.first, *composition.rest) if seat.leg in by_leg]
         self.good = {seat.leg for seat in seats if by_leg[seat.leg].ok}
-        self.ballots = tuple(Ballot(seat=s, answer=read(by_leg[s.leg], self.kind)) for s in seats)
+        self.ballots = tuple(
+            Ballot(seat=s.taken_by(by_leg[s.leg].deployment), answer=read(by_leg[s.leg], self.kind)) for s in seats
+        )
         self.groups = scoring.groups(self.ballots, self.kind)
 
     def votes(self) -> tuple[Vote, ...]:

@@ -1,12 +1,12 @@
 """Which models a cascade asks: two cheap ones of different make at once, the strong ones only where those disagree.
 
 Pure. From measured quality and list prices it picks the cascade with the best expected accuracy whose expected cost stays below a
-share of the reference model's: the best of the whole catalogue, which may be the one that is barred. Figures of the estimate are
-measured on recorded answers (``docs/explanation/fusion.md``).
+share of the reference model's: the one that it stands in for. What is expected of a cascade follows from how models are right
+together (``joint``); figures are in ``docs/explanation/fusion.md``.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -14,21 +14,11 @@ from itertools import combinations
 
 from audit.vocabulary import MILLIONTHS
 from proxy.core.request import TaskClass
+from proxy.core.routing import joint
+from proxy.core.routing.joint import Curve, Pair
 
 TOKENS_IN, TOKENS_OUT = 300, 350
 """Size of a typical checkable question and its worked answer, where the catalogue does not say how long a model's are."""
-SHARED_FATE = 0.5
-"""Correlation of two models' being right: questions are easy or hard for all (measured 0.4 to 0.6)."""
-WRONG_AND_ALIKE = 0.35
-"""Share of questions that both of two models get wrong where their wrong answers are the same."""
-GAIN_OF_AGREEMENT = 0.4
-"""Share of what the strong model gets wrong that it gets wrong where two others agree on the right answer."""
-LOSS_OF_AGREEMENT = 0.6
-"""Share of what the strong model gets right on which two others agree on a wrong answer, where they are wrong alike."""
-GAIN_OF_SECOND = 0.012
-"""Accuracy that a fourth voter adds to the strong one (measured 1.0 to 1.3 points)."""
-WORTH = 0.003
-"""Accuracy for which it is worth spending the reference model's cost once more: what is dearer and no better is left."""
 SLOW_PAIR = 0.002
 """Accuracy that a pair is worth less per doubling of latency between its two: the slower one is waited for."""
 MAX_CHEAP, MAX_STRONG = 12, 4
@@ -36,10 +26,14 @@ MAX_CHEAP, MAX_STRONG = 12, 4
 
 
 class Mode(StrEnum):
-    """How much a composite may cost against the best single model."""
+    """How much a composite may cost against the model that it stands in for."""
 
     STANDARD = "standard"
     HIGH = "high"
+
+
+WORTH = {Mode.STANDARD: 0.03, Mode.HIGH: 0.01}
+"""Accuracy for which it is worth spending the reference model's cost once more: what is dearer and hardly better is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +59,11 @@ class Expert:
         """Share of right answers."""
         return self.reliability / MILLIONTHS
 
+    @property
+    def curve(self) -> Curve:
+        """Its chance of being right by how hard a question is."""
+        return joint.curve(self.reliability * 1000 // MILLIONTHS)
+
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
@@ -72,6 +71,16 @@ class Cascade:
 
     first: tuple[str, ...]
     rest: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A cascade with what is expected of it. ``cost``: micro-dollars; ``merit``: accuracy, less what cost and waiting are worth."""
+
+    first: tuple[Expert, Expert]
+    rest: tuple[Expert, ...]
+    cost: float
+    merit: float
 
 
 @lru_cache(maxsize=1024)
@@ -91,17 +100,34 @@ def choose(
     """
     if len(experts) < 2:
         raise ValueError(f"expected at least two experts, got {len(experts)}")
+    unit = (reference or min(experts, key=lambda e: (-e.reliability, e.cost))).cost
+    budget = unit * (standard_ratio if mode is Mode.STANDARD else high_ratio)
+    found = list(_candidates(experts, task, mode, unit))
+    fitting = [each for each in found if each.cost <= budget] or [min(found, key=lambda each: each.cost)]
+    best = max(fitting, key=lambda each: (round(each.merit, 6), -each.cost))
+    pair = sorted(best.first, key=lambda e: -e.reliability)
+    return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in best.rest))
+
+
+def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, unit: float) -> Iterator[_Candidate]:
     by_quality = sorted(experts, key=lambda e: (-e.reliability, e.cost))
-    ratio = standard_ratio if mode is Mode.STANDARD else high_ratio
-    budget = (reference or by_quality[0]).cost * ratio
-    plans = [
-        (first, rest) for first in combinations(_cheap(experts), 2) for rest in _escalations(by_quality, first, mode)
-    ]
-    fitting = [each for each in plans if _cost(*each) <= budget] or [min(plans, key=lambda each: _cost(*each))]
-    unit = (reference or by_quality[0]).cost
-    first, rest = max(fitting, key=lambda each: (round(_merit(each[0], each[1], unit), 6), -_cost(*each)))
-    pair = sorted(first, key=lambda e: -e.reliability)
-    return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in rest))
+    curves = {e.id: e.curve for e in experts}
+    apart = joint.alike(task, one_make=False)
+    worth = WORTH[mode] / unit if unit else 0.0
+    for one, other in _pairs(_cheap(experts)):
+        pair = Pair.of(curves[one.id], curves[other.id], joint.alike(task, one_make=one.make == other.make))
+        asked, disagreed = one.cost + other.cost, pair.disagreement()
+        slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
+        for rest in _escalations(by_quality, (one, other), mode):
+            cost = asked + disagreed * sum(e.cost for e in rest)
+            right = _right(pair, [curves[e.id] for e in rest], (curves[one.id], curves[other.id]), apart)
+            yield _Candidate(first=(one, other), rest=rest, cost=cost, merit=right - slow - worth * cost)
+
+
+def _pairs(cheap: Sequence[Expert]) -> list[tuple[Expert, Expert]]:
+    """Pairs of different make; of one make only where there is no other: their errors are mostly the same."""
+    found = list(combinations(cheap, 2))
+    return [(one, other) for one, other in found if one.make != other.make] or found
 
 
 def _cheap(experts: Sequence[Expert]) -> Sequence[Expert]:
@@ -118,40 +144,16 @@ def _escalations(by_quality: Sequence[Expert], first: Sequence[Expert], mode: Mo
     return [*combinations(others, 2), *((each,) for each in others)]
 
 
-def _together(one: Expert, other: Expert) -> tuple[float, float]:
-    """Probabilities that two experts are both right, and that both are wrong."""
-    p, q = one.accuracy, other.accuracy
-    both = p * q + SHARED_FATE * math.sqrt(p * (1 - p) * q * (1 - q))
-    right = min(both, p, q)
-    return right, max(0.0, 1 - p - q + right)
+def _right(pair: Pair, rest: Sequence[Curve], first: tuple[Curve, Curve], alike: float) -> float:
+    """Expected share of right answers; without anybody to ask, the better of the two answers where they disagree."""
+    if not rest:
+        return max(map(joint.mean, first))
+    return pair.right(rest[0], rest[1] if len(rest) > 1 else None, alike)
 
 
-def _disagreement(one: Expert, other: Expert) -> float:
-    """Probability that two experts give different answers."""
-    right, wrong = _together(one, other)
-    return 1 - right - WRONG_AND_ALIKE * wrong
-
-
-def _cost(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
-    return sum(e.cost for e in first) + _disagreement(*first) * sum(e.cost for e in rest)
-
-
-def _merit(first: Sequence[Expert], rest: Sequence[Expert], unit: float) -> float:
-    """Expected accuracy, less what waiting for the slower of the pair and spending ``unit`` micro-dollars are worth."""
+def expected_accuracy(first: Sequence[Expert], rest: Sequence[Expert], task: TaskClass) -> float:
+    """Expected share of right answers of a cascade of two and those who are asked where they disagree."""
     one, other = first
-    slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
-    spent = WORTH * _cost(first, rest) / unit if unit else 0.0
-    return expected_accuracy(first, rest) - slow - spent
-
-
-def expected_accuracy(first: Sequence[Expert], rest: Sequence[Expert]) -> float:
-    """Expected share of right answers of a cascade: the strong model's, plus what agreement adds, less what it spoils."""
-    one, other = first
-    right, wrong = _together(one, other)
-    strong = max((e.accuracy for e in rest), default=max(one.accuracy, other.accuracy))
-    second = 0.0
-    if len(rest) > 1:
-        second = GAIN_OF_SECOND * rest[1].accuracy / max(rest[0].accuracy, 0.01)
-        second *= 0.5 if rest[0].make == rest[1].make else 1.0
-    alike = LOSS_OF_AGREEMENT * strong * WRONG_AND_ALIKE * wrong * (2 if one.make == other.make else 1)
-    return strong + GAIN_OF_AGREEMENT * (1 - strong) * right + second - alike
+    pair = Pair.of(one.curve, other.curve, joint.alike(task, one_make=one.make == other.make))
+    alike = joint.alike(task, one_make=False)
+    return _right(pair, [e.curve for e in rest[:2]], (one.curve, other.curve), alike)

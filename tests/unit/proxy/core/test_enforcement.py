@@ -184,6 +184,31 @@ def test_a_cascade_loses_its_strong_model_and_names_it() -> None:
     assert plan.calls.keys() == {"panel-1", "panel-2", "panel-3"}
 
 
+def test_what_a_composite_stands_in_for_says_what_it_may_cost() -> None:
+    """The best barred model is the measure where it is nearly as good as the best of all; else the best of all is."""
+    dear = deployment("n/dear", quality=910_000, price=40_000_000)
+    for quality, strong in ((890_000, "n/large"), (700_000, "n/dear")):
+        barred = deployment("x/best", quality=quality, price=5_000_000)
+        four = catalogue(*(d for d in FOUR.deployments.values() if d.id != "x/best"), barred, dear)
+        plan = enforced(question(four, FUSION), ["x/best"])
+        assert isinstance(plan, AdmittedPlan)
+        assert [slot.primary.id for slot in plan.plan.rest] == [strong]
+
+
+def test_every_seat_of_a_cascade_has_a_stand_in_of_its_own() -> None:
+    """One that costs about as little, where models are asked at once; a model that stood in for two would agree with itself."""
+    six = catalogue(
+        *FOUR.deployments.values(),
+        deployment("n/cheap", quality=590_000, price=100_000),
+        deployment("n/next", quality=850_000, price=4_000_000),
+    )
+    plan = enforced(question(six, FUSION))
+    assert isinstance(plan, AdmittedPlan)
+    behind = {leg: [c.deployment.id for c in calls[1:]] for leg, calls in plan.calls.items()}
+    assert [slot.primary.id for slot in (*plan.plan.first, *plan.plan.rest)] == ["n/middle", "n/small", "x/best"]
+    assert behind == {"panel-1": ["n/cheap"], "panel-2": [], "panel-3": ["n/next", "n/large"]}
+
+
 def test_policy_that_leaves_one_model_means_self_fusion_and_a_degraded_outcome() -> None:
     plan = enforced(question(FOUR, FUSION), ["x/best", "n/large", "n/middle"])
     assert isinstance(plan, AdmittedPlan)

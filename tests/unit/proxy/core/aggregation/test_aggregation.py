@@ -1,5 +1,6 @@
 """Aggregation: who is asked and which answer wins. What holds for all of them: ``tests/property/test_aggregators.py``."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,6 +93,17 @@ def test_two_of_one_make_are_less_sure_than_two_of_different_makes() -> None:
     alike = composition(GATE, (seat("a", make="one"), seat("b", make="one")))
     both = {"a": "42", "b": "42"}
     assert played(alike, both)[0].basis.confidence < played(composition(GATE, "ab"), both)[0].basis.confidence
+
+
+def test_a_stand_in_votes_with_its_own_weight_and_make() -> None:
+    taken = replace(seat("a", 900_000), stand_ins={"d-a": replace(seat("a", 600_000), make="make-b")})
+    own, of_stand_in = (
+        played(composition(GATE, (each, seat("b", 650_000))), {"a": "42", "b": "42"})[0].basis
+        for each in (seat("a", 900_000), taken)
+    )
+    assert of_stand_in.votes[0].weight < own.votes[0].weight
+    assert of_stand_in.votes[1].weight == own.votes[1].weight
+    assert of_stand_in.confidence < own.confidence
 
 
 def test_a_weighted_vote_follows_the_reliable_one_and_a_majority_the_many() -> None:

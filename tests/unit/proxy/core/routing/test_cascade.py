@@ -1,0 +1,139 @@
+"""How models are right together, and which of them a cascade asks."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from proxy.core.request import TaskClass
+from proxy.core.routing import cascade, joint
+from proxy.core.routing.cascade import Expert, Mode
+from proxy.core.routing.joint import Pair
+
+MILLION = 1_000_000
+
+
+def expert(name: str, quality: int, price: int, make: str = "") -> Expert:
+    """``quality``: thousandths; ``price``: micro-dollars per million tokens, in and out."""
+    return Expert(
+        id=name,
+        model=name,
+        make=make or f"maker-{name}",
+        price_in=price,
+        price_out=price,
+        reliability=quality * 1000,
+        latency_ms=1000,
+    )
+
+
+SMALL, OTHER, LARGE, BEST = (
+    expert("small", 800, 100_000),
+    expert("other", 780, 120_000),
+    expert("large", 880, 2_000_000),
+    expert("best", 900, 5_000_000),
+)
+FOUR = (SMALL, OTHER, LARGE, BEST)
+
+experts = st.lists(
+    st.builds(
+        expert,
+        st.uuids().map(str),
+        st.integers(0, 1000),
+        st.integers(0, 100 * MILLION),
+        st.sampled_from(["one", "two", "three"]),
+    ),
+    min_size=2,
+    max_size=14,
+).map(tuple)
+
+
+@given(st.integers(5, 995))
+def test_a_curve_has_the_share_that_was_measured(thousandths: int) -> None:
+    found = joint.curve(thousandths)
+    assert joint.mean(found) == pytest.approx(thousandths / 1000, abs=1e-4)
+    assert list(found) == sorted(found, reverse=True)
+
+
+@given(st.integers(0, 1000), st.integers(0, 1000), st.floats(0, 1))
+def test_what_a_pair_says_is_a_distribution(p: int, q: int, alike: float) -> None:
+    pair = Pair.of(joint.curve(p), joint.curve(q), alike)
+    agreed_wrong = 1 - joint.mean(pair.agreed) - pair.disagreement()
+    assert -1e-9 <= agreed_wrong <= 1
+    assert 0 <= pair.disagreement() <= 1
+
+
+@given(st.integers(100, 900), st.integers(100, 900))
+def test_two_models_are_right_together_more_often_than_independence_says(p: int, q: int) -> None:
+    together = joint.mean(Pair.of(joint.curve(p), joint.curve(q), 0.5).agreed)
+    assert p * q / MILLION < together <= min(p, q) / 1000 + 1e-4
+
+
+@pytest.mark.parametrize("rest", [1, 2])
+def test_what_is_expected_of_a_gate_is_what_drawn_answers_give(rest: int) -> None:
+    """An independent count: difficulty and answers are drawn, and the rule of the gate is applied to them."""
+    shares, common, draws = [800, 750, 880, 860], 0.6, 60_000
+    chance, right = random.Random(7), 0
+    curves = [joint.curve(share) for share in shares]
+    for _ in range(draws):
+        at = chance.choices(range(len(curves[0])), weights=joint._WEIGHTS)[0]
+        said = [
+            "right" if chance.random() < curve[at] else "usual" if chance.random() < common else f"own-{i}"
+            for i, curve in enumerate(curves)
+        ]
+        right += _gate(said[:2], said[2 : 2 + rest]) == "right"
+    pair = Pair.of(curves[0], curves[1], common**2)
+    expected = pair.right(curves[2], curves[3] if rest == 2 else None, common**2)
+    assert expected == pytest.approx(right / draws, abs=0.008)
+
+
+def _gate(first: list[str], rest: list[str]) -> str:
+    if first[0] == first[1]:
+        return first[0]
+    said = [*rest, *first]
+    return max(said, key=lambda answer: (said.count(answer) > 1, said.count(answer), -said.index(answer)))
+
+
+@given(experts, st.sampled_from(Mode), st.sampled_from(TaskClass))
+def test_a_cascade_asks_different_models_and_stays_within_its_budget_where_one_can(
+    pool: tuple[Expert, ...], mode: Mode, task: TaskClass
+) -> None:
+    found = cascade.choose(pool, task, mode)
+    assert len({*found.first, *found.rest}) == len(found.first) + len(found.rest)
+    assert len(found.first) == 2
+    by_id = {e.id: e for e in pool}
+    one, other = (by_id[each] for each in found.first)
+    asked = one.cost + other.cost
+    best = min(pool, key=lambda e: (-e.reliability, e.cost))
+    budget = best.cost * (0.64 if mode is Mode.STANDARD else 1.36)
+    cheapest = cascade.choose(pool, task, mode, standard_ratio=0.0, high_ratio=0.0)
+    assert asked <= budget or found == cheapest
+
+
+def test_a_pair_is_of_different_make_where_there_is_one() -> None:
+    twin = expert("twin", 799, 100_000, make=SMALL.make)
+    found = cascade.choose((SMALL, twin, OTHER, BEST), TaskClass.MATH, Mode.STANDARD)
+    assert set(found.first) == {"small", "other"}
+    assert set(cascade.choose((SMALL, twin), TaskClass.MATH, Mode.STANDARD).first) == {"small", "twin"}
+
+
+def test_the_dearer_of_two_as_good_is_left() -> None:
+    dear = expert("dear", 881, 4_000_000)
+    assert cascade.choose((SMALL, OTHER, LARGE, dear), TaskClass.MATH, Mode.STANDARD).rest == ("large",)
+
+
+def test_the_reference_says_how_much_may_be_spent() -> None:
+    assert cascade.choose(FOUR, TaskClass.MATH, Mode.STANDARD, reference=BEST).rest == ("best",)
+    modest = expert("modest", 850, 900_000)
+    assert cascade.choose(FOUR, TaskClass.MATH, Mode.STANDARD, reference=modest).rest == ("large",)
+
+
+def test_hard_tasks_cost_more_calls() -> None:
+    pair = Pair.of(joint.curve(500), joint.curve(500), joint.alike(TaskClass.MATH_HARD, one_make=False))
+    easy = Pair.of(joint.curve(950), joint.curve(950), joint.alike(TaskClass.MATH, one_make=False))
+    assert pair.disagreement() > 4 * easy.disagreement()
+
+
+def test_models_of_one_make_agree_on_wrong_answers_more_often() -> None:
+    for task in TaskClass:
+        assert joint.alike(task, one_make=False) < joint.alike(task, one_make=True) <= joint.MOST_ALIKE
