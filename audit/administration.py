@@ -153,6 +153,11 @@ def render_key_event(event: KeyEvent, *, at: str, position: Position, anchor: An
     return statement.render(RecordKind.KEY_EVENT, {RECORD_KEY: event.keyid}, predicate)
 
 
+def key_request_id(keyid: str) -> str:
+    """Request id under which everything that happened to a record key is on record."""
+    return f"key-{keyid[:16]}"
+
+
 def key_event_of(found: Statement) -> KeyEvent:
     """The key event of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
     if found.kind is not RecordKind.KEY_EVENT or found.subjects.keys() != {RECORD_KEY}:

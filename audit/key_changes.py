@@ -87,7 +87,7 @@ def _pending(
         reason=reason,
     )
     return Pending(
-        request_id=f"key-{keyid[:16]}",
+        request_id=administration.key_request_id(keyid),
         kind=RecordKind.KEY_EVENT,
         build=lambda position, anchor: administration.render_key_event(
             event, at=rfc3339(now), position=position, anchor=anchor

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from audit import checkpoint, durable, keys, layout
-from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, VerificationError
+from audit.errors import EvidenceUnavailable, HistoryError, MalformedError, VerificationError, in_words
 from audit.keys import Authority, LogSigner, RecordSigner
 from audit.signers import opening
 from audit.signers.opening import KeyPlaces
@@ -23,7 +23,7 @@ def open_keys(folder: Path, places: KeyPlaces, at: datetime) -> tuple[LogSigner,
         signer = opening.ed25519(places.log, vkey.name, folder)
         authority = authority_of(opening.p256(places.issuing, folder), folder, at)
     except (OSError, MalformedError, VerificationError, EvidenceUnavailable, IndexError) as cause:
-        raise HistoryError(f"the log's keys cannot be used: {cause}", code=UNUSABLE) from cause
+        raise HistoryError(f"the log's keys cannot be used: {in_words(cause)}", code=UNUSABLE) from cause
     if checkpoint.vkey_of(signer) != vkey:
         raise HistoryError("expected the private key of `log.vkey`, got another one", code=UNUSABLE)
     return signer, authority

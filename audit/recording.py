@@ -179,7 +179,7 @@ class Recorder:
         )
         at = rfc3339(now)
         return Pending(
-            request_id=f"key-{signer.keyid[:16]}",
+            request_id=administration.key_request_id(signer.keyid),
             kind=RecordKind.KEY_EVENT,
             build=lambda position, anchor: administration.render_key_event(
                 event, at=at, position=position, anchor=anchor

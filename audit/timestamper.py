@@ -163,10 +163,10 @@ class Timestamper(Stamper):
         counted = authority.since
         try:
             authority.at = self._stamp(authority, note, tree)
-        except Unreachable:
-            self._failed(authority, UNREACHABLE)
+        except Unreachable as error:
+            self._failed(authority, UNREACHABLE, error)
         except AuditError as error:
-            self._failed(authority, error.code)
+            self._failed(authority, error.code, error)
         else:
             if authority.failing:
                 _log.info("the timestamp authority `%s` answers again", authority.client.host)
@@ -190,9 +190,9 @@ class Timestamper(Stamper):
         return found
 
     @staticmethod
-    def _failed(authority: Authority, code: str) -> None:
+    def _failed(authority: Authority, code: str, why: Exception) -> None:
         if authority.failing != code:
-            _log.warning("the timestamp authority `%s` gives no token: %s", authority.client.host, code)
+            _log.warning("the timestamp authority `%s` gives no token: %s: %s", authority.client.host, code, why)
         authority.failing = code
         authority.failures += 1
         authority.retry_at = time.monotonic() + authority.backoff_s

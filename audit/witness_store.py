@@ -16,7 +16,7 @@ from pathlib import Path
 
 from audit import checkpoint, durable, keys, layout, scope, witness
 from audit.checkpoint import COSIGNATURE, ED25519, MLDSA44_COSIGNATURE, Checkpoint, SignedNote, VerifierKey
-from audit.errors import AuditError, HistoryError, MalformedError
+from audit.errors import AuditError, HistoryError, MalformedError, in_words
 from audit.keys import LogSigner, MLDSA44Signer
 from audit.storage import directory as storage
 from audit.witness import AddCheckpoint, Answer
@@ -108,7 +108,7 @@ class Witness:
                     raise MalformedError("expected a checkpoint of this log that this witness cosigned")
             except (AuditError, OSError) as cause:
                 raise HistoryError(
-                    f"the latest checkpoint in `{place.name}` cannot be used: {cause}", code="witness-state"
+                    f"the latest checkpoint in `{place.name}` cannot be used: {in_words(cause)}", code="witness-state"
                 ) from cause
             if self._known(origin):
                 yield origin, note
@@ -182,7 +182,7 @@ def _signers(folder: Path) -> tuple[LogSigner, MLDSA44Signer]:
         ed25519 = keys.load_log_signer(name, keys.read_private(folder / ED25519_KEY))
         mldsa44 = keys.load_mldsa44_signer(name, keys.read_private(folder / MLDSA44_KEY))
     except (OSError, MalformedError) as cause:
-        raise HistoryError(f"the witness's keys cannot be used: {cause}", code="keys-unusable") from cause
+        raise HistoryError(f"the witness's keys cannot be used: {in_words(cause)}", code="keys-unusable") from cause
     if _public(ed25519, mldsa44) != public:
         raise HistoryError(f"expected the private keys of `{VKEY}`, got others", code="keys-unusable")
     return ed25519, mldsa44
@@ -192,7 +192,7 @@ def _known_logs(place: Path) -> Mapping[str, tuple[VerifierKey, ...]]:
     try:
         vkeys = layout.vkeys_of(place.read_bytes())
     except (OSError, MalformedError) as cause:
-        raise HistoryError(f"the list of known logs cannot be used: {cause}", code="keys-unusable") from cause
+        raise HistoryError(f"the list of known logs cannot be used: {in_words(cause)}", code="keys-unusable") from cause
     if not all(key.kind == ED25519 for key in vkeys):
         raise HistoryError("expected log keys of type 0x01 in the list of known logs", code="keys-unusable")
     return {key.name: tuple(each for each in vkeys if each.name == key.name) for key in vkeys}

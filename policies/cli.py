@@ -26,13 +26,13 @@ from policies import (
     shipped,
 )
 from policies.decision import Action, Context, Query
-from policies.errors import PolicyError, UnknownName
+from policies.errors import FactsError, PolicyError, UnknownName
 from policies.explain import sentence
 from policies.jurisdiction import normal
 from policies.point import PolicyPoint
 from policies.staleness import STALE
 
-NO, USAGE = 1, 2
+NO, USAGE, COULD_NOT_TELL = 1, 2, 3
 JURISDICTIONS = "DE,FR,IT,GB,CH,US,US-TX,CN,JP,IN,BR,AU"
 CHOSEN = "residency-"
 """Packs of this name are alternatives that a tenant chooses one of: nobody is under all of them."""
@@ -121,7 +121,7 @@ def policy_main(argv: Sequence[str], catalogues: Sequence[Path] = ()) -> int:
         return USAGE
     except PolicyError as error:
         print(f"apostille policy: {error.code}: {error}", file=sys.stderr)
-        return NO
+        return COULD_NOT_TELL if isinstance(error, FactsError) else NO
 
 
 def _catalogues(arguments: argparse.Namespace) -> Sequence[Path]:

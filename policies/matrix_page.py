@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping
 from html import escape
 from string import Template
@@ -14,6 +15,7 @@ from policies.point import PolicyPoint
 
 DISCLAIMER = "Example, not legal advice."
 MARKS = "✓ may be called; ◐ may be called, not in a composite; ✗ may not"
+_CODE = re.compile(r"`([^`]+)`")
 _MARKS = {"yes": "✓", "alone": "◐", "no": "✗"}
 
 
@@ -78,7 +80,7 @@ def as_json(found: Matrix, point: PolicyPoint, premises: Mapping[str, str]) -> s
 
 def html(found: Matrix, point: PolicyPoint, premises: Mapping[str, str]) -> str:
     """The page."""
-    said = [f"{name}: {value}" for name, value in premises.items()]
+    said = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in premises.items())
     head = "".join(f"<th><span>{escape(code)}</span></th>" for code, _ in found.rows)
     body = []
     for i, deployment in enumerate(found.deployments):
@@ -88,18 +90,22 @@ def html(found: Matrix, point: PolicyPoint, premises: Mapping[str, str]) -> str:
         {rule for _, cells in found.rows for cell in cells for rule in cell.decision.rules if cell.word == "no"}
     )
     listed = "".join(
-        f"<dt id='{escape(r)}'>{escape(r)}: {escape(point.rule(r).title)}</dt>"
-        f"<dd>{escape(point.rule(r).reason)} <i>{escape(point.rule(r).legal_basis)}</i></dd>"
+        f"<dt id='{escape(r)}'>{escape(r)}: {_words(point.rule(r).title)}</dt>"
+        f"<dd>{_words(point.rule(r).reason)} <i>{_words(point.rule(r).legal_basis)}</i></dd>"
         for r in rules
     )
     return Template(shipped.matrix_page()).substitute(
         head=head,
         body="".join(body),
         rules=listed,
-        said=escape("; ".join(said)),
-        policy=point.digest,
+        said=said,
         disclaimer=DISCLAIMER,
     )
+
+
+def _words(text: str) -> str:
+    """A rule's text, its names between backticks as code."""
+    return _CODE.sub(r"<code>\1</code>", escape(text))
 
 
 def _cell(cell: Cell, point: PolicyPoint) -> str:

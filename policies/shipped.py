@@ -54,6 +54,11 @@ def registry() -> dict[str, Any]:
     return read_yaml(_HERE / "facts" / "registry.yaml")
 
 
+def homes() -> dict[str, str]:
+    """Where the companies of the registry are at home, by name."""
+    return {name: str(company["home"]) for name, company in registry()["developers"].items()}
+
+
 @cache
 def regions() -> dict[str, str]:
     """Country of every cloud region whose name a provider may report. Read-only by convention."""

@@ -35,8 +35,11 @@ from proxy.transports import Transports
 START, RELOAD = "start", "reload"
 FIXED = ("data_dir", "server", "log", "keys", "storage", "traces", "sandbox", "feedback")
 """Settings that a reload cannot change."""
-PEOPLE = ("approvals", "approvers", "pack_signers", "break_glass_hours")
-"""Of ``policy``: who must sign. A reload that could change it would need nobody's signature."""
+FIXED_IN = {
+    "policy": ("approvals", "approvers", "pack_signers", "break_glass_hours"),
+    "routing": ("embedding", "embedding_ms"),
+}
+"""The same of single members. Of ``policy``, who must sign: a reload that could change it would need nobody's signature."""
 MAX_WATCHED = 10_000
 _log = logging.getLogger(__name__)
 
@@ -114,11 +117,13 @@ class Activation:
                 raise ConfigurationError(
                     f"`{name}`: expected what the server was started with; a change needs a restart"
                 )
-        for name in PEOPLE:
-            if getattr(fresh.settings.policy, name) != getattr(self._current.settings.policy, name):
-                raise ConfigurationError(
-                    f"`policy.{name}`: expected what the server was started with; it needs a restart"
-                )
+        for section, names in FIXED_IN.items():
+            after, before = (getattr(each.settings, section) for each in (fresh, self._current))
+            for name in names:
+                if getattr(after, name) != getattr(before, name):
+                    raise ConfigurationError(
+                        f"`{section}.{name}`: expected what the server was started with; a change needs a restart"
+                    )
         kinds = {d.transport for d in fresh.rulebook.catalogue.deployments.values()}
         if self.transports is not None and not kinds <= self.transports.started:
             raise ConfigurationError("`catalogue`: expected no new embedded pool; it needs a restart")

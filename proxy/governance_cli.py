@@ -87,7 +87,7 @@ def governance_main(argv: Sequence[str]) -> int:
     try:
         match arguments.command:
             case "digest":
-                return _digest(_loaded(arguments.config))
+                return _digest(arguments.config)
             case "approve":
                 return _approve(arguments, _loaded(arguments.config))
             case "sign":
@@ -122,12 +122,14 @@ def _signer_as(arguments: argparse.Namespace, found: Settings) -> P256Signer:
     return signer
 
 
-def _digest(found: Snapshot) -> int:
-    what = found.approvable
+def _digest(config: Path) -> int:
+    found = _loaded(config)
+    what, asked = found.approvable, settings.load(config, environ={}).policy
     print(f"policy: {what.policy}\nfacts: {what.facts}\nconfiguration: {what.configuration}")
-    print(f"approved by: {', '.join(found.approval.by) or 'nobody'}")
-    if found.approval.until is not None:
-        print(f"approved until: {found.approval.until.isoformat()}")
+    approval = snapshot.approval_of(asked, what, datetime.now(UTC))
+    print(f"approved by: {', '.join(approval.by) or 'nobody'} ({asked.approvals} needed)")
+    if approval.until is not None:
+        print(f"approved until: {approval.until.isoformat()}")
     for act in found.rulebook.emergencies:
         print(
             f"break-glass: {', '.join(sorted(act.rules))} for {', '.join(sorted(act.tenants))}, "
@@ -147,10 +149,20 @@ def _approve(arguments: argparse.Namespace, found: Snapshot) -> int:
     content = governance.approve(found.approvable, approver=arguments.name, at=at, signer=signer, until=until)
     names = (what.policy[:16], what.facts[:8], what.configuration[:8])
     ending = "" if end is None else f".until-{end:%Y%m%dT%H%M%SZ}"
-    done = _written(folder / f"{'-'.join(names)}.{arguments.name}{ending}.json", content)
+    place = folder / f"{'-'.join(names)}.{arguments.name}{ending}.json"
+    if place.exists():
+        return _approved_before(place, arguments.name in found.approval.by)
+    done = _written(place, content)
     if until is not None:
         print(f"until: {until}")
     return done
+
+
+def _approved_before(place: Path, counts: bool) -> int:
+    if not counts:
+        raise ConfigurationError(f"`{place}`: expected an approval that counts, got something else: remove it")
+    print(f"{place}\napproved before: nothing was written")
+    return 0
 
 
 def _place(found: Settings, name: str) -> Path:

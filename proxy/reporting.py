@@ -1,6 +1,7 @@
 """Commands of the lower rooms, given what only the proxy knows: groups of jurisdictions, shipped catalogues."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from audit.report import cli
 from audit.report.cli import Jurisdictions
@@ -9,7 +10,7 @@ from policies import cli as policies_cli
 from policies.jurisdiction import normal
 from proxy import governance_cli
 from proxy.drill import cli as drill_cli
-from proxy.settings import DEFAULTS
+from proxy.settings import BUILTIN, DEFAULTS
 
 RECORDED = ("drill", "replay")
 """Commands of ``apostille policy`` that read the log."""
@@ -27,9 +28,19 @@ def policy_main(argv: Sequence[str]) -> int:
         return drill_cli.drill_main(argv)
     if argv and argv[0] in governance_cli.COMMANDS:
         return governance_cli.governance_main(argv)
-    return policies_cli.policy_main(argv, sorted(DEFAULTS.glob("*.yaml")))
+    return policies_cli.policy_main(_with_places(argv), _shipped())
 
 
 def catalogue_main(argv: Sequence[str]) -> int:
     """``apostille catalogue`` over the shipped catalogues, unless others are named."""
-    return catalogue_cli.catalogue_main(argv, sorted(DEFAULTS.glob("*.yaml")))
+    return catalogue_cli.catalogue_main(_with_places(argv), _shipped())
+
+
+def _shipped() -> list[Path]:
+    return sorted(DEFAULTS.glob("*.yaml"))
+
+
+def _with_places(argv: Sequence[str]) -> list[str]:
+    """Shipped catalogues may be named as a configuration names them."""
+    names = {f"{BUILTIN}{path.stem}": str(path) for path in _shipped()}
+    return [names.get(each, each) for each in argv]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from audit import durable, keys, layout, stamps
-from audit.errors import MalformedError
+from audit.errors import MalformedError, in_words
 from audit.http_post import PostClient
 from audit.stamper import Stamper
 from proxy.errors import ConfigurationError
@@ -49,7 +49,7 @@ def _root(settings: LogTimestamps) -> bytes:
         return keys.certificate_der(settings.root.read_bytes())
     except (OSError, MalformedError) as error:
         raise ConfigurationError(
-            f"`log.timestamps`: the certificate in `{settings.root}` cannot be read: {error}"
+            f"`log.timestamps`: the certificate in `{settings.root}` cannot be read: {in_words(error)}"
         ) from None
 
 

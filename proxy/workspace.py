@@ -86,7 +86,7 @@ def announcement(workspace: Workspace, port: int, pid: int) -> str:
             *(f"{name}={key}" for name, key in workspace.keys.items()),
             "",
             "Try, in another shell:",
-            f"  . {_shown(workspace.config.with_name(KEYS))}  # the keys above",
+            f"  set -a; . {_shown(workspace.config.with_name(KEYS))}; set +a  # the keys above",
             f'  curl -s {url}/v1/chat/completions -H "Authorization: Bearer ${DE}" '
             f"-H 'Content-Type: application/json' -d '{body}'",
             f"  .venv/bin/apostille verify {_shown(workspace.data_dir)}",

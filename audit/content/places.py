@@ -9,7 +9,7 @@ from audit import canonical, keys, sealing
 from audit.content import items, keystore
 from audit.content.items import ItemStore
 from audit.content.keystore import KeyStore
-from audit.errors import MalformedError, UnreadableError
+from audit.errors import MalformedError, UnreadableError, in_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def _file_key(place: Path) -> FileKey:
         key = bytes.fromhex(text) if len(text) == 2 * sealing.KEY_BYTES else b""
     except (OSError, ValueError, MalformedError) as cause:
         raise UnreadableError(
-            f"the key around the key store cannot be read from `{place}`: {cause}", code="content-key"
+            f"the key around the key store cannot be read from `{place}`: {in_words(cause)}", code="content-key"
         ) from cause
     if len(key) != sealing.KEY_BYTES:
         raise UnreadableError(f"expected {2 * sealing.KEY_BYTES} hexadecimal digits in `{place}`", code="content-key")

@@ -54,7 +54,9 @@ class _Kms:
             return getattr(self._client, name)(KeyId=self._place.key, **more)
         except ClientError as cause:
             code = str(cause.response.get("Error", {}).get("Code", "unknown"))[:60]
-            raise SignerUnavailable(f"the key service refuses to {name.replace('_', ' ')}: {code}") from None
+            raise SignerUnavailable(
+                f"the key service refuses to {name.replace('_', ' ')} of `{self._place.key}`: {code}"
+            ) from None
         except BotoCoreError as cause:
             raise SignerUnavailable(f"the key service does not answer: {type(cause).__name__}") from None
 

@@ -60,7 +60,7 @@ def open_store(root: Path, shared: Shared | None) -> RecordStore:
         unless_opened.callback(store.close)
         spool = Spool(shared.spool / f"{shared.instance}.spool", shared.spool_max_bytes)
         unless_opened.callback(spool.close)
-        spooled = SpooledStore(store, spool, SpoolCheck(root))
+        spooled = SpooledStore(store, spool, SpoolCheck(root, store))
         unless_opened.pop_all()
     return spooled
 

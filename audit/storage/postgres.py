@@ -170,6 +170,15 @@ class PostgresStore:
         if found != (len(rows),):
             raise HistoryError("expected the records of the spool in the store, got others", code="spool-differs")
 
+    def has(self, rows: Sequence[Row]) -> bool:
+        """Whether all of these records are there."""
+        return bool(self._rows(_ALIKE, *_columns(rows)[2:])[0][0] == len(rows))
+
+    def key_events(self, request_ids: Sequence[str]) -> list[bytes]:
+        """Envelopes of the key events with one of these request ids."""
+        query = "SELECT env FROM rec WHERE request_id = ANY(%s) AND kind = 'key-event'"
+        return [bytes(envelope) for (envelope,) in self._rows(query, list(request_ids))]
+
     def _register(self, connection: link.Connection, rows: Sequence[Row]) -> None:
         """State of which instance an epoch is, before its first record."""
         for epoch in {row.epoch for row in rows} - self._known:

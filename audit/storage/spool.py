@@ -50,7 +50,8 @@ class Spool:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as cause:
             raise HistoryError(
-                f"expected to be the only user of the spool `{path}`, got another one", code="spool-in-use"
+                f"expected to be the only user of the spool `{path}`, got another process (`fuser` tells which)",
+                code="spool-in-use",
             ) from cause
         try:
             self._start, self._end, self._rows = 0, *self._recovered(path)

@@ -16,7 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from audit import founding
-from policies import ban
+from policies import ban, shipped
 from policies.ban import Ban
 from proxy.errors import ConfigurationError
 from proxy.evaluation import pool, upstream
@@ -48,7 +48,8 @@ async def hosted(
         with tempfile.TemporaryDirectory(prefix="apostille-eval-") as made:
             folder = Path(made)
             ports = {name: vendor.port for name, vendor in vendors.items()}
-            _write(folder / "catalogue.yaml", pool.catalogue(recording, shares, ports, today, beside))
+            homes = shipped.homes()
+            _write(folder / "catalogue.yaml", pool.catalogue(recording, shares, ports, homes, today, beside))
             _write(
                 folder / "apostille.yaml",
                 pool.configuration(sha256(key.encode()).hexdigest(), sandbox=sandbox),

@@ -51,15 +51,16 @@ def comparable(recording: Recording, vendor: str) -> tuple[str, ...]:
 
 
 def catalogue(
-    recording: Recording, shares: Shares, ports: Mapping[str, int], today: date, beside: str
+    recording: Recording, shares: Shares, ports: Mapping[str, int], homes: Mapping[str, str], today: date, beside: str
 ) -> dict[str, Any]:
     """A catalogue document: one deployment a model, what is known of it from ``shares`` alone.
 
+    ``homes``: of companies that are known already, by name; a catalogue may not state another.
     ``beside``: the banned model that is compared with; it is there, barred, also where its texts are withheld.
     """
     chosen = tuple(dict.fromkeys((*members(recording), beside)))
     vendors = sorted({recording.models[m].vendor for m in chosen})
-    companies = {_name(v): {"name": v, "home": HOMES.get(v, "US")} for v in vendors}
+    companies = {_name(v): {"name": v, "home": {**HOMES, **homes}.get(_name(v), "US")} for v in vendors}
     return {
         "version": 1,
         "disclaimer": "example, not legal advice",

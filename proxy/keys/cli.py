@@ -7,19 +7,20 @@ and what it did is not known.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from audit import control, datadir, keyring, keys, layout
 from audit.errors import AuditError, in_words
+from audit.folder import directory_files
 from audit.recording import rfc3339
 from audit.rotation_plan import Asked
 from audit.vocabulary import EndReason, RecordKind, RevocationReason
 from proxy import settings
 from proxy.errors import ConfigurationError
 from proxy.keys import announcing, changing, listing
+from proxy.keys.listing import Event
 from proxy.settings import Settings
 
 USAGE, UNKNOWN = 2, 3
@@ -75,10 +76,17 @@ def keys_main(argv: Sequence[str]) -> int:
 
 
 def _list(_: argparse.Namespace, loaded: Settings) -> None:
-    with closing(datadir.open_directory(loaded.data_dir)) as source:
-        folder, events = source.files.below(layout.KEYS), source.of_kind(RecordKind.KEY_EVENT)
-        for line in listing.lines(folder, events, log=loaded.keys.log, issuing=loaded.keys.issuing):
-            print(line)
+    events = (event for each in (*datadir.ended(loaded.data_dir), loaded.data_dir) for event in _events(each, loaded))
+    folder = directory_files(loaded.data_dir / layout.KEYS)
+    for line in listing.lines(folder, events, log=loaded.keys.log, issuing=loaded.keys.issuing):
+        print(line)
+
+
+def _events(place: Path, loaded: Settings) -> Iterator[Event]:
+    log = "" if place == loaded.data_dir else f"{place.relative_to(loaded.data_dir).as_posix()}, "
+    with datadir.opened(place) as source:
+        for record in source.of_kind(RecordKind.KEY_EVENT):
+            yield Event(log, record)
 
 
 def _certify(arguments: argparse.Namespace, loaded: Settings) -> None:

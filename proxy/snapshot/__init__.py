@@ -4,7 +4,7 @@ A request keeps the snapshot it began with; a reload swaps the whole. Raises the
 """
 
 from proxy.snapshot.loaded import Snapshot, build
-from proxy.snapshot.signatures import SIGNATURE, keys_of
+from proxy.snapshot.signatures import SIGNATURE, approval_of, keys_of
 from proxy.snapshot.sources import draft_names
 
-__all__ = ["SIGNATURE", "Snapshot", "build", "draft_names", "keys_of"]
+__all__ = ["SIGNATURE", "Snapshot", "approval_of", "build", "draft_names", "keys_of"]

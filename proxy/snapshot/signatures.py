@@ -15,7 +15,7 @@ from policies.packs import PolicySet
 from proxy.core import governance
 from proxy.core.governance import Approvable, Approval, BreakGlass, BreakGlassLimits
 from proxy.errors import ConfigurationError
-from proxy.settings import Person, Settings
+from proxy.settings import Person, Policy, Settings
 
 SIGNATURE = "pack.sig.json"
 """File in a pack's folder with the signature over all its rules."""
@@ -29,9 +29,7 @@ def signed(
     """Who approved what is loaded, and the emergencies that were signed. Raises ``ConfigurationError``."""
     asked = settings.policy
     _check_packs(settings, policy_set)
-    approvers = keys_of(asked.approvers)
-    contents = _envelopes(asked.signatures_dir)
-    approval = governance.approved(governance.approvals(contents, approvable, approvers, now), asked.approvals)
+    approval = approval_of(asked, approvable, now)
     if len(approval.by) < asked.approvals:
         raise ConfigurationError(
             f"policy set `{approvable.policy}` with facts `{approvable.facts}` and configuration "
@@ -40,7 +38,15 @@ def signed(
             code="policy-not-approved",
         )
     limits = BreakGlassLimits(approvals=asked.approvals, longest=timedelta(hours=asked.break_glass_hours))
-    return approval, governance.emergencies(contents, policy_set, approvers, limits)
+    return approval, governance.emergencies(
+        _envelopes(asked.signatures_dir), policy_set, keys_of(asked.approvers), limits
+    )
+
+
+def approval_of(asked: Policy, approvable: Approvable, now: datetime) -> Approval:
+    """What the signatures that are kept amount to, enough or not. Raises ``ConfigurationError``."""
+    found = governance.approvals(_envelopes(asked.signatures_dir), approvable, keys_of(asked.approvers), now)
+    return governance.approved(found, asked.approvals)
 
 
 def _check_packs(settings: Settings, policy_set: PolicySet) -> None:
@@ -81,7 +87,7 @@ def _envelopes(folder: Path | None) -> tuple[bytes, ...]:
     if folder is None:
         return ()
     if not folder.is_dir():
-        raise ConfigurationError(f"`policy.signatures_dir`: expected a directory, got `{folder}`")
+        raise ConfigurationError(f"`policy.signatures_dir`: expected a directory at `{folder}`, got none")
     found = sorted(folder.glob("*.json"))
     if len(found) > MAX_SIGNATURES:
         raise ConfigurationError(f"`policy.signatures_dir`: expected at most {MAX_SIGNATURES} files, got {len(found)}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from audit import durable, layout
 from audit.checkpoint import VerifierKey, format_vkey
-from audit.errors import MalformedError
+from audit.errors import MalformedError, in_words
 from audit.witness_client import WitnessClient
 from audit.witnessing import Peer, Witnesses
 from proxy.errors import ConfigurationError
@@ -40,7 +40,7 @@ def _keys(place: Path) -> tuple[VerifierKey, ...]:
     try:
         found = layout.vkeys_of(place.read_bytes())
     except (OSError, MalformedError) as error:
-        raise ConfigurationError(f"`log.witnesses`: the keys in `{place}` cannot be read: {error}") from None
+        raise ConfigurationError(f"`log.witnesses`: the keys in `{place}` cannot be read: {in_words(error)}") from None
     if len({key.name for key in found}) != 1 or len(found) > MAX_KEYS:
         raise ConfigurationError(f"`log.witnesses`: expected at most {MAX_KEYS} keys of one witness in `{place}`")
     return found

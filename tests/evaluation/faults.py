@@ -26,7 +26,7 @@ import aiohttp
 from audit import datadir, dsse, statement
 from audit.records import Contribution, DecisionRecord, ResultRecord
 from audit.vocabulary import LegStatus, RecordKind
-from policies import ban
+from policies import ban, shipped
 from proxy.evaluation import harness, pool, recorded
 from proxy.evaluation.recorded import Recording
 from proxy.evaluation.shelf import Shelf
@@ -173,7 +173,7 @@ def _documents(recording: Recording, ports: list[dict[str, int]], beside: str) -
     least = min(shares.LEAST, len(recording.items) // 2)
     known = shares.fit(recording, recording.items, shares.task_of, least=least)
     today = datetime.now(UTC).date()
-    made, twin = (pool.catalogue(recording, known, each, today, beside) for each in ports)
+    made, twin = (pool.catalogue(recording, known, each, shipped.homes(), today, beside) for each in ports)
     made["deployments"] |= {f"{name}@b": each for name, each in twin["deployments"].items()}
     for each in made["deployments"].values():
         each["call"] = {**each["call"], "timeout_ms": 1200}

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import urllib.error
 import urllib.request
+from datetime import date
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -13,8 +14,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from policies import facts, shipped
 from proxy.errors import ConfigurationError
-from proxy.evaluation import cli, offline, recorded
+from proxy.evaluation import cli, offline, pool, recorded
 from tests.evaluation import run
 from tests.simulators import replay, sample
 
@@ -155,6 +157,17 @@ PRICES = {
     "a price without end": '{"models": {"hill-2": {"vendor": "hill", "usd_per_1m_in": 1e999, "usd_per_1m_out": 1}}}',
     "no vendor": '{"models": {"hill-2": {"usd_per_1m_in": 1, "usd_per_1m_out": 1}}}',
 }
+
+
+def test_a_vendor_that_the_registry_knows_is_at_home_where_it_says(tmp_path: Path) -> None:
+    data = sample.write(tmp_path)
+    prices = data / "models.json"
+    prices.write_text(prices.read_text().replace('"hill"', '"alibaba"'))
+    recording = recorded.load(data, [BENCHMARK])
+    ports = {info.vendor: 1 for info in recording.models.values()}
+    made = pool.catalogue(recording, {}, ports, shipped.homes(), date(2026, 11, 25), "summit-9")
+    facts.load([("catalogue.yaml", made)])
+    assert made["developers"]["alibaba"]["home"] == "CN"
 
 
 @pytest.mark.parametrize("name", PRICES)

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from audit.vocabulary import RecordKind
@@ -33,6 +34,11 @@ def by(name: str, command: str, config: Path, *more: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+def digest(config: Path) -> str:
+    """What would decide, and who approved it."""
+    return apostille("policy", "digest", "--config", str(config)).stdout
+
+
 def serve(config: Path) -> Any:
     """Try to start; what it says where it does not."""
     done = apostille("serve", "--config", str(config))
@@ -45,6 +51,14 @@ async def test_a_set_decides_only_once_two_people_approved_it(tmp_path: Path) ->
         by("ann", "approve", config)
         code, said = await asyncio.to_thread(serve, config)
         assert (code, "policy-not-approved" in said, "got 1 (ann)" in said) == (2, True, True), said
+        by("bob", "approve", config)
+        by("bob", "approve", config)  # again: it is approved, and nothing is written
+        assert "approved by: ann, bob (2 needed)" in digest(config)
+        for path in (tmp_path / "signatures").glob("*.bob.json"):
+            path.write_text("{}")
+        with pytest.raises(AssertionError, match="remove it"):
+            by("bob", "approve", config)
+        path.unlink()
         by("bob", "approve", config)
         server = await asyncio.to_thread(Server.start, config)
         rules = tmp_path / "packs" / "ban" / "rules.cedar"
@@ -71,10 +85,12 @@ async def test_an_approval_that_ends_ends_the_deciding_until_somebody_signs_agai
         config = prepared(tmp_path, far, policy=keys_of(tmp_path))
         by("ann", "approve", config)
         by("bob", "approve", config, "--days", str(15 / 86_400))
+        told = digest(config)
         server = await asyncio.to_thread(Server.start, config)
         assert (await ask(server, "de", "best"))[0] == 200
         state = await until(server, lambda found: found["status"] != "ok")
         assert (state["status"], state["approved_until"] is not None) == ("policy-not-approved", True)
+        assert f"approved until: {state['approved_until']}" in told
         before = far.connections
         status, _, body = await ask(server, "de", "best")
         assert (status, body["error"]["code"], far.connections) == (503, "policy-not-approved", before)

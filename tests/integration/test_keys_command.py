@@ -99,6 +99,7 @@ def test_a_running_server_replaces_and_revokes_its_record_key(config: Path) -> N
     assert [apostille("verify", each, "--data", data).returncode for each in (first, second, third)] == [0, 1, 0]
     listed = keys(config, "list").stdout
     assert re.search(rf"record   {old}.*added \(entry \d+\), retired \(entry \d+\)", listed)
+    assert listed.count("followed by another") == 1, "expected the key that made the log to be told from the one in use"
     assert re.search(rf"record   {new}.*revoked \(entry \d+: compromised, from entry 0 on\)", listed)
 
 
@@ -153,7 +154,18 @@ def test_a_server_goes_on_under_a_new_log_and_still_has_the_old_records(config: 
         check_scopes(server, first, second)
     finally:
         assert server.stop() == 0, server.log_text
+    check_listed(config, first, second)
     assert apostille("verify", "--data", str(config.parent / "data")).returncode == 0
+
+
+def check_listed(config: Path, first: str, second: str) -> None:
+    """Keys of a log that ended are shown with what happened to them there."""
+    listed = keys(config, "list").stdout
+    (old,), (new,) = signers(config, first), signers(config, second)
+    assert re.search(rf"record   {old} .*added \(ended/0, entry \d+\), followed by another$", listed, re.MULTILINE)
+    assert re.search(rf"record   {new} .*added \(entry \d+\)$", listed, re.MULTILINE)
+    assert "unrecorded" not in listed
+    assert listed.index(old) < listed.index(new)
 
 
 def check_scopes(server: Server, first: str, second: str) -> None:

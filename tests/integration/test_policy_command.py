@@ -28,6 +28,20 @@ def test_a_pack_that_does_not_hold_is_named_with_its_rule(tmp_path: Path) -> Non
     assert "did you mean `openai`" in found.stdout
 
 
+@pytest.mark.parametrize("command", [("check",), ("matrix",), ("explain", "d", "--jurisdiction", "US")])
+def test_a_catalogue_that_cannot_be_read_tells_nothing_about_the_packs(command: tuple[str, ...]) -> None:
+    found = apostille("policy", *command, "--catalogue", "absent.yaml")
+    assert found.returncode == 3, found.stdout + found.stderr
+    assert "facts-invalid" in found.stderr
+
+
+def test_a_shipped_catalogue_is_named_as_in_a_configuration() -> None:
+    found = apostille("policy", "explain", "local-cn/prime", "--jurisdiction", "US", "--catalogue", "builtin:local")
+    assert found.returncode == 0, found.stdout + found.stderr
+    listed = apostille("catalogue", "list", "--catalogue", "builtin:local").stdout
+    assert len(listed.splitlines()) == 7, listed
+
+
 def test_the_shipped_rules_decide_as_their_cases_say() -> None:
     found = apostille("policy", "test")
     assert found.returncode == 0, found.stdout + found.stderr

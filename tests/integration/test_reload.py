@@ -146,6 +146,8 @@ async def test_a_changed_key_counts_at_once_and_a_changed_port_is_refused(tmp_pa
         text = path.read_text()
         state = await reloaded(server, path, text.replace("  port: 0", "  port: 1"))
         assert "`server`" in state["reload_failing"]["message"]
+        state = await reloaded(server, path, f"{text}routing: {{embedding_ms: 99}}\n")
+        assert "`routing.embedding_ms`" in state["reload_failing"]["message"]
         await reloaded(server, path, text.replace("\n  de:\n", "\n  fr:\n"))
         other = {"authorization": f"Bearer {key_of('de')}"}
         async with (

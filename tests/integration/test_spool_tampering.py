@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace as changed
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from audit import datadir, dsse, entry, founding, keys
+from audit import datadir, dsse, entry, founding, key_changes, keys
 from audit.errors import HistoryError
 from audit.log import Log
 from audit.storage import frames
@@ -127,6 +128,46 @@ def test_a_spool_that_was_put_back_after_it_was_emptied_adds_nothing(
     with datadir.opened(root) as source:
         assert {name: len(source.of_request(name)) for name in before} == before
     assert apostille("verify", str(root)).returncode == 0
+
+
+def revoked_elsewhere(root: Path, address: StoreAddress) -> None:
+    """The replica's keys are revoked under its name, by a process that does not have its spool."""
+    log = Log.open(root, publish_interval_s=0.02, shared=Shared(address=address, instance="one"))
+    with datadir.opened(root) as source:
+        (decision, _) = source.of_request("r-1")
+    keyid = dsse.parse(decision.envelope).keyid
+    key_changes.revoke(log, root, datetime.now(UTC), key=keyid, from_index=0, reason="compromised")
+    log.close()
+
+
+def test_what_waited_while_its_key_was_revoked_stays_out_of_the_log(
+    root: Path, address: StoreAddress, cluster: Cluster
+) -> None:
+    spool = filled(root, address, cluster)
+    revoked_elsewhere(root, address)
+    with pytest.raises(HistoryError) as caught:
+        opened(root, address)
+    assert caught.value.code == "spool-revoked"
+    spool.rename(spool.with_suffix(".kept"))
+    opened(root, address).close()
+    done = apostille("verify", str(root))
+    assert done.returncode == 3, done.stdout  # nobody can tell who signed what the key signed before
+    assert "that had been revoked already" not in done.stdout
+    with datadir.opened(root) as source:
+        assert not source.of_request("r-2")
+
+
+def test_a_spool_that_was_emptied_before_its_key_was_revoked_is_no_fault(
+    root: Path, address: StoreAddress, cluster: Cluster
+) -> None:
+    spool = filled(root, address, cluster)
+    shutil.copy(spool, spool.with_suffix(".kept"))
+    opened(root, address).close()
+    revoked_elsewhere(root, address)
+    shutil.copy(spool.with_suffix(".kept"), spool)  # as if the process had died before it gave the space back
+    opened(root, address).close()
+    with datadir.opened(root) as source:
+        assert len(source.of_request("r-2")) == 2
 
 
 def test_the_spool_of_another_log_is_not_taken(

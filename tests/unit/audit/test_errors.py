@@ -1,10 +1,13 @@
 """What a command says of a failure: the file, in words."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from audit.errors import UnreadableError, in_words
+from audit import keyring
+from audit.errors import HistoryError, UnreadableError, in_words
+from audit.signers.opening import KeyPlaces
 from proxy.cli import main
 
 
@@ -40,3 +43,10 @@ def test_commands_on_files_that_are_not_there_say_which(
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert ("`none`, got: no such file or directory" in told, "Errno" in told) == (True, False), told
+
+
+def test_keys_that_are_not_there_are_named_without_a_number(tmp_path: Path) -> None:
+    with pytest.raises(HistoryError) as caught:
+        keyring.open_keys(tmp_path, KeyPlaces(), datetime.now(UTC))
+    said = f"the log's keys cannot be used: `{tmp_path / 'log.vkey'}`: no such file or directory"
+    assert str(caught.value) == said
