@@ -107,7 +107,9 @@ def digest_of(found: object) -> Sha256Hex:
 
 def texts(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """An array of strings."""
-    found: list[Any] = member(value, key, list)
+    found = value.get(key)
+    if type(found) is not list:
+        found = member(value, key, list)
     for item in found:
         if type(item) is not str:
             raise MalformedError(f"expected only strings in `{key}`", code="predicate")
