@@ -252,8 +252,10 @@ def _check_derived(bundle: Opened, sheet: Sheet, page: Page | None) -> None:
 def _check_opened(bundle: Opened, sheet: Sheet) -> None:
     """Obligations ``openings`` and ``disclosures``, against the listed records, which the rest of the verification looks at."""
 
+    listed = bundle_check.by_request(bundle)
+
     def statements(request_id: str) -> tuple[Statement, ...]:
-        return bundle_check.statements(bundle, request_id)
+        return bundle_check.statements(bundle, listed.get(request_id, ()))
 
     for obligation, check in ((OPENINGS, openings.check_openings), (DISCLOSURES, openings.check_disclosures)):
         with sheet.checking(obligation):
