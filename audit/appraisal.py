@@ -57,13 +57,16 @@ class Appraised(NamedTuple):
 
 class Appraiser:
     """Appraises entries. ``certificates``: PEM by key id. ``held``: entries whose records must be there. ``own``: the scope whose
-    log it is, None for the main one."""
+    log it is, None for the main one. ``signatures`` false: an entry's form and key are looked at, and not its signature."""
 
-    def __init__(self, trust: Trust, certificates: Mapping[str, bytes], held: range, own: str | None) -> None:
+    def __init__(
+        self, trust: Trust, certificates: Mapping[str, bytes], held: range, own: str | None, *, signatures: bool
+    ) -> None:
         self._trust = trust
         self._certificates = dict(certificates)
         self._held = held
         self._own = own
+        self._entry_of = _signed_entry if signatures else entry.parse
         self._certain: set[bytes] = set()
 
     def __call__(self, batch: Batch) -> tuple[Appraised, ...]:
@@ -75,13 +78,13 @@ class Appraiser:
 
     def _entry(self, content: bytes) -> Appraised:
         try:
-            return Appraised(self._key_faults(_signed_entry(content)))
+            return Appraised(self._key_faults(self._entry_of(content)))
         except (MalformedError, VerificationError) as error:
             return Appraised(((ENTRIES, str(error)),), unread=True)
 
     def _with_record(self, index: int, content: bytes, envelope: bytes | str | None) -> Appraised:
         try:
-            found = _signed_entry(content)
+            found = self._entry_of(content)
         except (MalformedError, VerificationError) as error:
             return Appraised(((ENTRIES, str(error)),), unread=True)
         faults = self._key_faults(found)

@@ -6,7 +6,7 @@ again from records and keys is made again and compared byte for byte, so a file 
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -81,8 +81,16 @@ def opened(files: Files) -> Opened:
     )
 
 
-def statements(bundle: Opened, request_id: str) -> tuple[Statement, ...]:
-    """The statements of one request, each the one that the log holds where its files are here.
+def by_request(bundle: Opened) -> Mapping[str, Sequence[IndexedRecord]]:
+    """The listed records of each request, in the order of the log."""
+    found: dict[str, list[IndexedRecord]] = {}
+    for line in bundle.index:
+        found.setdefault(line.request_id, []).append(line)
+    return found
+
+
+def statements(bundle: Opened, lines: Sequence[IndexedRecord]) -> tuple[Statement, ...]:
+    """The statements of one request's records, each the one that the log holds where its files are here.
 
     In a bundle of requests every listed record has a proof of its own.
     """
@@ -90,9 +98,9 @@ def statements(bundle: Opened, request_id: str) -> tuple[Statement, ...]:
         None if bundle.contents.entries is None else TileReader(bundle.files.below(layout.LOG).read, bundle.tree.size)
     )
     found = []
-    for line in (each for each in bundle.index if each.request_id == request_id):
+    for line in lines:
         record = examine.take_apart(read(bundle.files, line.path))
-        if record.statement.predicate.get("requestId") != request_id:
+        if record.statement.predicate.get("requestId") != line.request_id:
             raise VerificationError("expected a record of this request, got one of another", code="record-index")
         if entries is not None and entry.parse(entries.entry(line.index)).digest.hex() != record.digest:
             raise VerificationError(f"`{line.path}` is not the record of entry {line.index}", code="record-index")

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from audit import keys
 from audit.errors import MalformedError, VerificationError
@@ -29,6 +30,7 @@ MAX_SIGNATURES = 64
 _TIME_BYTES = 8
 _ID_BYTES = 4
 _SIZE = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 _NAME = re.compile(r"[^\s+\x00-\x1f\x7f-\x9f]{1,255}")
 
 
@@ -119,6 +121,7 @@ def text(checkpoint: Checkpoint) -> str:
     return f"{checkpoint.origin}\n{checkpoint.size}\n{base64.b64encode(checkpoint.root).decode()}\n"
 
 
+@lru_cache(maxsize=16)
 def parse_text(content: str) -> Checkpoint:
     """Checkpoint of a signed text; raises ``MalformedError``."""
     lines = content.split("\n")
@@ -178,11 +181,12 @@ def only(note: SignedNote, vkeys: Iterable[VerifierKey]) -> SignedNote:
     return parse(note.text + "\n" + "".join(lines))
 
 
+@lru_cache(maxsize=16)  # every proof of a bundle ends with the same note
 def parse(note: str) -> SignedNote:
     """Text and signature lines of a note; raises ``MalformedError``. Split at the last empty line."""
     if len(note) > MAX_NOTE_BYTES or not note.endswith("\n"):
         raise MalformedError(f"expected a note of at most {MAX_NOTE_BYTES} characters that ends its line", code="note")
-    if any((ord(char) < 32 and char != "\n") or 0xD800 <= ord(char) < 0xE000 for char in note):
+    if _CONTROL.search(note):
         raise MalformedError("expected no control characters in a note", code="note")
     body, blank, tail = note.rpartition("\n\n")
     lines = tail.split("\n")[:-1]

@@ -24,6 +24,7 @@ from audit.directory_check import How
 from audit.errors import AuditError, UnreadableError, in_words
 from audit.examine import Trust, Witnessing
 from audit.folder import directory_files
+from audit.obligations import ENTRIES
 from audit.stamps import CheckToken
 from audit.tiles import CHECKPOINT_PATH
 from audit.verify import (
@@ -121,6 +122,11 @@ def _verify_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes that check the entries of a long log (default: one for each core, %(default)s)",
     )
+    parser.add_argument(
+        "--no-signatures",
+        action="store_true",
+        help="of a log, check everything but the signature of each entry; the last line says so",
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
 
@@ -168,6 +174,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
         progress=_Progress(),
         check_token=_token_check(),
         spread=parallel.spread(arguments.jobs),
+        signatures=not arguments.no_signatures,
     )
     if (target / layout.MANIFEST).is_file():
         bundled = directory_files(target)
@@ -182,6 +189,7 @@ def _verified(arguments: argparse.Namespace) -> tuple[Report, Trust | None]:
             page=_page(),
             scope=arguments.scope,
             spread=how.spread,
+            signatures=how.signatures,
         )
         return report, trust or _own_trust(bundled, asked)
     if (target / "checkpoint").is_file():
@@ -261,6 +269,7 @@ def _verify_public_log(place: Path, how: How, named: str | None) -> tuple[Report
         stamps=how.stamps(log, newest=scope_name is None),
         progress=how.progress,
         spread=how.spread,
+        signatures=how.signatures,
         scope=scope_name,
     )
     return report, own
@@ -307,7 +316,15 @@ def _print_report(report: Report, trust: Trust | None, *, given: bool) -> None:
         print("  the keys came with the evidence: compare these with what its operator gave you another way")
     for line in _fingerprints(trust):
         print(f"    {line}")
-    print(f"{_MARKS[report.outcome]} {report.subject}: {_VERDICTS[report.outcome]}")
+    print(f"{_MARKS[report.outcome]} {report.subject}: {_verdict(report)}")
+
+
+def _verdict(report: Report) -> str:
+    """The outcome in words, which do not pass over signatures that were left out."""
+    if all(each.obligation != ENTRIES or each.outcome is not Outcome.NOT_CHECKED for each in report.findings):
+        return _VERDICTS[report.outcome]
+    said = "what was checked holds" if report.outcome is Outcome.OK else _VERDICTS[report.outcome]
+    return f"{said}; the signatures of its records were NOT checked"
 
 
 def _more(finding: Finding) -> str:
@@ -330,6 +347,7 @@ def _as_json(report: Report, trust: Trust | None) -> Mapping[str, object]:
     return {
         "subject": report.subject,
         "outcome": report.outcome.value,
+        "verdict": _verdict(report),
         "obligations": [
             {
                 "number": number,

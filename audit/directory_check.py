@@ -23,7 +23,8 @@ from audit.vocabulary import RecordKind
 class How:
     """What a data directory is verified with. ``trust`` None: its own keys, with the witnesses that are ``asked`` for.
 
-    ``earlier``: a checkpoint that the verifier kept (a note). ``check_token``: see ``Stamps``. ``spread``: see ``verify_log``.
+    ``earlier``: a checkpoint that the verifier kept (a note). ``check_token``: see ``Stamps``. ``spread``, ``signatures``: see
+    ``verify_log``.
     """
 
     trust: Trust | None
@@ -32,6 +33,7 @@ class How:
     progress: Progress
     check_token: CheckToken | None
     spread: Spread
+    signatures: bool
 
     def stamps(self, log: Files, *, newest: bool) -> Stamps:
         """A log's timestamps: whoever brought keys of his own, and trusts an authority, expects some.
@@ -77,6 +79,7 @@ def _log(source: DataDirectory, how: How, links: list[Ends], *, newest: bool) ->
         stamps=how.stamps(log, newest=newest),
         progress=how.progress,
         spread=how.spread,
+        signatures=how.signatures,
         scopes=_scope_logs(source),
         ends=links.append,
     )
@@ -98,6 +101,7 @@ def scope_log(source: ScopeDirectory, how: How) -> Report:
         stamps=how.stamps(log, newest=False),
         progress=how.progress,
         spread=how.spread,
+        signatures=how.signatures,
         scope=source.scope,
     )
 

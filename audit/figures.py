@@ -118,8 +118,11 @@ class Figures:
         self._take_result(decision.record, result.record, result.index)
 
     def _take_day(self, day: str, outcome: DecisionOutcome) -> None:
-        known = day if day in self._days or len(self._days) < MAX_KEYS else OTHERS
-        self._days.setdefault(known, OutcomeCounter()).add(outcome)
+        counter = self._days.get(day)
+        if counter is None:
+            known = day if len(self._days) < MAX_KEYS else OTHERS
+            counter = self._days.setdefault(known, OutcomeCounter())
+        counter.add(outcome)
 
     def _take_decision(self, decision: DecisionRecord, index: int) -> None:
         self._decisions.add(decision.outcome)
@@ -148,7 +151,9 @@ class Figures:
             bases = each.legal_basis + ("",) * len(each.rules)
             for rule, basis in zip(each.rules, bases, strict=False) if each.rules else ((NO_RULE, ""),):
                 known = rule if rule in self._rules or len(self._rules) < MAX_KEYS else OTHERS
-                self._rules.setdefault(known, RuleCounter(basis)).exclusion(each.deployment, index)
+                if known not in self._rules:
+                    self._rules[known] = RuleCounter(basis)
+                self._rules[known].exclusion(each.deployment, index)
                 met.add(known)
             self._add("unknown_facts", each.unknown, index)
             self._add("policy_errors", each.errors, index)
@@ -173,9 +178,11 @@ class Figures:
 
     def _take_attempt(self, each: Contribution, index: int, *, composite: bool) -> None:
         key = (each.deployment, each.model, each.provider, each.regions)
-        if key not in self._deployments and len(self._deployments) >= MAX_KEYS:
-            key = (OTHERS, "", "", ())
-        self._deployments.setdefault(key, AttemptCounter()).add(each, index)
+        counter = self._deployments.get(key)
+        if counter is None:
+            key = key if len(self._deployments) < MAX_KEYS else (OTHERS, "", "", ())
+            counter = self._deployments.setdefault(key, AttemptCounter())
+        counter.add(each, index)
         self._attempts.add(each, index)
         self._providers.add(each.provider, each, index)
         for place in each.regions:
@@ -186,8 +193,9 @@ class Figures:
             self._residency.add(counters.residency(each), index)
 
     def _add(self, table: str, keys: Iterable[str], index: int) -> None:
+        tally = self._named[table]
         for key in keys:
-            self._named[table].add(key, index)
+            tally.add(key, index)
 
     def tables(self) -> Tables:
         """What was counted so far."""

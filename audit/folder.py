@@ -6,6 +6,7 @@ in a finding, was handed over. What is longer than a file of its name can be is 
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +25,10 @@ def directory_files(root: Path) -> Files:
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """``own``: folders in it that are no links, as far as they were looked at."""
+    """``own``: folders in it that are no links, and in none, as far as they were looked at."""
 
     root: Path
-    own: set[Path] = field(default_factory=lambda: {Path()})
+    own: set[str] = field(default_factory=lambda: {""})
 
     def read(self, path: str) -> bytes:
         return reading.bounded(self._located(path), layout.longest(path), path)
@@ -48,15 +49,20 @@ class _Folder:
             yield from (f"{inside}/{name}" if inside else name for name in (*names, *linked))
 
     def _located(self, path: str) -> Path:
-        inside = Path(layout.safe_path(path))
-        for each in reversed(inside.parents):
-            if each not in self.own:
-                if (self.root / each).is_symlink():
-                    raise MalformedError(f"expected `{each}` as a folder of its own, got a link", code="link")
-                self.own.add(each)
-        place = self.root / inside
-        if place.is_symlink() or (place.exists() and not place.is_file()):
+        place = self.root / layout.safe_path(path)
+        self._check_folder(path.rpartition("/")[0])
+        try:
+            mode = os.lstat(place).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise FileNotFoundError(path) from None
+        if not stat.S_ISREG(mode):
             raise MalformedError(f"expected `{path}` as a file, got a link or something else", code="link")
-        if not place.exists():
-            raise FileNotFoundError(path)
         return place
+
+    def _check_folder(self, inside: str) -> None:
+        if inside in self.own:
+            return
+        self._check_folder(inside.rpartition("/")[0])
+        if (self.root / inside).is_symlink():
+            raise MalformedError(f"expected `{inside}` as a folder of its own, got a link", code="link")
+        self.own.add(inside)

@@ -57,6 +57,8 @@ _AT_THE_END = (SEQUENCE, REVOKED, SCOPE)
 _OF_THE_MAIN_LOG = (ANCHORS, COUNTS, REVOKED, ENDS)
 """What a scope's log, which has records of requests only, does not show by itself."""
 
+NO_SIGNATURES = "as asked, no entry's signature was checked; each has its form, and a key that was certified"
+
 Spread = Callable[[Appraiser, Iterable[Batch]], Iterator[tuple[Appraised, ...]]]
 """Appraises batches and gives what was found, in order; it may be some batches behind."""
 
@@ -78,6 +80,7 @@ def verify_log(
     scope: str | None = None,
     scopes: Mapping[str, Files] | None = None,
     spread: Spread = in_turn,
+    signatures: bool = True,
 ) -> Report:
     """Verify a whole log: every file, every entry, and every record if ``records`` gives them.
 
@@ -85,7 +88,8 @@ def verify_log(
     ``records``, what needs them is not checked; with it, a single record that is missing fails ``records``, unless its
     entry is outside ``held`` (None: of all entries). ``scope``: it is the log of that scope. ``scopes``: logs of scopes beside a
     main log, which must be made of its records. ``ends`` is told what the log says of its two ends. ``spread``: how batches of
-    entries are appraised, each by itself; what was found comes back in their order.
+    entries are appraised, each by itself; what was found comes back in their order. ``signatures`` false: those of the entries are
+    not checked, and ``entries`` says so.
     """
     sheet = Sheet("log" if scope is None else f"log of scope {scope}", OF_A_LOG)
     known = trust if scope is None else examine.of_scope(trust, scope)
@@ -100,14 +104,18 @@ def verify_log(
     again = Recomputation(log, tree.size, lambda reason: sheet.fail(TILES, reason))
     waiting: deque[Batch] = deque()
     batches = _batches(again, records, waiting)
-    for appraised in spread(Appraiser(known, certificates, evidence, scope), batches):
+    appraiser = Appraiser(known, certificates, evidence, scope, signatures=signatures)
+    for appraised in spread(appraiser, batches):
         batch = waiting.popleft()
         for offset, (content, found) in enumerate(zip(batch.entries, appraised, strict=True)):
             walk.take(batch.first + offset, content, found)
         if progress is not None:
             progress(batch.first + len(batch.entries), tree.size)
     check_root(again, tree, sheet)
-    walk.finish(complete=again.complete and not waiting)
+    complete = again.complete and not waiting
+    walk.finish(complete=complete)
+    if complete and not signatures:
+        sheet.not_checked(ENTRIES, NO_SIGNATURES)
     if ends is not None:
         ends(walk.ends)
     stamped = timestamps.settle(stamps, trust, timestamps.extended_by_tiles(log, tree), sheet)

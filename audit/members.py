@@ -63,12 +63,14 @@ class Plain:
 
 def text(value: Mapping[str, Any], key: str) -> str:
     """A string."""
-    return member(value, key, str)
+    found = value.get(key)
+    return found if type(found) is str else member(value, key, str)
 
 
 def integer(value: Mapping[str, Any], key: str) -> int:
     """An integer, and no boolean."""
-    return member(value, key, int)
+    found = value.get(key)
+    return found if type(found) is int else member(value, key, int)
 
 
 def text_or_none(value: Mapping[str, Any], key: str) -> str | None:
@@ -90,7 +92,7 @@ def flag(value: Mapping[str, Any], key: str) -> bool:
 
 def digest(value: Mapping[str, Any], key: str) -> Sha256Hex:
     """A digest in hexadecimal."""
-    return digest_of(member(value, key, str))
+    return digest_of(text(value, key))
 
 
 def digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
@@ -107,7 +109,9 @@ def digest_of(found: object) -> Sha256Hex:
 
 def texts(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """An array of strings."""
-    found: list[Any] = member(value, key, list)
+    found = value.get(key)
+    if type(found) is not list:
+        found = member(value, key, list)
     for item in found:
         if type(item) is not str:
             raise MalformedError(f"expected only strings in `{key}`", code="predicate")
@@ -116,7 +120,7 @@ def texts(value: Mapping[str, Any], key: str) -> tuple[str, ...]:
 
 def word(value: Mapping[str, Any], key: str, words: type[E]) -> E:
     """A word of a vocabulary."""
-    found: E | None = _vocabulary(words).get(member(value, key, str))
+    found: E | None = _vocabulary(words).get(text(value, key))
     if found is None:
         raise MalformedError(f"expected a known word in `{key}`", code="predicate")
     return found
@@ -129,7 +133,9 @@ def _vocabulary(words: type[E]) -> Mapping[str, E]:
 
 def every(value: Mapping[str, Any], key: str, read: Callable[[Mapping[str, Any]], T]) -> tuple[T, ...]:
     """An array of objects, each read."""
-    found: list[Any] = member(value, key, list)
+    found = value.get(key)
+    if type(found) is not list:
+        found = member(value, key, list)
     for item in found:
         if type(item) is not dict:
             raise MalformedError(f"expected only objects in `{key}`", code="predicate")

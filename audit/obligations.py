@@ -156,21 +156,22 @@ class Sheet:
 
     def __init__(self, subject: str, obligations: tuple[Obligation, ...]) -> None:
         self._subject = subject
-        self._found: dict[Obligation, Finding | None] = dict.fromkeys(obligations)
+        self._obligations = obligations
+        self._found: dict[str, Finding | None] = {each.id: None for each in obligations}  # by id: it hashes fast
 
     def ok(self, obligation: Obligation) -> None:
         """It holds, unless it was found not to before."""
-        if self._found[obligation] is None:
-            self._found[obligation] = Finding(obligation=obligation, outcome=Outcome.OK)
+        if self._found[obligation.id] is None:
+            self._found[obligation.id] = Finding(obligation=obligation, outcome=Outcome.OK)
 
     def fail(self, obligation: Obligation, reason: str) -> None:
         """It does not hold; the first reason is kept, the others are counted."""
-        before = self._found[obligation]
+        before = self._found[obligation.id]
         if before is not None and before.outcome is Outcome.FAILED:
             reason, failures = before.reason, before.failures + 1
         else:
             failures = 1
-        self._found[obligation] = Finding(
+        self._found[obligation.id] = Finding(
             obligation=obligation, outcome=Outcome.FAILED, reason=reason, failures=failures
         )
 
@@ -183,9 +184,9 @@ class Sheet:
         self._settle(obligation, Outcome.NOT_CHECKED, reason)
 
     def _settle(self, obligation: Obligation, outcome: Outcome, reason: str) -> None:
-        before = self._found[obligation]
+        before = self._found[obligation.id]
         if before is None or before.outcome in (Outcome.OK, Outcome.NOT_CHECKED):
-            self._found[obligation] = Finding(obligation=obligation, outcome=outcome, reason=reason)
+            self._found[obligation.id] = Finding(obligation=obligation, outcome=outcome, reason=reason)
 
     def checking(self, obligation: Obligation, where: str = "") -> "_Checking":
         """Run a check: what it raises becomes a failure of ``obligation`` that says ``where``."""
@@ -194,8 +195,8 @@ class Sheet:
     def report(self, counts: Mapping[str, int] | None = None) -> Report:
         """Everything found, in the order in which the obligations were stated."""
         findings = tuple(
-            found or Finding(obligation=obligation, outcome=Outcome.UNDECIDED, reason="not reached")
-            for obligation, found in self._found.items()
+            self._found[each.id] or Finding(obligation=each, outcome=Outcome.UNDECIDED, reason="not reached")
+            for each in self._obligations
         )
         return Report(subject=self._subject, findings=findings, counts=counts or {})
 

@@ -31,7 +31,7 @@ class Membership:
             self._sheet.fail(
                 SCOPE, f"{where}: expected records of requests only in the log of a scope, got {kind.value}"
             )
-        if self._logs is None:
+        if self._logs is None or not scopes:
             return
         leaf = merkle.leaf_hash(content)
         for name in scopes:

@@ -95,6 +95,7 @@ class _How:
     scope: str | None
     ends: Callable[[Ends], None]
     spread: Spread
+    signatures: bool
     newest: bool = True
 
 
@@ -109,6 +110,7 @@ def verify_bundle(
     page: Page | None = None,
     scope: str | None = None,
     spread: Spread = in_turn,
+    signatures: bool = True,
 ) -> Report:
     """Verify an evidence bundle, and those of the logs that ended before its own.
 
@@ -116,7 +118,8 @@ def verify_bundle(
     are ``asked`` for. A bundle of entries is verified as a log with the records of these; one of requests, request by request
     with the proofs in it. ``earlier``: a checkpoint that the verifier kept (a note). ``page``: renders the report; None: its
     page is not checked. ``check_token``: ``audit.timestamping.check``, where its library is there. ``scope``: it must be of
-    that one's log; None: of whichever log its checkpoint names. ``spread``: as of ``verify_log``.
+    that one's log; None: of whichever log its checkpoint names. ``spread``, ``signatures``: as of
+    ``verify_log``; those of chosen requests are checked always.
     """
     links: list[Ends] = []
     how = _How(
@@ -129,6 +132,7 @@ def verify_bundle(
         scope=scope,
         ends=links.append,
         spread=spread,
+        signatures=signatures,
     )
     older = [(number, files.below(f"{layout.ENDED}{number}/")) for number in _ended(files)]
     reports, parts = [], []
@@ -248,8 +252,10 @@ def _check_derived(bundle: Opened, sheet: Sheet, page: Page | None) -> None:
 def _check_opened(bundle: Opened, sheet: Sheet) -> None:
     """Obligations ``openings`` and ``disclosures``, against the listed records, which the rest of the verification looks at."""
 
+    listed = bundle_check.by_request(bundle)
+
     def statements(request_id: str) -> tuple[Statement, ...]:
-        return bundle_check.statements(bundle, request_id)
+        return bundle_check.statements(bundle, listed.get(request_id, ()))
 
     for obligation, check in ((OPENINGS, openings.check_openings), (DISCLOSURES, openings.check_disclosures)):
         with sheet.checking(obligation):
@@ -282,6 +288,7 @@ def _check_entries(bundle: Opened, trust: Trust, sheet: Sheet, how: _How, stamps
         progress=how.progress,
         scope=scope,
         spread=how.spread,
+        signatures=how.signatures,
         ends=how.ends,
     )
     with sheet.checking(PROOFS):

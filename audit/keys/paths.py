@@ -5,6 +5,7 @@ critical extensions, and name or policy constraints, critical or not.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
@@ -27,6 +28,16 @@ _LIMITING = {ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.POLICY_CONSTRAINTS, Ext
 Path = tuple[x509.Certificate, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Way:
+    """A path as it is at any time. ``issuers``: DER, the issuing key's first; ``times``: from when to when each of its certificates,
+    the record key's too, is valid; ``fault``: why it never holds, "" if it may."""
+
+    issuers: tuple[bytes, ...]
+    times: tuple[tuple[datetime, datetime], ...]
+    fault: str
+
+
 def verify_certificate(
     der: bytes, roots: tuple[bytes, ...], at: datetime, between: tuple[bytes, ...] = ()
 ) -> Certified:
@@ -44,32 +55,43 @@ def verify_certificate(
 
 def issuers(der: bytes, roots: tuple[bytes, ...], at: datetime, between: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:
     """The path that holds (DER), the issuing key's certificate first, the root last; raises as ``verify_certificate``."""
-    paths = _certified(der, roots, between)  # 1, 3
-    reason: VerificationError | None = None
-    for path in paths:
-        try:
-            _check_path(path)  # 2, 4
-            for each in (load(der), *path):  # 5
-                begin, end = each.not_valid_before_utc, each.not_valid_after_utc
-                if not begin <= at <= end:
-                    raise VerificationError(
-                        f"expected a time from {begin.isoformat()} to {end.isoformat()}, got {at.isoformat()}",
-                        code="certificate",
-                    )
-        except VerificationError as error:
-            reason = reason or error
-            continue
-        return tuple(each.public_bytes(Encoding.DER) for each in path)
-    raise reason or VerificationError("expected a path of certificates to a trusted root", code="certificate")
+    reason = ""
+    for way in _ways(der, roots, between):  # 1 to 4
+        fault = way.fault or _fault_at(at, way.times)  # 5
+        if not fault:
+            return way.issuers
+        reason = reason or fault
+    raise VerificationError(reason or "expected a path of certificates to a trusted root", code="certificate")
+
+
+def _fault_at(at: datetime, times: tuple[tuple[datetime, datetime], ...]) -> str:
+    for begin, end in times:
+        if not begin <= at <= end:
+            return f"expected a time from {begin.isoformat()} to {end.isoformat()}, got {at.isoformat()}"
+    return ""
 
 
 @lru_cache(maxsize=256)
-def _certified(der: bytes, roots: tuple[bytes, ...], between: tuple[bytes, ...]) -> tuple[Path, ...]:
-    """What costs signature checks and does not depend on the time: obligations 1 and 3."""
+def _ways(der: bytes, roots: tuple[bytes, ...], between: tuple[bytes, ...]) -> tuple[_Way, ...]:
+    """What does not depend on the time, once for the many records of a key: obligations 1 to 4."""
     read_certificate(der)
     leaf = load(der)
     _check_leaf(leaf)  # 3, 4
-    return tuple(islice(_paths((leaf,), tuple(map(load, roots)), tuple(map(load, between))), MAX_PATHS))
+    paths = islice(_paths((leaf,), tuple(map(load, roots)), tuple(map(load, between))), MAX_PATHS)
+    return tuple(_way(leaf, path) for path in paths)
+
+
+def _way(leaf: x509.Certificate, path: Path) -> _Way:
+    try:
+        _check_path(path)  # 2, 4
+        fault = ""
+    except VerificationError as error:
+        fault = str(error)
+    return _Way(
+        issuers=tuple(each.public_bytes(Encoding.DER) for each in path),
+        times=tuple((each.not_valid_before_utc, each.not_valid_after_utc) for each in (leaf, *path)),
+        fault=fault,
+    )
 
 
 def _paths(path: Path, roots: Path, between: Path) -> Iterator[Path]:

@@ -60,7 +60,7 @@ GUARDS = (
     Guard(
         "bundle: a folder that is a link is not followed",
         "audit/folder.py",
-        "if (self.root / each).is_symlink():",
+        "if (self.root / inside).is_symlink():",
         "if False:",
         f"{FOLDER}::test_what_is_behind_a_link_is_neither_read_nor_is_its_digest_told",
     ),

@@ -9,6 +9,7 @@ REWRITTEN = (
 )
 BUNDLES = "tests/integration/test_bundle_command.py"
 CHAIN = "tests/integration/test_chain_evidence.py::test_what_was_done_to_the_chain_is_named"
+WITHOUT = "tests/integration/test_without_signatures.py"
 LEARNED = "tests/integration/test_learned_evidence.py::test_a_learned_document_that_is_not_the_one_on_record_is_found"
 BUNDLE_CHECK = "audit/bundle_check.py"
 
@@ -96,6 +97,20 @@ GUARDS = (
         "if any(each != own for each in known):",
         "if False:",
         f"{BUNDLES}::test_a_fork_is_found_by_who_kept_the_other_branch",
+    ),
+    Guard(
+        "evidence: signatures that were not checked are no signatures that hold",
+        "audit/log_check.py",
+        "        sheet.not_checked(ENTRIES, NO_SIGNATURES)\n",
+        "        sheet.ok(ENTRIES)\n",
+        f"{WITHOUT}::test_programs_are_told_too",
+    ),
+    Guard(
+        "evidence: the last line names what was left out",
+        "audit/cli.py",
+        'return f"{said}; the signatures of its records were NOT checked"',
+        "return said",
+        f"{WITHOUT}::test_programs_are_told_too",
     ),
     Guard(
         "evidence: a period has every record",

@@ -141,7 +141,7 @@ class Dying(Appraiser):
 
 
 def test_a_process_that_dies_leaves_it_undecided() -> None:
-    dying = Dying(Trust(roots=(), log_keys=()), {}, range(0), None)
+    dying = Dying(Trust(roots=(), log_keys=()), {}, range(0), None, signatures=True)
     with pytest.raises(UnreadableError):
         list(parallel.spread(2)(dying, [Batch(0, (), None)]))
 
