@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from audit import datadir, founding, log_ending, rebuild, rotation, rotation_plan
-from audit.cli import bundle_main, verify_main
+from audit.bundle_command import bundle_main
+from audit.cli import verify_main
 from audit.errors import AuditError, HistoryError, VerificationError
 from audit.log import Log
 from audit.publishing import Publishing
