@@ -4,16 +4,20 @@ A log cannot take anything back. Whoever can write the file could otherwise have
 would fail for ever; so such a row is a damaged spool, and stays out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from audit import layout
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError, MalformedError, in_words
 from audit.examine import Trust
+from audit.files import Files
 from audit.folder import directory_files
 from audit.rebuild_records import Found, Joined, checked, is_certified
 from audit.storage.base import Row
 from audit.vocabulary import RecordKind
+
+T = TypeVar("T")
 
 
 class SpoolCheck:
@@ -28,10 +32,7 @@ class SpoolCheck:
         """Raise ``HistoryError`` (``spool-damaged``) for the first row that is not as it was written; ``EvidenceUnavailable`` where
         the keys cannot be read.
         """
-        try:
-            trust = layout.trust_of(self._keys)
-        except (OSError, MalformedError) as error:
-            raise EvidenceUnavailable(f"the keys of the log cannot be read: {in_words(error)}") from error
+        trust = _read(layout.trust_of, self._keys)
         for row in rows:
             reason = self._fault(row, trust)
             if reason:
@@ -57,7 +58,9 @@ class SpoolCheck:
 
     def _is_certified(self, found: Found, trust: Trust) -> bool:
         if found.record.envelope.keyid not in self._certificates:
-            self._certificates = layout.certificates_of(self._keys)  # there before anything is signed with its key
+            self._certificates = _read(
+                layout.certificates_of, self._keys
+            )  # there before anything is signed with its key
         return is_certified(found, trust, self._certificates)
 
     def _is_joined(self, found: Found, scopes: Sequence[str]) -> bool:
@@ -69,3 +72,10 @@ class SpoolCheck:
             )
         except AuditError:
             return False
+
+
+def _read(what: Callable[[Files], T], keys: Files) -> T:
+    try:
+        return what(keys)
+    except (OSError, MalformedError) as error:
+        raise EvidenceUnavailable(f"the keys of the log cannot be read: {in_words(error)}") from error

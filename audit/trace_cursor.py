@@ -41,7 +41,7 @@ def parse(content: bytes) -> Cursor:
         value = json.loads(content)
         log, low, high, mark = value.get("log"), value["low"], value["high"], value["mark"]
         numbers = [low, high, *mark.values(), *(() if log is None else (log,))]
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
         raise MalformedError("expected a cursor of `log`, `low`, `high` and `mark`", code="cursor") from cause
     if not all(type(number) is int and number >= 0 for number in numbers) or low > high:
         raise MalformedError("expected a cursor of counts, low before high", code="cursor")

@@ -1,6 +1,7 @@
 """One log ends and another begins: quoted, verified across, and finished wherever it was cut short."""
 
 import contextlib
+import errno
 import json
 import shutil
 import sqlite3
@@ -268,6 +269,26 @@ def test_whatever_cuts_it_short_is_finished_later(root: Path, cut: str, monkeypa
         assert len(list(source.of_kind(RecordKind.LOG_END))) == 1
 
 
+def test_what_is_left_of_a_new_log_is_not_taken_for_the_one_after_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that does not let go of a folder: the rotation is not done before it does."""
+    with monkeypatch.context() as patch:
+        patch.setattr(rotation.shutil, "rmtree", _kept)
+        with pytest.raises(OSError, match="busy"):
+            rotate(root)
+    assert finish(root).origin == NEW
+    use(root, "r-2")
+    rotate(root, "log.example/2028")
+    use(root, "r-3")
+    assert verified(root) == verified(root, "r-1") == verified(root, "r-3") == 0
+
+
+def _kept(_: Path, *, ignore_errors: bool = False) -> None:
+    if not ignore_errors:
+        raise OSError(errno.EBUSY, "busy")
+
+
 def test_a_new_log_that_has_not_begun_yet_begins_at_the_next_opening(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -388,7 +409,15 @@ def test_an_ended_log_that_was_taken_away_leaves_its_number_free(root: Path, tmp
 
 @pytest.mark.parametrize(
     "change",
-    [{"number": "../.."}, {"number": -1}, {"number": True}, {"origin": 1}, {"reason": "because"}, {"more": 1}],
+    [
+        {"number": "../.."},
+        {"number": -1},
+        {"number": True},
+        {"origin": 1},
+        {"reason": "because"},
+        {"reason": []},
+        {"more": 1},
+    ],
     ids=str,
 )
 def test_a_plan_that_was_changed_is_refused(root: Path, change: dict[str, object]) -> None:
