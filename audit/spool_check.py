@@ -58,9 +58,8 @@ class SpoolCheck:
 
     def _is_certified(self, found: Found, trust: Trust) -> bool:
         if found.record.envelope.keyid not in self._certificates:
-            self._certificates = _read(
-                layout.certificates_of, self._keys
-            )  # there before anything is signed with its key
+            # A certificate is there before anything is signed with its key.
+            self._certificates = _read(layout.certificates_of, self._keys)
         return is_certified(found, trust, self._certificates)
 
     def _is_joined(self, found: Found, scopes: Sequence[str]) -> bool:
