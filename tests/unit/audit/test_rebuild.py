@@ -1,9 +1,12 @@
 """A record store made again from files: the log goes on from where it was shown, nothing is invented."""
 
+import errno
 import resource
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -256,6 +259,28 @@ def test_a_disk_that_is_full_is_said_and_changes_nothing(root: Path) -> None:
     assert table(root) == before
     starts(root)
     assert verified(root) == 0
+
+
+def test_a_file_that_cannot_be_set_aside_leaves_the_others_where_they_were(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / layout.LOG / "tile/0/000").unlink()
+    before = listed(root)
+    replace, tried = Path.replace, []
+
+    def held(self: Path, target: Path) -> Path:
+        tried.append(self.name)
+        if self.name == f"{datadir.DATABASE}-wal" and tried.count(self.name) == 1:
+            raise OSError(errno.EIO, "input/output error", str(self))
+        return replace(self, target)
+
+    with closing(sqlite3.connect(root / datadir.DATABASE)) as reading, monkeypatch.context() as patch:
+        reading.execute("SELECT 1 FROM rec").fetchall()  # so that there is a write-ahead log beside it
+        patch.setattr(Path, "replace", held)
+        with pytest.raises(OSError, match="input/output"):
+            rebuild.recover(root, None)
+    assert listed(root) == before
+    assert not list(root.glob("aside-*"))
 
 
 def test_what_an_earlier_recovery_set_aside_is_never_written_over(root: Path) -> None:
