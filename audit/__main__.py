@@ -2,9 +2,10 @@
 
 import sys
 
-from audit import cli
+from audit.bundle_command import bundle_main
+from audit.cli import verify_main
 
-_COMMANDS = {"verify": cli.verify_main, "bundle": cli.bundle_main}
+_COMMANDS = {"verify": verify_main, "bundle": bundle_main}
 
 
 def main(argv: list[str]) -> int:

@@ -41,7 +41,7 @@ def of_period(logs: Sequence[Source], sizes: Sequence[int], period: Period) -> P
     if found[first].start == 0 and first > 0:
         chosen = {first - 1: range(sizes[first - 1] - 1, sizes[first - 1]), **chosen}
     if chosen[last].stop == sizes[last] and last + 1 < len(logs):
-        chosen[last + 1] = range(_beginning(logs[last + 1]))
+        chosen[last + 1] = range(min(_beginning(logs[last + 1]), sizes[last + 1]))
     return tuple((logs[number], bundle_selection.of_entries(entries)) for number, entries in chosen.items())
 
 
@@ -56,7 +56,7 @@ def _joined(found: Sequence[range], sizes: Sequence[int], first: int, last: int)
 
 
 def _beginning(log: Source) -> int:
-    """How many entries a log begins with: those up to its ``log-start``."""
+    """How many entries a log begins with, published or not: those up to its ``log-start``."""
     return next((each.index + 1 for each in log.of_kind(RecordKind.LOG_START) if each.index is not None), 1)
 
 

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from audit import (
     bundle_contents,
+    bundle_readme,
     canonical,
     checkpoint,
     dsse,
@@ -26,7 +27,6 @@ from audit import (
     witness,
 )
 from audit.bundle_contents import Contents
-from audit.bundle_readme import readme
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.derived import Derivation
 from audit.errors import VerificationError
@@ -274,15 +274,15 @@ def derived(bundle: Opened) -> tuple[Cover, Tables]:
     for line in derivation.traces(bundle.envelopes()):
         state.update(line)
     cover, tables = derivation.report(bundle.tree, bundle.contents.made)
-    for path, digest in (
-        (layout.TRACE_FILE, state.hexdigest()),
-        (layout.REPORT_JSON, canonical.digest(document.as_json(cover, tables))),
-        (layout.README, canonical.digest(readme(requests=bundle.contents.entries is None))),
+    for path, digests in (
+        (layout.TRACE_FILE, {state.hexdigest()}),
+        (layout.REPORT_JSON, {canonical.digest(document.as_json(cover, tables))}),
+        (layout.README, bundle_readme.ours(requests=bundle.contents.entries is None)),
     ):
         try:
             found = bundle.files.digest(path)
         except FileNotFoundError as cause:
             raise VerificationError(f"expected the file `{path}`, got none", code="derived") from cause
-        if found != digest:
+        if found not in digests:
             raise VerificationError(f"`{path}` is not what the records of this bundle give", code="derived")
     return cover, tables

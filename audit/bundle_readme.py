@@ -1,4 +1,11 @@
-"""The ``README.txt`` of an evidence bundle: how to verify it with public tools that we did not write."""
+"""The ``README.txt`` of an evidence bundle: how to verify it with public tools that we did not write.
+
+It tells an auditor what to do, so only our own text may stand in a bundle: that of now, or one that bundles were made with before.
+Whoever changes it adds the digests of what it was to ``_EARLIER``; bundles are kept for years.
+"""
+
+from audit import canonical
+from audit.vocabulary import Sha256Hex
 
 _HEAD = """\
 Evidence bundle of an Apostille log
@@ -70,7 +77,18 @@ A timestamp shows that the log had these entries at the time in it, by an author
   openssl ts -verify -data timestamps/SIZE.checkpoint -in timestamps/SIZE-ID.tsr -CAfile TSA_ROOT.pem
 """
 
+_EARLIER: dict[bool, tuple[Sha256Hex, ...]] = {
+    False: (Sha256Hex("2b93a9c3a92d6b2aa70285670e254df8d373f4060ee39855a73ef6cd2dd74283"),),
+    True: (Sha256Hex("5c5f3f1f2d72c24036a3575f9ce951330e03fa9249181e5c37282df58900b2ae"),),
+}
+"""Digests of the texts before this one: of a part of the log, of chosen requests."""
+
 
 def readme(*, requests: bool) -> bytes:
     """Text for a bundle of chosen requests, or else of a part of the log."""
     return (_HEAD + ("" if requests else _LOG) + _HOW).encode()
+
+
+def ours(*, requests: bool) -> frozenset[Sha256Hex]:
+    """Digests of every text that such a bundle was ever made with."""
+    return frozenset((canonical.digest(readme(requests=requests)), *(_EARLIER[requests])))

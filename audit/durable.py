@@ -1,8 +1,12 @@
 """Small files that survive a crash: whole in their old or their new form, never between."""
 
+import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 
 def replace(place: Path, content: bytes) -> None:
@@ -20,6 +24,26 @@ def replace(place: Path, content: bytes) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+    sync_folder(place.parent)
+
+
+@contextmanager
+def new_file(place: Path) -> Iterator[BinaryIO]:
+    """A file, its owner's alone, that takes its name whole and durable at the end, or never.
+
+    Raises ``FileExistsError`` rather than replace one, also one that came meanwhile: a rename would; ``OSError``.
+    """
+    if place.exists() or place.is_symlink():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(place))
+    temporary = place.with_name(f"{place.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        with open(temporary, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        place.hardlink_to(temporary)
+    finally:
+        temporary.unlink(missing_ok=True)
     sync_folder(place.parent)
 
 

@@ -157,7 +157,8 @@ def _move(root: Path, target: Path, plan: Plan, places: KeyPlaces) -> None:
         waiting = plan.waiting_key(root)
         waiting.replace(waiting.with_name(waiting.name.removesuffix(".next")))
         durable.sync_folder(waiting.parent)
-    shutil.rmtree(root / NEXT, ignore_errors=True)
+    if (root / NEXT).exists():
+        shutil.rmtree(root / NEXT)  # what is left of it would be taken for the log after the next
 
 
 def _copy_public(root: Path, target: Path) -> None:

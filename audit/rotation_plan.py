@@ -84,7 +84,7 @@ def read(root: Path) -> Plan:
         raise HistoryError(f"expected the plan of a rotation in `{place}`, got: {cause.strerror}", code=CODE) from cause
     except (MalformedError, TypeError) as cause:
         raise HistoryError(f"expected the plan of a rotation in `{place}`, got another text", code=CODE) from cause
-    texts = (plan.origin, plan.trusted, plan.log_key, plan.old_key)
+    texts = (plan.origin, plan.reason, plan.trusted, plan.log_key, plan.old_key)
     if type(plan.number) is not int or plan.number < 0 or not all(isinstance(each, str) for each in texts):
         raise HistoryError(f"expected the plan of a rotation in `{place}`, got other members", code=CODE)
     if plan.reason not in set(EndReason):

@@ -5,13 +5,14 @@ would fail for ever; so such a row is a damaged spool, and stays out. So does wh
 revocation it would be no evidence, and fail the whole log.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from audit import administration, dsse, layout, statement
 from audit.errors import AuditError, EvidenceUnavailable, HistoryError, MalformedError, in_words
 from audit.examine import Trust
+from audit.files import Files
 from audit.folder import directory_files
 from audit.rebuild_records import Found, Joined, checked, is_certified
 from audit.storage.base import Row
@@ -28,6 +29,9 @@ class Known(Protocol):
         """Envelopes of the key events with one of these request ids."""
 
 
+T = TypeVar("T")
+
+
 class SpoolCheck:
     """Checks rows against the keys of a data directory, and against what the store says of them."""
 
@@ -41,10 +45,7 @@ class SpoolCheck:
         """Raise ``HistoryError`` (``spool-damaged``) for the first row that is not as it was written, or for rows by a key that was
         revoked while they waited (``spool-revoked``); ``EvidenceUnavailable`` where the keys cannot be read.
         """
-        try:
-            trust = layout.trust_of(self._keys)
-        except (OSError, MalformedError) as error:
-            raise EvidenceUnavailable(f"the keys of the log cannot be read: {in_words(error)}") from error
+        trust = _read(layout.trust_of, self._keys)
         for row in rows:
             reason = self._fault(row, trust)
             if reason:
@@ -86,7 +87,8 @@ class SpoolCheck:
 
     def _is_certified(self, found: Found, trust: Trust) -> bool:
         if found.record.envelope.keyid not in self._certificates:
-            self._certificates = layout.certificates_of(self._keys)  # there before anything is signed with its key
+            # A certificate is there before anything is signed with its key.
+            self._certificates = _read(layout.certificates_of, self._keys)
         return is_certified(found, trust, self._certificates)
 
     def _is_joined(self, found: Found, scopes: Sequence[str]) -> bool:
@@ -102,3 +104,10 @@ class SpoolCheck:
 
 def _event(envelope: bytes) -> administration.KeyEvent:
     return administration.key_event_of(statement.parse(dsse.parse(envelope).payload))
+
+
+def _read(what: Callable[[Files], T], keys: Files) -> T:
+    try:
+        return what(keys)
+    except (OSError, MalformedError) as error:
+        raise EvidenceUnavailable(f"the keys of the log cannot be read: {in_words(error)}") from error

@@ -5,19 +5,16 @@ nothing there. Refuses to write over a file. What the records are worth is for `
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from audit import datadir, instants, otlp, traces
-from audit.bundle_contents import Period
-from audit.cli import CANNOT_TELL, begin_time, data_directory, end_time
+from audit import datadir, durable, instants, otlp, traces
+from audit.arguments import CANNOT_TELL, USAGE, add_period, asked_period, data_directory
+from audit.bundle_contents import EVERYTHING, Period
 from audit.errors import AuditError, MalformedError, in_words
 from audit.pairing import Pairing, Request, requests
-
-USAGE = 2
 
 
 def traces_main(argv: Sequence[str]) -> int:
@@ -27,16 +24,11 @@ def traces_main(argv: Sequence[str]) -> int:
         description="Traces of a period as OTLP JSON lines, from the records of this log and those that ended before it.",
         epilog="exit: 0 done, 2 usage, 3 could not tell",
     )
-    parser.add_argument("--from", dest="begin", type=begin_time, metavar="T", help="from this day (UTC) or time on")
-    parser.add_argument(
-        "--to", dest="end", type=end_time, metavar="T", help="up to this day (UTC, included), or before this time"
-    )
+    add_period(parser, "")
     parser.add_argument("--data", metavar="DIR", help="data directory (default: $APOSTILLE_DATA or ./var/data)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="a new file (default: standard output)")
     arguments = parser.parse_args(argv)
-    if arguments.begin and arguments.end and arguments.begin >= arguments.end:
-        parser.error("expected `--from` no later than `--to`")
-    period = Period(begin=arguments.begin, end=arguments.end)
+    period = asked_period(parser, arguments) or EVERYTHING
     try:
         count, left = _written(data_directory(arguments.data), period, arguments.out)
     except FileExistsError:
@@ -55,17 +47,8 @@ def _written(data: Path, period: Period, out: Path | None) -> tuple[int, int]:
     """Write the lines; gives how many, and how many requests were left out. What is cut short leaves no file."""
     if out is None:
         return _lines(data, period, sys.stdout.buffer)
-    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
-    if out.exists():
-        raise FileExistsError(out)
-    try:
-        with partial.open("xb") as file:
-            counts = _lines(data, period, file)
-        partial.rename(out)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return counts
+    with durable.new_file(out) as file:
+        return _lines(data, period, file)
 
 
 def _lines(data: Path, period: Period, file: BinaryIO) -> tuple[int, int]:

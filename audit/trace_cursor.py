@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 class Cursor:
     """How far a sink has come. ``high``: entries below were read; ``low``: the oldest decision still without a result.
 
-    Another pass begins at ``low`` and delivers what is complete at ``high`` or after it. ``log``: number of the log, 0 the oldest;
-    None: it does not say so (an earlier release), and is of the log that it is beside.
+    Another pass begins at ``low`` and delivers what is complete at ``high`` or after it. ``log``: number of the log, that of its
+    folder once it ended; None: it does not say so (an earlier release), and is of the log that it is beside.
     """
 
     log: int | None = 0
@@ -41,7 +41,7 @@ def parse(content: bytes) -> Cursor:
         value = json.loads(content)
         log, low, high, mark = value.get("log"), value["low"], value["high"], value["mark"]
         numbers = [low, high, *mark.values(), *(() if log is None else (log,))]
-    except (ValueError, TypeError, KeyError, AttributeError) as cause:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
         raise MalformedError("expected a cursor of `log`, `low`, `high` and `mark`", code="cursor") from cause
     if not all(type(number) is int and number >= 0 for number in numbers) or low > high:
         raise MalformedError("expected a cursor of counts, low before high", code="cursor")
@@ -53,17 +53,18 @@ def place(folder: Path, sink: str) -> Path:
     return folder / "cursor" / f"{sink}.json"
 
 
-def stored(folders: Sequence[Path], sink: str) -> Cursor:
-    """The newest cursor of a sink; where there is none, at the beginning of all. ``folders``: of every log's traces, oldest first.
+def stored(folders: Sequence[tuple[int, Path]], sink: str) -> Cursor:
+    """The newest cursor of a sink; where there is none, at the beginning of all. ``folders``: number of each log, oldest first, and
+    where its traces are.
 
     Raises ``OSError``.
     """
-    for number in reversed(range(len(folders))):
+    for number, folder in reversed(folders):
         try:
-            found = parse(place(folders[number], sink).read_bytes())
+            found = parse(place(folder, sink).read_bytes())
             log = number if found.log is None else found.log
             if log > number:
-                raise MalformedError(f"expected a cursor in one of {number + 1} logs", code="cursor")
+                raise MalformedError(f"expected a cursor in a log up to number {number}", code="cursor")
             return replace(found, log=log)
         except FileNotFoundError:
             continue

@@ -57,9 +57,12 @@ class Sink(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndedLog:
-    """A log that ended before the one that goes on. ``folder``: where its cursors are, if they were not taken further."""
+class TracedLog:
+    """A log to read from. ``number``: that of its folder where it ended, the next one for that which goes on. ``folder``: where its
+    cursors are, if they were not taken further.
+    """
 
+    number: int
     records: Records
     folder: Path
 
@@ -83,11 +86,10 @@ class FeedStatus:
 class _Feed:
     """One sink, its cursor and its place in the logs. Everything but ``status`` belongs to the feed's thread."""
 
-    def __init__(self, sink: Sink, logs: Sequence[Records], folders: Sequence[Path]) -> None:
+    def __init__(self, sink: Sink, logs: Sequence[TracedLog]) -> None:
         self.sink = sink
         self._logs = logs
-        self._folders = folders
-        self._place = trace_cursor.place(folders[-1], sink.name)
+        self._place = trace_cursor.place(logs[-1].folder, sink.name)
         self._cursor = Cursor()
         self._pairing = Pairing()
         self._log = len(logs) - 1
@@ -125,14 +127,19 @@ class _Feed:
 
     def begin(self) -> None:
         """Take up the cursor; raises ``OSError`` or ``UndeliveredError``."""
-        self._cursor = trace_cursor.stored(self._folders, self.sink.name)
+        found = trace_cursor.stored([(each.number, each.folder) for each in self._logs], self.sink.name)
         self._pairing = Pairing()
-        self._log, self._next = self._cursor.log or 0, self._cursor.low
+        self._log = next(at for at, each in enumerate(self._logs) if each.number >= (found.log or 0))
+        number = self._logs[self._log].number
+        # The log that it names was taken away: what is left begins after it.
+        self._cursor = found if found.log == number else Cursor(log=number, mark=found.mark)
+        self._next = self._cursor.low
         self.sink.resume(self._cursor.mark)
 
     def advance(self) -> bool:
         """Deliver what the next page of the logs completes; False at their end. Raises as the sink and the log do."""
-        page = list(self._logs[self._log](self._next, self._next + PAGE))
+        log = self._logs[self._log]
+        page = list(log.records(self._next, self._next + PAGE))
         if not page:
             return self._go_on()
         done = [request for entry in page if (request := self._pairing.take(*entry)) is not None]
@@ -141,7 +148,7 @@ class _Feed:
         if new:
             mark = self.sink.deliver(new)
             oldest = self._pairing.lowest_open()
-            self._store(Cursor(log=self._log, low=end if oldest is None else oldest, high=end, mark=mark))
+            self._store(Cursor(log=log.number, low=end if oldest is None else oldest, high=end, mark=mark))
             self.delivered += len(new)
         self._next = end
         return True
@@ -150,8 +157,9 @@ class _Feed:
         """Begin with the log after one that ended; False where none is. A decision and its result are in one log."""
         if not self.logs_behind:
             return False
-        self._store(Cursor(log=self._log + 1, mark=self._cursor.mark))
-        self._log, self._next, self._pairing = self._log + 1, 0, Pairing()
+        following = self._log + 1
+        self._store(Cursor(log=self._logs[following].number, mark=self._cursor.mark))
+        self._log, self._next, self._pairing = following, 0, Pairing()
         return True
 
     def _is_new(self, request: Request) -> bool:
@@ -194,14 +202,15 @@ class TraceExporter:
         sinks: Sequence[Sink],
         folder: Path,
         *,
-        ended: Sequence[EndedLog] = (),
+        ended: Sequence[TracedLog] = (),
         poll_s: float = POLL_S,
         first_pause_s: float = FIRST_PAUSE_S,
     ) -> None:
         self._poll_s = poll_s
         self._first_pause_s = first_pause_s
-        logs, folders = (*(each.records for each in ended), records), (*(each.folder for each in ended), folder)
-        self._feeds = tuple(_Feed(sink, logs, folders) for sink in sinks)
+        number = ended[-1].number + 1 if ended else 0
+        logs = (*ended, TracedLog(number=number, records=records, folder=folder))
+        self._feeds = tuple(_Feed(sink, logs) for sink in sinks)
         self._stopping = threading.Event()
         self._wakes = tuple(threading.Event() for _ in sinks)
         self._threads = tuple(

@@ -22,7 +22,7 @@ from audit import datadir, layout
 from audit.content.keeper import Keeper
 from audit.control import Control
 from audit.log import Log
-from audit.trace_feed import EndedLog, Sink, TraceExporter
+from audit.trace_feed import Sink, TracedLog, TraceExporter
 from audit.trace_file import TraceFile
 from proxy import content, timestamps
 from proxy import settings as configuration
@@ -230,7 +230,7 @@ def _traces(settings: Settings, log: Log) -> TraceExporter:
 
         sinks.append(OtlpReceiver(settings.traces.otlp_endpoint))
     before = [
-        EndedLog(records=datadir.reader(place), folder=place / layout.TRACES)
+        TracedLog(number=int(place.name), records=datadir.reader(place), folder=place / layout.TRACES)
         for place in datadir.ended(settings.data_dir)
     ]
     return TraceExporter(log.records, sinks, folder, ended=before)

@@ -25,7 +25,7 @@ COMMANDS = {
     "learn": ("proxy.learning_cli", "learn_main", "reliabilities from feedback: learn, compare, activate"),
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
-    "bundle": ("audit.cli", "bundle_main", "write an evidence bundle for an auditor"),
+    "bundle": ("audit.bundle_command", "bundle_main", "write an evidence bundle for an auditor"),
     "traces": ("audit.trace_command", "traces_main", "traces of a period, made anew from the records"),
     "erase": ("proxy.privacy_cli", "erase_main", "destroy the keys of a data subject's content"),
     "open": ("proxy.privacy_cli", "open_main", "show what is kept of a request"),

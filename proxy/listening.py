@@ -31,14 +31,18 @@ MAX_HEAD_BYTES = 65_536
 class BoundedHead(HttpToolsProtocol):
     """A connection that is closed unless the head of a request comes whole, within a time and a size.
 
-    The base class waits for either without end: whoever opens connections and says nothing holds as many as there may be.
+    The base class waits for either without end: whoever opens connections and says nothing holds as many as there may be. Of it,
+    this rests on one thing beyond ``asyncio.Protocol``: that it is itself what its httptools parser calls (``on_message_begin``,
+    ``on_headers_complete``). A test holds the release of uvicorn to that.
     """
 
+    _client: asyncio.Transport
     _awaited: asyncio.TimerHandle | None = None
     _received = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         """A client is there."""
+        self._client = transport
         super().connection_made(transport)
         self._await()
 
@@ -69,7 +73,7 @@ class BoundedHead(HttpToolsProtocol):
     def _await(self) -> None:
         if self._awaited is None:
             self._received = 0
-            self._awaited = self.loop.call_later(HEAD_S, self._give_up)
+            self._awaited = asyncio.get_running_loop().call_later(HEAD_S, self._give_up)
 
     def _stop(self) -> None:
         if self._awaited is not None:
@@ -78,8 +82,8 @@ class BoundedHead(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._stop()
-        if not self.transport.is_closing():
-            self.transport.close()
+        if not self._client.is_closing():
+            self._client.close()
 
 
 class Announcing(uvicorn.Server):

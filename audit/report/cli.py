@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from audit import durable, near, parallel
-from audit.cli import job_count
+from audit.arguments import job_count
 from audit.errors import AuditError, in_words
 from audit.figures import Scope
 from audit.report import chain, document, render, sheets

@@ -169,8 +169,12 @@ def _set_aside(root: Path) -> tuple[Path, list[str]]:
     cut_short = bool(left and asides) and (asides[-1] / datadir.DATABASE).exists() and datadir.DATABASE not in left
     folder = asides[-1] if cut_short else root / f"{ASIDE}{_number(asides[-1]) + 1 if asides else 1:04d}"
     folder.mkdir(mode=0o700, exist_ok=cut_short)
-    durable.sync_folder(root)
-    _move(left, root, folder)
+    try:
+        durable.sync_folder(root)
+        _move(left, root, folder)
+    except OSError:
+        _put_back(root, folder, left)
+        raise
     return folder, left
 
 

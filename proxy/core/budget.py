@@ -14,8 +14,8 @@ from proxy.core.request import JsonObject, Needs
 SMALLEST_ANSWER = 16
 """Fewer output tokens than this are no answer: the call is not made."""
 
-DEARER_TIERS = frozenset({"priority", "scale"})
-"""Values of ``service_tier`` that cost more than a catalogue's price."""
+PRICED_TIERS = (None, "auto", "default", "flex", "standard_only", "on_demand")
+"""Values of ``service_tier`` that cost a catalogue's price or less: any other may cost more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def unpriced(parameters: JsonObject) -> str:
         "prediction": parameters.get("prediction") is not None,
         "audio": parameters.get("audio") is not None,
         "modalities": modalities not in (None, [], ["text"]),
-        "service_tier": parameters.get("service_tier") in DEARER_TIERS,
+        "service_tier": parameters.get("service_tier") not in PRICED_TIERS,
     }
     return next((name for name, costs in told.items() if costs), "")
 

@@ -25,7 +25,7 @@ from proxy.core.catalogue import Catalogue
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.governance import BreakGlass
 from proxy.core.intent import Declared, Intent, IntentKind
-from proxy.core.planning import Defaults, Question
+from proxy.core.question import Defaults, Question
 from proxy.core.request import InferenceRequest, Keeping, OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import tasks
 from proxy.core.routing.model import Model

@@ -12,7 +12,7 @@ from proxy.core.aggregation.steps import Composition, Final, Seat
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
-from proxy.core.planning import reliability
+from proxy.core.ranking import reliability
 from proxy.core.replies import Reply
 from proxy.core.request import JsonObject, TaskClass
 from proxy.core.seats import Plan, Slot

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import DecisionOutcome, Role, Verdict
 from policies.decision import Action, Decision, Query
-from proxy.core import planning
+from proxy.core import planning, ranking
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
-from proxy.core.planning import Question
+from proxy.core.question import Allowed, Question
 from proxy.core.request import OnRestricted
 from proxy.core.seats import Plan, Slot
 
@@ -173,7 +173,7 @@ def _verdicts(question: Question, decisions: Sequence[Decision], *, human_oversi
     return verdicts
 
 
-def _admit(slot: Slot, verdicts: Mapping[str, _Verdict], allowed: planning.Allowed) -> tuple[AdmittedCall, ...]:
+def _admit(slot: Slot, verdicts: Mapping[str, _Verdict], allowed: Allowed) -> tuple[AdmittedCall, ...]:
     """The seal. Checked here once more, whatever the plan says: a planner's mistake must not become a call."""
     calls = []
     for deployment in slot.options:
@@ -189,7 +189,7 @@ def _admit(slot: Slot, verdicts: Mapping[str, _Verdict], allowed: planning.Allow
 def _excluded(
     question: Question,
     ideal: Plan | None,
-    allowed: planning.Allowed,
+    allowed: Allowed,
     verdicts: Mapping[str, _Verdict],
     legal_basis: LegalBasis,
 ) -> tuple[Exclusion, ...]:
@@ -221,7 +221,7 @@ def _exclusion(deployment: Deployment, role: Role, verdict: _Verdict, legal_basi
 
 
 def _substituted(
-    ideal: Plan | None, granted: Plan, verdicts: Mapping[str, _Verdict], allowed: planning.Allowed
+    ideal: Plan | None, granted: Plan, verdicts: Mapping[str, _Verdict], allowed: Allowed
 ) -> tuple[Substitution, ...]:
     """For every seat whose first choice is barred: the newcomer that has it, or another that has none to stand in for.
 
@@ -243,7 +243,7 @@ def _substituted(
                 substitute=stand_in.id,
                 role=slot.role,
                 rules=verdicts[slot.primary.id].rules if slot.primary.id in verdicts else (),
-                reason=planning.reason(slot.primary, stand_in),
+                reason=ranking.reason(slot.primary, stand_in),
             )
         )
     return tuple(found)

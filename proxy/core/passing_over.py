@@ -11,7 +11,7 @@ from dataclasses import replace
 from audit.records import PassedOver
 from proxy.core.enforcement import AdmittedCall, AdmittedPlan
 from proxy.core.hops import Cause, Hops
-from proxy.core.planning import Question
+from proxy.core.question import Question
 from proxy.core.request import OnOutage
 from proxy.core.seats import Plan
 

@@ -4,22 +4,21 @@ Pure. The same function plans twice: over everything (what the client asked for)
 happen); ``enforcement`` compares the two, so that exclusions name what would have been called. A plan permits nothing.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
-from audit.records import Bounds, Part, Preference
-from audit.vocabulary import MILLIONTHS, Role
+from audit.vocabulary import Role
 from proxy.core import seats
 from proxy.core.aggregation.steps import AggregatorName
-from proxy.core.catalogue import Catalogue, Deployment
-from proxy.core.intent import Intent, IntentKind
-from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, TaskClass
+from proxy.core.catalogue import Deployment
+from proxy.core.intent import IntentKind
+from proxy.core.question import Allowed, Question
+from proxy.core.ranking import expert, ranked, reliability, substitutes
+from proxy.core.request import OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import cascade, preferred
 from proxy.core.routing.cascade import Expert, Mode
 from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
-PRIOR_RELIABILITY = MILLIONTHS // 2
-"""Share of right answers taken for a model that nobody measured: it may help, and must not outrank a measured one."""
 SELF_SAMPLES = 3
 """Samples of the one permitted model where policy leaves no panel: the smallest number with a majority."""
 JUDGED_PANEL = 3
@@ -32,57 +31,6 @@ STOOD_IN_FOR = 30_000
 """Share by which a barred model may be behind the best of the catalogue, and still be what a composite stands in for."""
 MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
-
-NO_BOUNDS = Bounds()
-QUALITY_FIRST = Preference()
-
-Allowed = Callable[[Deployment], bool]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Defaults:
-    """What the operator configured for composites. Ratios: cost of a mode against the best model's. ``sandbox``: programs are run."""
-
-    min_panel: int = 2
-    threshold: int = 600_000
-    standard_ratio: float = 0.64
-    high_ratio: float = 1.36
-    sandbox: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """Everything a plan depends on, but what is allowed. ``min_panel``: the request's own, or the operator's.
-
-    ``open_circuits``: deployments that no call goes through to now; they change the order within a leg, and no plan.
-    ``comparable``: the prompt asks for an answer that can be compared; where it does not, texts are never voted on.
-    ``examples``: it asks for a program, with examples that the sandbox can run.
-    """
-
-    intent: Intent
-    task: TaskClass
-    comparable: bool
-    examples: bool = False
-    needs: Needs
-    catalogue: Catalogue
-    on_restricted: OnRestricted
-    defaults: Defaults
-    min_panel: int | None = None
-    on_outage: OnOutage = OnOutage.SAME_MODEL
-    on_refusal: OnRefusal = OnRefusal.REFUSE
-    bounds: Bounds = NO_BOUNDS
-    open_circuits: frozenset[str] = frozenset()
-    preference: Preference = QUALITY_FIRST
-    parts: tuple[Part, ...] = ()
-
-    def may_hop(self) -> bool:
-        """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
-        return self.on_outage is OnOutage.SUBSTITUTE or self.on_refusal is OnRefusal.SUBSTITUTE
-
-    def pool(self) -> tuple[Deployment, ...]:
-        """Deployments that can serve the request whole, with those that the client named."""
-        named = {d.id for d in self.intent.named}
-        return tuple(d for d in self.catalogue.deployments.values() if d.id in named or d.capabilities.meet(self.needs))
 
 
 def plan(question: Question, allowed: Allowed) -> Plan | None:
@@ -113,60 +61,6 @@ def _apart(question: Question, allowed: Allowed) -> Plan | None:
     ]
     found = [each for each in plans if each is not None]
     return seats.together(found) if len(found) == len(plans) else None
-
-
-def reliability(deployment: Deployment, task: TaskClass) -> int:
-    """Measured share of right answers, millionths; what was not measured for the task never outranks what was."""
-    found = deployment.share(task)
-    if found is not None:
-        return found
-    return min([PRIOR_RELIABILITY, *deployment.measured.values()])
-
-
-def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:
-    """Best first: measured quality for the task, then price, then latency, then the catalogue's own order."""
-
-    def merit(deployment: Deployment) -> tuple[int, int, int]:
-        return (-reliability(deployment, question.task), _price(deployment), deployment.latency_ms)
-
-    return tuple(sorted(pool, key=merit))
-
-
-def substitutes(question: Question, excluded: Sequence[Deployment], allowed: Allowed) -> tuple[Deployment, ...]:
-    """What may stand in for deployments: declared alternates in their order, then the best that can serve the request."""
-    pool = {d.id: d for d in question.pool() if allowed(d)}
-    barred = {d.id for d in excluded}
-    declared = [
-        found for deployment in excluded for name in deployment.alternates for found in question.catalogue.named(name)
-    ]
-    matching = [d for d in ranked(question, pool.values()) if any(_within(question, e, d) for e in excluded)]
-    order = [d for d in (*declared, *matching) if d.id in pool and d.id not in barred]
-    return tuple({d.id: d for d in order}.values())
-
-
-def _within(question: Question, excluded: Deployment, stand_in: Deployment) -> bool:
-    """Whether a stand-in keeps the tenant's bounds; what was not measured keeps none."""
-    bounds, task = question.bounds, question.task
-    if bounds.min_quality is not None:
-        had, has = excluded.share(task), stand_in.share(task)
-        if had is None or has is None or has * MILLIONTHS < had * bounds.min_quality:
-            return False
-    if bounds.max_price is not None and _price(stand_in) * MILLIONTHS > _price(excluded) * bounds.max_price:
-        return False
-    return bounds.max_latency is None or stand_in.latency_ms * MILLIONTHS <= excluded.latency_ms * bounds.max_latency
-
-
-def _price(deployment: Deployment) -> int:
-    return deployment.price.input_micro_usd + deployment.price.output_micro_usd
-
-
-def reason(excluded: Deployment, substitute: Deployment) -> str:
-    """Why this one stands in: permanent words of the record."""
-    if substitute.model == excluded.model:
-        return "same-model"
-    if substitute.id in excluded.alternates or substitute.model in excluded.alternates:
-        return "declared-alternate"
-    return "capability-match"
 
 
 # --- one model --------------------------------------------------------------------------------------------------------
@@ -404,17 +298,3 @@ def _read_by_others(question: Question, aggregator: AggregatorName, permitted: S
 def _threshold(question: Question) -> int:
     own = question.intent.threshold
     return question.defaults.threshold if own is None else own
-
-
-def expert(deployment: Deployment, task: TaskClass) -> Expert:
-    """A deployment as the cascade's chooser sees it."""
-    return Expert(
-        id=deployment.id,
-        model=deployment.model,
-        make=deployment.developer,
-        price_in=deployment.price.input_micro_usd,
-        price_out=deployment.price.output_micro_usd,
-        reliability=reliability(deployment, task),
-        latency_ms=deployment.latency_ms,
-        tokens_out=deployment.tokens_out(task) or cascade.TOKENS_OUT,
-    )

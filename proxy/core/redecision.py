@@ -16,7 +16,7 @@ from proxy.core import case as cases
 from proxy.core import intent
 from proxy.core.case import Case, Rulebook
 from proxy.core.enforcement import AdmittedPlan
-from proxy.core.planning import Question
+from proxy.core.question import Question
 from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, Options, TaskClass
 from proxy.errors import ClientError, Forbidden, NotFound
 

@@ -12,7 +12,7 @@ from audit.records import Contribution, ResultRecord
 from audit.vocabulary import LegStatus
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Catalogue, Deployment
-from proxy.core.planning import expert
+from proxy.core.ranking import expert
 from proxy.core.redecision import Outcome
 from proxy.core.request import TaskClass
 from proxy.core.routing import cascade

@@ -10,7 +10,7 @@ from proxy.core import scoping
 from proxy.core.catalogue import Catalogue
 from proxy.core.health import BreakerLimits
 from proxy.core.hedging import Hedging
-from proxy.core.planning import Defaults
+from proxy.core.question import Defaults
 from proxy.core.scoping import Scoping
 from proxy.errors import ConfigurationError
 from proxy.settings import Settings

@@ -14,7 +14,8 @@ from proxy.core.request import Family, InferenceRequest, JsonObject, Needs
 from proxy.errors import ClientError, ProxyError, TooLarge
 from proxy.wire import options, printing
 
-ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
+ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+"""Compared one by one, here as below: what stands in a role's place may be a list, which no set can look up."""
 CHARACTERS_PER_TOKEN = 3
 """Low on purpose: an estimate that errs high keeps requests away from a context that is too small."""
 IMAGE_TOKENS = 1_500
@@ -42,7 +43,7 @@ MAX_PARTS = 16_384
 LIMITS = ("max_completion_tokens", "max_tokens")
 """Two names of one limit. A provider heeds the one that it knows, so where both are given the higher counts."""
 MOST_TOKENS = (1 << 31) - 1
-TOOL_TYPES = frozenset({"function", "custom"})
+TOOL_TYPES = ("function", "custom")
 """Tools that the client itself runs. Tools that a provider runs send content to places that nobody decided about."""
 
 

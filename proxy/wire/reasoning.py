@@ -18,7 +18,7 @@ from proxy.core.request import JsonObject
 MEMBERS = frozenset(
     {"reasoning_content", "reasoning", "reasoning_details", "reasoning_text", "thinking", "thinking_blocks"}
 )
-PARTS = frozenset({"thinking", "redacted_thinking", "reasoning"})
+PARTS = ("thinking", "redacted_thinking", "reasoning")
 """Types of content parts."""
 NESTED = "provider_specific_fields"
 """Where litellm repeats them."""

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from proxy.core.request import JsonObject
 
 MEMBERS = ("tool_calls", "function_call")
+FORMS = ("function", "custom")
+"""Members of a call that hold its name."""
 
 
 def declared(parameters: JsonObject) -> frozenset[str]:
@@ -30,7 +32,7 @@ def within(message: JsonObject, names: frozenset[str]) -> JsonObject:
     kept = [each for each in calls if _name(each) in names] if isinstance(calls, list) else []
     if kept:
         found["tool_calls"] = kept
-    if isinstance(single, Mapping) and single.get("name") in names:
+    if isinstance(single, Mapping) and isinstance(single.get("name"), str) and single["name"] in names:
         found["function_call"] = single
     return found
 
@@ -70,7 +72,9 @@ class Within:
 
 
 def _name(call: object) -> str:
-    """Name of a tool, declared or called; "" where there is none."""
-    inner = call.get("function", call.get("custom", call)) if isinstance(call, Mapping) else None
-    name = inner.get("name") if isinstance(inner, Mapping) else None
+    """Name of a tool, declared or called; "" where there is none, or two: which of them a client takes is not known."""
+    if not isinstance(call, Mapping):
+        return ""
+    inner = [call[form] for form in FORMS if call.get(form) is not None] or [call]
+    name = inner[0].get("name") if len(inner) == 1 and isinstance(inner[0], Mapping) else None
     return name if isinstance(name, str) else ""

@@ -23,7 +23,7 @@ from tests.integration.test_postgres import ask, client
 from tests.simulators import appending, s3
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, apostille, catalogue, deployment, tenant
-from tests.unit.audit.test_log import ORIGIN
+from tests.simulators.small_log import ORIGIN
 
 
 @pytest.fixture

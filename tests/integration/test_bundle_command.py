@@ -90,6 +90,8 @@ def test_days_are_whole_and_a_period_without_records_is_refused(
     [
         ("--from", "yesterday"),
         ("--from", "2026-11-23T12:00:00"),
+        ("--to", "20261123"),
+        ("--to", "9999-12-31"),
         ("--record", "r-1", "--to", "2026-11-23"),
         ("--from", "2026-11-24", "--to", "2026-11-23"),
         ("--from", "2026-11-23T12:36:00Z", "--to", "2026-11-23T12:36:00Z"),

@@ -94,6 +94,20 @@ def test_the_ends_beside_a_period_show_that_it_goes_no_further(
     assert failed(capsys, str(out), "--trust", str(trust)) == (0, set())
 
 
+@pytest.mark.parametrize("end", ["2026-03-31", "2026-12-31"])
+def test_the_log_after_a_period_may_not_have_begun(
+    end: str, logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It waits for its quorum, say: then nothing of it is here, and nothing has failed."""
+    ended = logs.copy(tmp_path / "data")
+    ended.rotate(chain.MARCH, "log.example/four")
+    out = bundled(ended.root, tmp_path / "out", "--from", "2026-02-01", "--to", end)
+    assert held(out) == range(0)
+    capsys.readouterr()
+    assert main(["verify", str(out)]) == 3
+    assert "`log.example/four` has not begun" in capsys.readouterr().out
+
+
 def test_a_period_without_records_in_any_log_is_refused(
     logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

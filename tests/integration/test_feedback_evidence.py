@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from audit import cli, datadir, dsse, layout, learning
+from audit.bundle_command import bundle_main
 from audit.learning import Feedback
 from audit.vocabulary import Judgement, RecordKind, Sha256Hex
 from proxy.learning_cli import learn_main
@@ -84,7 +85,7 @@ def test_a_bundle_without_the_result_that_feedback_is_on_fails(
     ledger = filled(tmp_path / "data")
     append(ledger, feedback(ledger))
     out = tmp_path / "bundle"
-    assert cli.bundle_main(["--data", str(ledger.root), "--out", str(out)]) == 0
+    assert bundle_main(["--data", str(ledger.root), "--out", str(out)]) == 0
     (line,) = (each for each in layout.parse_index((out / layout.RECORD_INDEX).read_bytes()) if each.index == 1)
     (out / line.path).unlink()
     code, found = verified(out, capsys)

@@ -24,8 +24,8 @@ from tests.simulators import postgres
 from tests.simulators.postgres import Cluster
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, apostille, catalogue, deployment, key_of, tenant
+from tests.simulators.small_log import decision
 from tests.soak import spool as soak
-from tests.unit.audit.test_log import decision
 
 
 @pytest.fixture

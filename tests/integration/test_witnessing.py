@@ -22,8 +22,8 @@ from audit.witness import AddCheckpoint
 from audit.witness_client import WitnessClient
 from audit.witnessing import Peer, Witnesses
 from tests.simulators.server import Server, apostille, catalogue, deployment, far_side, key_of, tenant
+from tests.simulators.small_log import decision
 from tests.simulators.witness import WitnessProcess
-from tests.unit.audit.test_log import decision
 
 TENANTS = {"de": tenant("de", jurisdictions=["DE"], packs=["corporate"])}
 

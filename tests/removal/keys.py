@@ -2,7 +2,7 @@
 
 from tests.removal.guard import Guard
 
-ROTATION = "tests/unit/audit/test_rotation.py"
+PLAN = "tests/unit/audit/test_rotation_plan.py"
 CONTROL = "tests/unit/audit/test_control.py"
 REBUILD = "tests/unit/audit/test_rebuild.py"
 FOLDER = "tests/unit/audit/test_folder.py"
@@ -13,21 +13,21 @@ GUARDS = (
         "audit/rotation_plan.py",
         "vkey.name != signer.name and vkey.public == signer.public",
         "False",
-        f"{ROTATION}::test_the_old_key_by_another_name_is_no_new_key",
+        f"{PLAN}::test_the_old_key_by_another_name_is_no_new_key",
     ),
     Guard(
         "rotation: whoever comes late finds another plan",
         "audit/log_ending.py",
         "        rotation_plan.check_current(root, plan)\n",
         "",
-        f"{ROTATION}::test_whoever_comes_late_to_a_rotation_does_not_end_the_new_log",
+        f"{PLAN}::test_whoever_comes_late_to_a_rotation_does_not_end_the_new_log",
     ),
     Guard(
         "rotation: another one than was asked for is not taken for done",
         "audit/rotation.py",
         "        rotation_plan.check_same(rotation_plan.read(root), asked)\n",
         "",
-        f"{ROTATION}::test_another_rotation_than_the_unfinished_one_is_refused_and_not_taken_for_done",
+        f"{PLAN}::test_another_rotation_than_the_unfinished_one_is_refused_and_not_taken_for_done",
     ),
     Guard(
         "record key: its certificate holds at the time that is stated",

@@ -251,4 +251,18 @@ GUARDS = (
         "left=max(0, self.left + grant.reserved - cost))",
         "tests/unit/proxy/core/test_budget.py::test_a_debt_is_paid_by_what_other_calls_give_back",
     ),
+    Guard(
+        "budget: a tier that no catalogue prices has no cap",
+        "proxy/core/budget.py",
+        '"service_tier": parameters.get("service_tier") not in PRICED_TIERS,',
+        '"service_tier": parameters.get("service_tier") in ("priority", "scale"),',
+        "tests/unit/proxy/core/test_budget.py::test_a_tier_that_no_catalogue_prices_cannot_be_capped[performance]",
+    ),
+    Guard(
+        "composites: a call with two names is of no declared tool",
+        "proxy/wire/tool_calls.py",
+        "if len(inner) == 1 and isinstance(inner[0], Mapping) else None",
+        "if isinstance(inner[0], Mapping) else None",
+        "tests/unit/proxy/wire/test_tool_calls.py::test_a_call_of_two_names_is_none_of_a_declared_tool",
+    ),
 )

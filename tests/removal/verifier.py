@@ -59,16 +59,23 @@ GUARDS = (
     Guard(
         "evidence: traces are made again",
         BUNDLE_CHECK,
-        "        (layout.TRACE_FILE, state.hexdigest()),\n",
+        "        (layout.TRACE_FILE, {state.hexdigest()}),\n",
         "",
         f"{TAMPERING}[derived: a trace]",
     ),
     Guard(
         "evidence: figures are made again",
         BUNDLE_CHECK,
-        "        (layout.REPORT_JSON, canonical.digest(document.as_json(cover, tables))),\n",
+        "        (layout.REPORT_JSON, {canonical.digest(document.as_json(cover, tables))}),\n",
         "",
         f"{TAMPERING}[derived: a figure]",
+    ),
+    Guard(
+        "evidence: the text for readers is one of ours",
+        BUNDLE_CHECK,
+        "        (layout.README, bundle_readme.ours(requests=bundle.contents.entries is None)),\n",
+        "",
+        f"{TAMPERING}[derived: the text for readers]",
     ),
     Guard(
         "evidence: the page is made again",

@@ -5,11 +5,12 @@ alone, and ``PAUSE`` waits.
 """
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.simulators.loopback import Loopback
 
 PAUSE = b""
 """Instead of a piece: wait long enough that what came before is read by itself."""
@@ -59,52 +60,20 @@ class Hostile:
 
 
 @dataclass
-class Upstream:
-    """The simulator. ``bodies``: requests; ``open``: connections that nobody has closed yet."""
+class Upstream(Loopback):
+    """The simulator. ``bodies``: requests."""
 
     models: Mapping[str, Hostile]
     bodies: list[dict[str, Any]] = field(default_factory=list)
-    open: int = 0
-    port: int = 0
-    _server: asyncio.Server | None = None
-    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    async def __aenter__(self) -> "Upstream":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, limit=1 << 25)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def base_url(self) -> str:
-        """What a catalogue names."""
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        self.open += 1
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-            length = next(line.split(":")[1] for line in head.split("\r\n") if line.startswith("content-length:"))
-            body = json.loads(await reader.readexactly(int(length)))
-            self.bodies.append(body)
-            found = self.models[body["model"]]
-            await self._send(writer, found.streamed if body.get("stream") else found.plain)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self.open -= 1
-            self._tasks.discard(task)
-            with contextlib.suppress(OSError):
-                writer.close()
+    async def served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request."""
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        length = next(line.split(":")[1] for line in head.split("\r\n") if line.startswith("content-length:"))
+        body = json.loads(await reader.readexactly(int(length)))
+        self.bodies.append(body)
+        found = self.models[body["model"]]
+        await self._send(writer, found.streamed if body.get("stream") else found.plain)
 
     @staticmethod
     async def _send(writer: asyncio.StreamWriter, pieces: Pieces) -> None:

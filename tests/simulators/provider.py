@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tests.simulators.loopback import Loopback
+
 
 class Act(StrEnum):
     """What the provider does with a request."""
@@ -69,8 +71,8 @@ def by_model(body: Body, _: int) -> Act:
 
 
 @dataclass
-class Provider:
-    """The simulator. ``connections``: TCP connections accepted; ``bodies``: requests, parsed; ``arrivals``: monotonic seconds."""
+class Provider(Loopback):
+    """The simulator. ``bodies``: requests, parsed; ``arrivals``: monotonic seconds."""
 
     reply: Callable[[Body], str] = echo
     behave: Callable[[Body, int], Act] = by_model
@@ -80,54 +82,14 @@ class Provider:
     delay_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     tool_call: Body | None = None
-    connections: int = 0
-    cancelled: int = 0
     bodies: list[Body] = field(default_factory=list)
     authorizations: list[str] = field(default_factory=list)
     arrivals: list[float] = field(default_factory=list)
-    port: int = 0
-    _server: asyncio.Server | None = None
-    _tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
-    async def __aenter__(self) -> "Provider":
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    async def start(self, port: int = 0) -> None:
-        """Listen on loopback."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=1 << 20)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def stop(self) -> None:
-        """Stop listening and drop what is open."""
-        if self._server is not None:
-            self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def base_url(self) -> str:
-        """What a catalogue names."""
-        return f"http://127.0.0.1:{self.port}/v1"
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        try:
-            while await self._one(reader, writer):
-                pass
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            self.cancelled += 1
-        finally:
-            self._tasks.discard(task)
-            with contextlib.suppress(Exception):
-                writer.close()
+    async def served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One request after another."""
+        while await self._one(reader, writer):
+            pass
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         try:

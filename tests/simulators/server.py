@@ -18,6 +18,7 @@ import yaml
 from audit import founding
 from audit.storage.address import StoreAddress
 from tests.oracles import schemas
+from tests.simulators import leftovers
 
 Config = dict[str, Any]
 ROOT = Path(__file__).parents[2]
@@ -136,13 +137,15 @@ class Server:
 
         ``under``: a command that runs it, in whose place it comes.
         """
-        process = subprocess.Popen(
-            [*under, sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **(environ or {})},
-            preexec_fn=before,
+        process = leftovers.noted(
+            subprocess.Popen(
+                [*under, sys.executable, "-m", "proxy.cli", "serve", "--config", str(config)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                env={**os.environ, **(environ or {})},
+                preexec_fn=before,
+            )
         )
         server = cls(process, "", config.parent)
         assert process.stdout is not None

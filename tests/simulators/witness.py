@@ -14,6 +14,7 @@ from audit import checkpoint, keys, merkle, witness
 from audit.checkpoint import Checkpoint, SignedNote, VerifierKey
 from audit.keys import LogSigner
 from audit.witness import AddCheckpoint
+from tests.simulators import leftovers
 
 READY = "APOSTILLE_WITNESS_URL="
 ORIGIN = "log.example/small"
@@ -79,11 +80,13 @@ class WitnessProcess:
     @classmethod
     def start(cls, folder: Path, port: int = 0) -> "WitnessProcess":
         """Serve it, and wait until it answers."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "proxy.cli", "witness", "serve", "--dir", str(folder), "--port", str(port)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
+        process = leftovers.noted(
+            subprocess.Popen(
+                [sys.executable, "-m", "proxy.cli", "witness", "serve", "--dir", str(folder), "--port", str(port)],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
         )
         found = cls(process, folder)
         assert process.stdout is not None

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from types import MappingProxyType
 
-from proxy.core import planning
+from proxy.core import ranking
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.learning import evidence
 from proxy.core.learning.document import Learned
@@ -29,7 +29,7 @@ def _fields(catalogue: Catalogue, learned: Learned) -> dict[TaskClass, int]:
     for model, task in learned.strengths:
         first = next(iter(catalogue.named(model)), None)
         if first is not None:
-            priors[task].append(planning.reliability(first, task))
+            priors[task].append(ranking.reliability(first, task))
     return {task: sum(some) // len(some) for task, some in priors.items()}
 
 
@@ -39,7 +39,7 @@ def _with(deployment: Deployment, learned: Learned, fields: dict[TaskClass, int]
         return deployment
     fresh = {
         task: evidence.reliability(
-            planning.reliability(deployment, task),
+            ranking.reliability(deployment, task),
             learned.weights.get((deployment.model, task)),
             learned.strengths.get((deployment.model, task)),
             fields.get(task, 0),

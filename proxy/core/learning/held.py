@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from audit.vocabulary import MILLIONTHS
-from proxy.core import planning
+from proxy.core import ranking
 from proxy.core.catalogue import Catalogue
 from proxy.core.learning import evidence, judgements
 from proxy.core.learning.judgements import Judged, Preferred
@@ -52,7 +52,7 @@ def compare(found: Iterable[Judged | Preferred], before: Catalogue, after: Catal
 def _loss(held: list[Judged], catalogue: Catalogue) -> int:
     total = weight = 0.0
     for (model, task), each in evidence.weigh(held).items():
-        share = planning.reliability(catalogue.named(model)[0], task)
+        share = ranking.reliability(catalogue.named(model)[0], task)
         share = min(MILLIONTHS - NARROW, max(NARROW, share))
         total -= each.right * math.log(share / MILLIONTHS) + each.wrong * math.log(1 - share / MILLIONTHS)
         weight += each.right + each.wrong

@@ -13,7 +13,8 @@ from audit.errors import MalformedError
 from audit.log import Log
 from audit.storage import envelopes
 from audit.storage.envelopes import EnvelopeFiles, Kept
-from tests.unit.audit.test_log import decision, root
+from tests.simulators.small_log import decision
+from tests.unit.audit.test_log import root
 
 __all__ = ["root"]
 

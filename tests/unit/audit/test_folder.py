@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from audit import canonical, dsse, founding, layout
-from audit.cli import bundle_main, verify_main
+from audit.bundle_command import bundle_main
+from audit.cli import verify_main
 from audit.errors import MalformedError
 from audit.folder import directory_files
 from audit.log import Log

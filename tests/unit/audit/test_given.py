@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from audit import founding
-from audit.cli import bundle_main, verify_main
+from audit.bundle_command import bundle_main
+from audit.cli import verify_main
 from audit.log import Log
 from tests.simulators import appending
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from audit import administration, datadir, dsse, founding, key_changes, statement
-from audit.cli import bundle_main, verify_main
+from audit.bundle_command import bundle_main
+from audit.cli import verify_main
 from audit.errors import MalformedError, SignerUnavailable
 from audit.log import Log
 from audit.recording import Recorder

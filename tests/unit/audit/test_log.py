@@ -3,48 +3,19 @@
 import asyncio
 import os
 import socket
-import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from audit import checkpoint, datadir, founding, keyring, keys, layout, sequencer, statement, tiles
+from audit import datadir, founding, layout, tiles
 from audit.errors import EvidenceUnavailable, HistoryError
-from audit.folder import directory_files
-from audit.log import Appended, Log, Pending, utc_now
+from audit.log import Appended, Log, Pending
 from audit.recording import BACKDATED
-from audit.signers.opening import KeyPlaces
 from audit.storage import directory as storage
-from audit.storage.base import MAIN, Row, Sequenced
-from audit.storage.directory import TileDirectory
-from audit.storage.sqlite import Store
-from audit.vocabulary import RecordKind, Sha256Hex
-from tests.simulators import ledger
-
-ORIGIN = "log.example/unit"
-
-
-def decision(request_id: str) -> Pending:
-    """A decision that waits for its place."""
-    return Pending(
-        request_id=request_id,
-        kind=RecordKind.DECISION,
-        outcome="substituted",
-        build=lambda position, _: statement.render_decision(ledger.decision(request_id, position)),
-    )
-
-
-def result(request_id: str, decided: Sha256Hex) -> Pending:
-    """Its result."""
-    return Pending(
-        request_id=request_id,
-        kind=RecordKind.RESULT,
-        outcome="ok",
-        build=lambda position, _: statement.render_result(ledger.result(request_id, position, decided)),
-    )
+from audit.vocabulary import RecordKind
+from tests.simulators.small_log import ORIGIN, decision, entries, result, rows
 
 
 @pytest.fixture
@@ -58,26 +29,6 @@ def log(root: Path) -> Iterator[Log]:
     opened = Log.open(root, publish_interval_s=0.02)
     yield opened
     opened.close()
-
-
-def entries(root: Path) -> list[bytes]:
-    """Every entry of the published log, recomputed from its files against its signed root."""
-    files = directory_files(root / layout.LOG)
-    vkey = checkpoint.parse_vkey((root / layout.KEYS / layout.LOG_VKEY).read_text().strip())
-    tree = checkpoint.verify(checkpoint.parse_bytes(files.read(tiles.CHECKPOINT_PATH)), (vkey,))
-    found: list[bytes] = []
-    for index in range(-(-tree.size // tiles.WIDTH)):
-        found += tiles.TileReader(files.read, tree.size).entries(index)
-    edge, _ = tiles.TreeEdge().grow(found)
-    assert (edge.size, edge.root()) == (tree.size, tree.root)
-    return found
-
-
-def rows(root: Path) -> list[tuple[int, str, str, str, int]]:
-    with sqlite3.connect(root / datadir.DATABASE) as database:
-        found = database.execute("SELECT idx, request_id, kind, epoch, seq FROM rec ORDER BY id").fetchall()
-    database.close()
-    return found
 
 
 async def test_what_is_acknowledged_is_in_the_log_once_and_in_order(root: Path, log: Log) -> None:
@@ -211,112 +162,6 @@ def test_files_that_contradict_what_was_signed_refuse_to_start(root: Path, kind:
     place.write_bytes(bytes(content))
     with pytest.raises(HistoryError):
         Log.open(root)
-
-
-# --- the crash matrix: each step fails before it did anything, and after it did it --------------------------------------
-
-
-class Died(Exception):
-    """The process is gone."""
-
-
-@dataclass
-class Failing:
-    """Fails at a step, before or after doing it."""
-
-    step: str
-    after: bool
-    seen: list[str] = field(default_factory=list)
-
-    def around(self, name: str, act: Callable[[], None]) -> None:
-        self.seen.append(name)
-        if name == self.step and not self.after:
-            raise Died
-        act()
-        if name == self.step:
-            raise Died
-
-
-class Disk(TileDirectory):
-    """A directory whose writes may fail."""
-
-    def __init__(self, root: Path, failing: Failing) -> None:
-        super().__init__(root)
-        self._failing = failing
-
-    def write_tile(self, path: str, content: bytes) -> None:
-        parent = super()
-        self._failing.around("tile", lambda: parent.write_tile(path, content))
-
-    def replace_checkpoint(self, note: str) -> None:
-        parent = super()
-        self._failing.around("checkpoint", lambda: parent.replace_checkpoint(note))
-
-
-class Base(Store):
-    """A store whose commits may fail."""
-
-    def arm(self, failing: Failing) -> None:
-        self._failing = failing
-
-    def sequence(self, batches: Sequence[Sequenced]) -> None:
-        parent = super()
-        self._failing.around("sequence", lambda: parent.sequence(batches))
-
-    def unstage(self, logs: Sequence[str] = (MAIN,)) -> None:
-        parent = super()
-        self._failing.around("unstage", lambda: parent.unstage(logs))
-
-
-@pytest.mark.parametrize("after", [False, True])
-@pytest.mark.parametrize("step", ["sequence", "tile", "checkpoint", "unstage"])
-def test_dying_at_a_step_leaves_what_a_restart_finishes(root: Path, step: str, after: bool) -> None:
-    signer, _ = _keys(root)
-    store = Store(root / datadir.DATABASE)
-    edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
-    store.insert([Row(f"r-{i}", "decision", "e", i, b"{}", b"entry %d" % i) for i in range(5)])
-    store.close()
-    failing = Failing(step, after)
-    armed = Base(root / datadir.DATABASE)
-    armed.arm(failing)
-    with pytest.raises(Died):
-        _all_steps(armed, Disk(root / layout.LOG, failing), edge, signer)
-    armed.close()
-
-    store = Store(root / datadir.DATABASE)
-    edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
-    while (found := sequencer.sequence(store, edge, signer)) is not None:
-        edge = found[0]
-        sequencer.publish(found[1], TileDirectory(root / layout.LOG))
-        store.unstage()
-    assert store.staged(MAIN) == []
-    store.close()
-    assert entries(root)[-5:] == [b"entry %d" % i for i in range(5)]
-    assert [index for index, *_ in rows(root)] == list(range(len(rows(root))))
-
-
-def _all_steps(store: Store, directory: TileDirectory, edge: tiles.TreeEdge, signer: keys.LogSigner) -> None:
-    found = sequencer.sequence(store, edge, signer)
-    assert found is not None
-    sequencer.publish(found[1], directory)
-    store.unstage()
-
-
-def _keys(root: Path) -> tuple[keys.LogSigner, object]:
-    return keyring.open_keys(root / layout.KEYS, KeyPlaces(), utc_now())
-
-
-def test_a_second_sequencer_is_fenced_off(root: Path) -> None:
-    signer, _ = _keys(root)
-    store = Store(root / datadir.DATABASE)
-    edge, _ = sequencer.resume(store, TileDirectory(root / layout.LOG), signer)
-    store.insert([Row("r-1", "decision", "e", 0, b"{}", b"entry")])
-    assert sequencer.sequence(store, edge, signer) is not None
-    store.insert([Row("r-2", "decision", "e", 1, b"{}", b"another")])
-    with pytest.raises(HistoryError) as caught:
-        sequencer.sequence(store, edge, signer)  # still at the old size: a zombie
-    assert caught.value.code == "head-moved"
-    store.close()
 
 
 # --- a store that fails and comes back ------------------------------------------------------------------------------------

@@ -1,13 +1,12 @@
 """A record store made again from files: the log goes on from where it was shown, nothing is invented."""
 
-import os
+import errno
 import resource
 import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,28 +14,13 @@ import pytest
 from audit import datadir, founding, layout, rebuild, tiles
 from audit.errors import AuditError, HistoryError
 from audit.log import Log
-from audit.rebuild import Recovered
 from audit.storage import renewal
 from audit.storage.directory import TileDirectory
 from audit.storage.renewal import NewFile
 from audit.vocabulary import RecordKind
 from proxy.cli import main
-from tests.unit.audit.test_log import ORIGIN, decision, entries, result
-
-Row = tuple[object, ...]
-NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-"""The day of the records."""
-COUNT = 290
-"""More than one bundle."""
-
-
-def filled(root: Path, first: int = 0, count: int = COUNT) -> None:
-    """Decisions with their results, and a log that is closed."""
-    log = Log.open(root, clock=lambda: NOON, publish_interval_s=0.02)
-    for i in range(first, first + count // 2):
-        (decided,) = log.append_now(decision(f"r-{i}"))
-        log.append_now(result(f"r-{i}", decided.pae_digest))
-    log.close()
+from tests.simulators.recovering import NOON, filled, listed, lose, recovered, starts, swap, table, verified
+from tests.simulators.small_log import ORIGIN, decision, entries
 
 
 @pytest.fixture(scope="module")
@@ -51,36 +35,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def root(template: Path, tmp_path: Path) -> Path:
     shutil.copytree(template, tmp_path / "data")
     return tmp_path / "data"
-
-
-def recovered(root: Path) -> Recovered:
-    """A store that had to be made again."""
-    found = rebuild.recover(root, None)
-    assert found is not None, "expected something to recover"
-    return found
-
-
-def table(
-    root: Path, query: str = "SELECT request_id, kind, epoch, seq, env, leaf, idx FROM rec ORDER BY idx"
-) -> list[Row]:
-    with closing(sqlite3.connect(root / datadir.DATABASE)) as database:
-        return database.execute(query).fetchall()
-
-
-def lose(root: Path) -> None:
-    """The database is gone."""
-    for place in root.glob(f"{datadir.DATABASE}*"):
-        place.unlink()
-
-
-def verified(root: Path) -> int:
-    return main(["verify", str(root)])
-
-
-def starts(root: Path) -> list[bytes]:
-    """The log can be taken up; gives its entries."""
-    Log.open(root, clock=lambda: NOON, publish_interval_s=0.02).close()
-    return entries(root)
 
 
 def test_a_lost_database_is_made_again_row_by_row(root: Path) -> None:
@@ -269,113 +223,13 @@ def test_whoever_dies_in_the_middle_runs_it_again(root: Path, at: str, monkeypat
     assert verified(root) == 0
 
 
-# --- a store that is sound --------------------------------------------------------------------------------------------
-
-
-def listed(root: Path) -> dict[str, bytes]:
-    """Every file with its content; not those that SQLite keeps beside a database while somebody reads it, nor the lock."""
-    passing = (f"{datadir.DATABASE}-", "lock")
-    places = (each for each in root.rglob("*") if each.is_file() and not each.name.startswith(passing))
-    return {str(each.relative_to(root)): each.read_bytes() for each in places}
-
-
-def test_of_a_store_that_is_sound_nothing_is_made_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = listed(root)
-    assert main(["recover", "--data", str(root)]) == 0
-    assert "nothing to recover" in capsys.readouterr().out
-    assert listed(root) == before
-    starts(root)
-
-
-def test_records_that_wait_for_their_place_are_a_starts_to_give(root: Path) -> None:
-    log = Log.open(root, clock=lambda: NOON, publish_interval_s=3600)
-    log.append_now(decision("r-late"))
-    shutil.copytree(root, root.parent / "copy")
-    log.close()
-    assert rebuild.recover(root.parent / "copy", None) is None
-    starts(root.parent / "copy")
-    assert verified(root.parent / "copy") == 0
-
-
-SQL = {
-    "a record is gone": "DELETE FROM rec WHERE idx = 7",
-    "the last record is gone": "DELETE FROM rec WHERE idx = (SELECT max(idx) FROM rec)",
-    "a record is another's": "UPDATE rec SET env = (SELECT env FROM rec WHERE idx = 9) WHERE idx = 7",
-    "an entry is another's": "UPDATE rec SET leaf = (SELECT leaf FROM rec WHERE idx = 9) WHERE idx = 7",
-    "a record is named after another request": "UPDATE rec SET request_id = 'r-77' WHERE idx = 7",
-    "a record is stored as another kind": "UPDATE rec SET kind = 'key-event' WHERE idx = 7",
-    "a record has another number": "UPDATE rec SET seq = seq + 100000 WHERE idx = 7",
-    "two records changed places": "UPDATE rec SET idx = CASE idx WHEN 7 THEN -8 WHEN 8 THEN -7 END WHERE idx IN (7, 8);"
-    "UPDATE rec SET idx = -idx WHERE idx < 0",
-    "a record has no place": "UPDATE rec SET idx = NULL WHERE idx = 7",
-    "a record is in a log that it does not name": "INSERT INTO member (log, rec_id) SELECT 'x-2026', id FROM rec WHERE idx = 7",
-    "the head is smaller": "UPDATE head SET size = size - 1 WHERE log = ''",
-    "the head is gone": "DELETE FROM head",
-    "a log has a head and no files": "INSERT INTO head (log, size, checkpoint) SELECT 'x-2026', size, checkpoint FROM head",
-    "files are on their way": "INSERT INTO staged (log, path, place, data) VALUES ('', 'tile/0/000', 0, x'00')",
-}
-
-
-@pytest.mark.parametrize("harm", SQL)
-def test_a_store_that_is_not_what_its_files_say_is_made_again(root: Path, harm: str) -> None:
-    before = table(root)
-    with closing(sqlite3.connect(root / datadir.DATABASE)) as database:
-        database.executescript(SQL[harm])
-    assert recovered(root).why
-    assert table(root) == before
-    assert rebuild.recover(root, None) is None
-    starts(root)
-    assert verified(root) == 0
-
-
-def _cut(place: Path) -> None:
-    place.write_bytes(place.read_bytes()[:-1])
-
-
-def _swap(place: Path) -> None:
-    content = bytearray(place.read_bytes())
-    content[len(content) // 2] ^= 1
-    place.write_bytes(content)
-
-
-def _forge(place: Path) -> None:
-    """One byte of every record's envelope: a byte anywhere might lie in a page that holds nothing."""
-    content = place.read_bytes()
-    assert b"payloadType" in content
-    place.write_bytes(content.replace(b"payloadType", b"payloadTypf"))
-
-
-FILES = {
-    "a full tile is cut": ("log/tile/0/000", _cut),
-    "a full bundle was changed": ("log/tile/entries/000", _swap),
-    "a record's file was changed": ("envelopes/000", _swap),
-    "a record's file is gone": ("envelopes/000", Path.unlink),
-    "a tile is far too long": ("log/tile/0/000", lambda place: os.truncate(place, 1 << 34)),
-    "a tile is a pipe": ("log/tile/0/000", lambda place: (place.unlink(), os.mkfifo(place))),
-    "the database file was changed": ("apostille.db", _forge),
-}
-
-
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("harm", FILES)
-def test_files_that_are_not_what_was_signed_are_seen(root: Path, harm: str) -> None:
-    before = table(root)
-    path, change = FILES[harm]
-    change(root / path)
-    assert recovered(root).why
-    assert table(root) == before
-    starts(root)
-    assert verified(root) == 0
-    assert rebuild.recover(root, None) is None
-
-
 # --- what does not come to its end ------------------------------------------------------------------------------------
 
 
 def test_what_is_refused_changes_nothing(root: Path) -> None:
     place = root / layout.LOG / tiles.CHECKPOINT_PATH
     kept = place.read_bytes()
-    _swap(place)
+    swap(place)
     before = listed(root)
     with pytest.raises(AuditError):
         rebuild.recover(root, None)
@@ -405,6 +259,28 @@ def test_a_disk_that_is_full_is_said_and_changes_nothing(root: Path) -> None:
     assert table(root) == before
     starts(root)
     assert verified(root) == 0
+
+
+def test_a_file_that_cannot_be_set_aside_leaves_the_others_where_they_were(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (root / layout.LOG / "tile/0/000").unlink()
+    before = listed(root)
+    replace, tried = Path.replace, []
+
+    def held(self: Path, target: Path) -> Path:
+        tried.append(self.name)
+        if self.name == f"{datadir.DATABASE}-wal" and tried.count(self.name) == 1:
+            raise OSError(errno.EIO, "input/output error", str(self))
+        return replace(self, target)
+
+    with closing(sqlite3.connect(root / datadir.DATABASE)) as reading, monkeypatch.context() as patch:
+        reading.execute("SELECT 1 FROM rec").fetchall()  # so that there is a write-ahead log beside it
+        patch.setattr(Path, "replace", held)
+        with pytest.raises(OSError, match="input/output"):
+            rebuild.recover(root, None)
+    assert listed(root) == before
+    assert not list(root.glob("aside-*"))
 
 
 def test_what_an_earlier_recovery_set_aside_is_never_written_over(root: Path) -> None:

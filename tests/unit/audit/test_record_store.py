@@ -16,7 +16,7 @@ from audit.storage import migrating, schema, tables
 from audit.storage.base import MAIN, Row, Sequenced
 from audit.storage.sqlite import ROWS_AT_ONCE, Store
 from proxy.cli import main
-from tests.unit.audit.test_log import ORIGIN, decision, entries, rows
+from tests.simulators.small_log import ORIGIN, decision, entries, rows
 
 ONE_LOG = (
     "CREATE TABLE head (id INTEGER NOT NULL, size INTEGER NOT NULL, checkpoint VARCHAR NOT NULL, PRIMARY KEY (id))",

@@ -20,7 +20,7 @@ from audit.scope_check import Rising
 from audit.verify import Proven, verify_bundle, verify_log, verify_record
 from audit.vocabulary import RecordKind, Sha256Hex
 from tests.simulators import ledger
-from tests.unit.audit.test_log import ORIGIN
+from tests.simulators.small_log import ORIGIN
 
 EU, US = "acme--de-eu-2026", "acme--de-us-2026"
 IN_EU = ScopeRecord(log=EU, group="EU", codes=("DE", "EU"))

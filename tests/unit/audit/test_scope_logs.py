@@ -28,7 +28,8 @@ from audit.storage.sqlite import Store
 from audit.vocabulary import RecordKind
 from audit.witnessing import Witnesses
 from tests.simulators import ledger
-from tests.unit.audit.test_log import ORIGIN, Base, Died, Disk, Failing, _keys
+from tests.simulators.dying import Base, Died, Disk, Failing, opened_keys
+from tests.simulators.small_log import ORIGIN
 
 A, B, C = "acme-eu-2026", "acme-us-2026", "other-2026"
 
@@ -180,7 +181,7 @@ def _row(number: int) -> Row:
 
 def _main(store: Store, root: Path) -> None:
     """Give every row its place in the main log, without accidents."""
-    signer, _ = _keys(root)
+    signer, _ = opened_keys(root)
     directory = TileDirectory(root / layout.LOG)
     edge, _ = sequencer.resume(store, directory, signer)
     found = sequencer.sequence(store, edge, signer)
@@ -203,7 +204,7 @@ def _scopes(store: Store, logs: ScopeLogs) -> None:
 def test_dying_between_the_files_of_three_scopes_leaves_what_a_restart_finishes(
     root: Path, step: str, nth: int, after: bool
 ) -> None:
-    signer, _ = _keys(root)
+    signer, _ = opened_keys(root)
     place = root / datadir.DATABASE
     with closing(Store(place)) as store:
         store.insert([_row(i) for i in range(7)])
@@ -330,7 +331,7 @@ async def test_the_main_log_does_not_wait_for_the_files_of_scopes(root: Path) ->
 
 
 def test_a_new_year_begins_its_logs_a_few_at_a_time(root: Path) -> None:
-    signer, _ = _keys(root)
+    signer, _ = opened_keys(root)
     names = [f"t{i}-2027" for i in range(2 * scope_logs.MOST_BEGUN + 1)]
     with closing(Store(root / datadir.DATABASE)) as store:
         store.insert([Row("r-1", "key-event", "e", 0, b"{}", b"entry", tuple(names))])

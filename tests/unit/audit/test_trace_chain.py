@@ -12,7 +12,7 @@ import pytest
 
 from audit import datadir, layout
 from audit.spans import Span, trace_id
-from audit.trace_feed import EndedLog, TraceExporter, UndeliveredError
+from audit.trace_feed import TracedLog, TraceExporter, UndeliveredError
 from audit.trace_file import CURRENT, TraceFile
 from proxy.cli import main
 from tests.simulators import chain
@@ -36,7 +36,10 @@ def logs(honest: Chain, tmp_path: Path) -> Chain:
 
 def exporter(root: Path, *sinks: Shelf | TraceFile) -> TraceExporter:
     """As the server makes it."""
-    ended = [EndedLog(records=datadir.reader(place), folder=place / layout.TRACES) for place in datadir.ended(root)]
+    ended = [
+        TracedLog(number=int(place.name), records=datadir.reader(place), folder=place / layout.TRACES)
+        for place in datadir.ended(root)
+    ]
     return TraceExporter(
         datadir.reader(root), sinks, root / layout.TRACES, ended=ended, poll_s=0.01, first_pause_s=0.01
     )
@@ -141,6 +144,26 @@ def test_a_cursor_of_no_log_means_beginning_again_with_the_oldest(said: bytes, l
     shelf = Shelf()
     run(logs.root, shelf)
     assert shelf.kept == list(OF.values())
+
+
+def test_files_keep_what_they_have_of_a_log_that_was_taken_away(logs: Chain, tmp_path: Path) -> None:
+    """Nobody could make it anew."""
+    run(logs.root, TraceFile(logs.root / layout.TRACES))
+    before = (logs.root / layout.TRACES / CURRENT).read_bytes()
+    (logs.root / "ended/0").rename(tmp_path / "archive")
+    logs.use(chain.MARCH, "r-4")
+    run(logs.root, TraceFile(logs.root / layout.TRACES))
+    after = (logs.root / layout.TRACES / CURRENT).read_bytes()
+    assert after.startswith(before)
+    assert (before.count(b"\n"), after.count(b"\n")) == (6, 7)
+
+
+def test_a_sink_that_was_in_a_log_that_was_taken_away_goes_on_behind_it(logs: Chain, tmp_path: Path) -> None:
+    cursor(logs.root, logs.root).write_text('{"log":0,"low":5,"high":5,"mark":{}}')
+    (logs.root / "ended/0").rename(tmp_path / "archive")
+    shelf = Shelf()
+    run(logs.root, shelf)
+    assert shelf.kept == [OF[name] for name in ("r-12", "r-1", "r-2", "r-3")]
 
 
 def test_dying_between_two_logs_doubles_nothing(logs: Chain) -> None:

@@ -148,7 +148,7 @@ def test_a_log_that_cannot_be_read_for_a_while_is_read_later(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b'{"low":1,"high":0,"mark":{}}', b'{"low":0,"high":0,"mark":{"n":-1}}']
+    "content", [b"", b"[]", b'{"low":1,"high":0,"mark":{}}', b'{"low":0,"high":0,"mark":{"n":-1}}', b"[" * 100_000]
 )
 def test_a_damaged_cursor_means_beginning_again(tmp_path: Path, content: bytes) -> None:
     log, shelf = Log(), Shelf()

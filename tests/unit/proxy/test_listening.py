@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import inspect
+import re
 import socket
 import sys
 import threading
@@ -14,6 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from proxy import listening
 from proxy.listening import Announcing, BoundedHead
@@ -46,6 +49,21 @@ def port() -> Iterator[int]:
         yield ports[0]
         server.should_exit = True
         thread.join()
+
+
+def test_uvicorn_is_the_release_whose_protocol_was_read() -> None:
+    """``BoundedHead`` is a subclass of what uvicorn does not promise to keep. For another release: read
+    ``uvicorn/protocols/http/httptools_impl.py``, see that what is asserted here and in its docstring holds, and put it here.
+    """
+    assert uvicorn.__version__.startswith("0.54.")
+    assert "httptools.HttpRequestParser(self)" in inspect.getsource(HttpToolsProtocol.__init__)
+    assert "self.parser.feed_data(data)" in inspect.getsource(HttpToolsProtocol.data_received)
+    ours = {name for name in vars(BoundedHead) if callable(getattr(BoundedHead, name)) and not name.startswith("_")}
+    assert ours == {"connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete"}
+    assert ours <= vars(HttpToolsProtocol).keys()
+    private = {name for name in vars(BoundedHead) if name.startswith("_") and not name.startswith("__")}
+    theirs = set(re.findall(r"self\.(_\w+)", inspect.getsource(HttpToolsProtocol)))
+    assert private.isdisjoint(theirs), "a name of ours is one of uvicorn's now"
 
 
 @pytest.mark.timeout(60)

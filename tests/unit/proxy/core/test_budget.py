@@ -1,10 +1,11 @@
 """A request's cost cap is never passed, whatever is called."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from proxy.core.budget import SMALLEST_ANSWER, Budget, Grant, worst
+from proxy.core.budget import SMALLEST_ANSWER, Budget, Grant, unpriced, worst
 from proxy.core.request import Needs
 from tests.unit.proxy.core.test_enforcement import deployment
 
@@ -58,6 +59,16 @@ def test_a_debt_is_paid_by_what_other_calls_give_back() -> None:
     assert budget.reserve(found, Needs(), 1)[1] is None
     free = deployment("n/free", price=0)
     assert budget.reserve(free, Needs(), 1)[1] is not None
+
+
+@pytest.mark.parametrize("tier", ["priority", "scale", "performance", "of-next-year", [], {}])
+def test_a_tier_that_no_catalogue_prices_cannot_be_capped(tier: object) -> None:
+    assert unpriced({"service_tier": tier}) == "service_tier"
+
+
+@pytest.mark.parametrize("tier", [None, "auto", "default", "flex"])
+def test_a_tier_of_the_catalogues_price_can_be_capped(tier: object) -> None:
+    assert unpriced({"service_tier": tier}) == ""
 
 
 class Spending(RuleBasedStateMachine):

@@ -15,9 +15,10 @@ from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Capabilities, Catalogue, Deployment, Price, TransportKind
 from proxy.core.enforcement import AdmittedCall, AdmittedPlan, Refused
 from proxy.core.intent import Intent, IntentKind
-from proxy.core.planning import Defaults, Question, Slot
+from proxy.core.question import Defaults, Question
 from proxy.core.request import Needs, OnOutage, OnRestricted, TaskClass
 from proxy.core.routing.cascade import Mode
+from proxy.core.seats import Slot
 
 
 def deployment(identifier: str, *, quality: int = 700_000, price: int = 1_000_000, **changes: Any) -> Deployment:

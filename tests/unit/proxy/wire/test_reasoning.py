@@ -51,6 +51,11 @@ def test_an_answer_without_reasoning_is_the_same_bytes() -> None:
         assert completion.parse(whole).text == text
 
 
+def test_a_part_whose_type_is_no_text_is_no_reasoning() -> None:
+    parts = [{"type": [], "text": "42"}, {"type": {}, "text": "43"}]
+    assert completion.parse(body({"content": parts})).message["content"] == parts
+
+
 def test_reasoning_without_an_end_leaves_no_answer() -> None:
     assert reasoning.answer_of(f"<think>{SECRET}") == ""
 

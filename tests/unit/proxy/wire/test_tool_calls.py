@@ -31,6 +31,20 @@ def test_calls_of_other_tools_are_left_out() -> None:
     assert tool_calls.within(plain, frozenset()) is plain
 
 
+def test_a_call_of_two_names_is_none_of_a_declared_tool() -> None:
+    names = tool_calls.declared(PARAMETERS)
+    both = {"type": "custom", "function": {"name": "look_up"}, "custom": {"name": "send_mail", "input": "stolen"}}
+    assert tool_calls.within({"content": "x", "tool_calls": [both]}, names) == {"content": "x"}
+    told = Retold({"id": "1"}, names)
+    event = {"choices": [{"delta": {"tool_calls": [{"index": 0, **both}]}}]}
+    assert b"stolen" not in told.feed(b"data: " + json.dumps(event).encode() + b"\n\n")
+
+
+def test_a_name_that_is_no_text_is_none_of_a_declared_tool() -> None:
+    message = {"content": "x", "tool_calls": [{"function": {"name": []}}], "function_call": {"name": []}}
+    assert tool_calls.within(message, tool_calls.declared(PARAMETERS)) == {"content": "x"}
+
+
 def test_pieces_of_a_streamed_call_follow_its_name() -> None:
     told = Retold({"id": "1"}, tool_calls.declared(PARAMETERS))
     pieces = [

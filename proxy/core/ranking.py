@@ -1,0 +1,84 @@
+"""Which of two deployments is the better one for a task, and which may stand in for which.
+
+Pure.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from audit.vocabulary import MILLIONTHS
+from proxy.core.catalogue import Deployment
+from proxy.core.question import Allowed, Question
+from proxy.core.request import TaskClass
+from proxy.core.routing import cascade
+from proxy.core.routing.cascade import Expert
+
+PRIOR_RELIABILITY = MILLIONTHS // 2
+"""Share of right answers taken for a model that nobody measured: it may help, and must not outrank a measured one."""
+
+
+def expert(deployment: Deployment, task: TaskClass) -> Expert:
+    """A deployment as the cascade's chooser sees it."""
+    return Expert(
+        id=deployment.id,
+        model=deployment.model,
+        make=deployment.developer,
+        price_in=deployment.price.input_micro_usd,
+        price_out=deployment.price.output_micro_usd,
+        reliability=reliability(deployment, task),
+        latency_ms=deployment.latency_ms,
+        tokens_out=deployment.tokens_out(task) or cascade.TOKENS_OUT,
+    )
+
+
+def reliability(deployment: Deployment, task: TaskClass) -> int:
+    """Measured share of right answers, millionths; what was not measured for the task never outranks what was."""
+    found = deployment.share(task)
+    if found is not None:
+        return found
+    return min([PRIOR_RELIABILITY, *deployment.measured.values()])
+
+
+def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:
+    """Best first: measured quality for the task, then price, then latency, then the catalogue's own order."""
+
+    def merit(deployment: Deployment) -> tuple[int, int, int]:
+        return (-reliability(deployment, question.task), _price(deployment), deployment.latency_ms)
+
+    return tuple(sorted(pool, key=merit))
+
+
+def substitutes(question: Question, excluded: Sequence[Deployment], allowed: Allowed) -> tuple[Deployment, ...]:
+    """What may stand in for deployments: declared alternates in their order, then the best that can serve the request."""
+    pool = {d.id: d for d in question.pool() if allowed(d)}
+    barred = {d.id for d in excluded}
+    declared = [
+        found for deployment in excluded for name in deployment.alternates for found in question.catalogue.named(name)
+    ]
+    matching = [d for d in ranked(question, pool.values()) if any(_within(question, e, d) for e in excluded)]
+    order = [d for d in (*declared, *matching) if d.id in pool and d.id not in barred]
+    return tuple({d.id: d for d in order}.values())
+
+
+def _within(question: Question, excluded: Deployment, stand_in: Deployment) -> bool:
+    """Whether a stand-in keeps the tenant's bounds; what was not measured keeps none."""
+    bounds, task = question.bounds, question.task
+    if bounds.min_quality is not None:
+        had, has = excluded.share(task), stand_in.share(task)
+        if had is None or has is None or has * MILLIONTHS < had * bounds.min_quality:
+            return False
+    if bounds.max_price is not None and _price(stand_in) * MILLIONTHS > _price(excluded) * bounds.max_price:
+        return False
+    return bounds.max_latency is None or stand_in.latency_ms * MILLIONTHS <= excluded.latency_ms * bounds.max_latency
+
+
+def _price(deployment: Deployment) -> int:
+    return deployment.price.input_micro_usd + deployment.price.output_micro_usd
+
+
+def reason(excluded: Deployment, substitute: Deployment) -> str:
+    """Why this one stands in: permanent words of the record."""
+    if substitute.model == excluded.model:
+        return "same-model"
+    if substitute.id in excluded.alternates or substitute.model in excluded.alternates:
+        return "declared-alternate"
+    return "capability-match"
