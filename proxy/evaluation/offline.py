@@ -13,6 +13,7 @@ from proxy.core.aggregation.expected import AnswerKind, expected
 from proxy.core.aggregation.steps import AggregatorName, Composition, Final, Seat
 from proxy.core.replies import Reply, Usage
 from proxy.core.request import TaskClass
+from proxy.evaluation import guesses
 from proxy.evaluation.recorded import Item, Recording
 
 
@@ -28,9 +29,9 @@ class Played:
 
 
 def grade(text: str, item: Item) -> bool:
-    """Whether a final text gives the right answer."""
+    """Whether a final text gives the right answer, read as the recorded models' own grades read theirs."""
     kind = expected(item.prompt)
-    found = answers.canonical(text, kind)
+    found = guesses.read(text, kind)
     return found is not None and found == right(item, kind)
 
 

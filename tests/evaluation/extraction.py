@@ -1,8 +1,9 @@
 """``python -m tests.evaluation.extraction --data DIR``: how often our extraction reads the same answer as a recording's own.
 
 A row is a model's whole recorded text. Compared is the value, not the spelling: a recording may print 1/2 as 0.5, and prints
-six digits. Benchmarks whose recorded ``pred`` is a program, or the source's own text, are not compared. ``--misses N`` prints
-some rows that differ.
+six digits. Benchmarks whose recorded ``pred`` is a program, or the source's own text, are not compared. Figures come twice: of the
+answers that replies state, which vote, and with the guesses at the rest, which only grade. ``--misses N`` prints some rows that
+differ with the guesses too.
 """
 
 import argparse
@@ -11,20 +12,22 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from proxy.core.aggregation import answers, expressions
 from proxy.core.aggregation.expected import AnswerKind, expected
 from proxy.errors import ConfigurationError
-from proxy.evaluation import recorded
+from proxy.evaluation import guesses, recorded
 from proxy.evaluation.recorded import Recording
 from tests.shared import SHARED
 
 BENCHMARKS = ("gsm8k", "math_l5", "cruxeval_o", "mmlu", "mmlu_pro", "mgsm_en", "math500s", "mmlu_pro_s")
 _NO_ANSWER = frozenset({None, "", "___", "?"})
 """What a recording writes where a model left the place of its answer empty."""
+Read = Callable[[str, AnswerKind | None], str | None]
+"""A way to find a reply's answer."""
 _DIGITS = 1e-5
 """Relative difference under which two numbers are one, as a recording prints six digits."""
 
@@ -104,8 +107,8 @@ def _unescaped(written: str) -> object:
     return re.sub(r"\\n", "\n", re.sub(r"\\t", "\t", value)).strip() if isinstance(value, str) else value
 
 
-def measure(recording: Recording) -> Agreement:
-    """Every row with a text, read again."""
+def measure(recording: Recording, read: Read = answers.canonical) -> Agreement:
+    """Every row with a text, read again; without ``read``, for the answer that it states."""
     kinds = {item.key: expected(item.prompt) for item in recording.items}
     rows: Counter[str] = Counter()
     alike: Counter[str] = Counter()
@@ -113,7 +116,7 @@ def measure(recording: Recording) -> Agreement:
     misses: list[Miss] = []
     for (model, (benchmark, qid)), answered in recording.answers.items():
         kind = kinds[benchmark, qid]
-        found = answers.canonical(answered.text, kind)
+        found = read(answered.text, kind)
         rows[benchmark] += 1
         right[benchmark] += answered.correct
         if same(found, answered.pred, kind):
@@ -157,11 +160,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     try:
-        found = measure(recorded.load(arguments.data, arguments.benchmarks.split(",")))
+        recording = recorded.load(arguments.data, arguments.benchmarks.split(","))
     except ConfigurationError as error:
         print(f"{error}; --data names another folder", file=sys.stderr)
         return 2
-    print("\n".join(table(found)))
+    found = measure(recording, guesses.read)
+    print("stated answers", *table(measure(recording)), "with guesses, which never vote", *table(found), sep="\n")
     some = list(found.misses)
     random.Random(arguments.seed).shuffle(some)  # a sample to look at
     for miss in some[: arguments.misses]:
