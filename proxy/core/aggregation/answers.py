@@ -21,8 +21,8 @@ _DENIED = r"(?!\)?[*.]{0,3} (?:is |are |was )?(?:also )?(?:incorrect|not|wrong|f
 _OPTION = r"[ \t*_$\\(\[{\"'`]{0,12}(?:text\{)?\(?([A-J])\)?(?![A-Za-z'])" + _DENIED
 _STATED = r"(?i:answer|ответ|option|choice|choose|select)(?i:[ \t\\]{1,4}(?i:is|would be|should be|must be))?[ \t\\}*_]{0,6}:?"
 _CHOICE_SENTENCE = re.compile(_STATED + _OPTION)
-_CHOICE_BELOW = re.compile(_STATED + r"\s{0,8}" + _OPTION)
-"""The same with the letter on the next line."""
+_CHOICE_BELOW = re.compile(r"(?<!each )(?<!every )(?<!all )" + _STATED + r"\s{0,8}" + _OPTION)
+"""The same with the letter on the next line, where a list of all options does not begin."""
 _CHOICE_START = re.compile(r"\A[\s*_$(\[\"'`]*([A-J])(?![A-Za-z'])")
 _CHOICE_LINE = re.compile(r"(?m)^[ \t*_$(\[\"'`]*([A-J])[ \t*_$)\].:\"'`]*$")
 _CHOICE_END = re.compile(

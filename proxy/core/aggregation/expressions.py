@@ -40,8 +40,8 @@ _ATOM = re.compile(r"-?\w+")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
 _FIRST_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 _ASSIGNED = re.compile(r"\A[A-Za-z](?:\([A-Za-z]\))?=(?=[^=])")
-_TOTAL = re.compile(r"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)\s*\Z")
-"""The value that a calculation was worked out to: ``3 * 52 = 156``."""
+_TOTAL = re.compile(r"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)(?:\s+[A-Za-z]{2,20}){0,2}\s*\Z")
+"""The value that a calculation was worked out to: ``3 * 52 = 156``, and what it counts."""
 _MEASURE = re.compile(
     r"\A([-+]?[$€£]?\d[\d,]*(?:[ \u00a0\u202f]\d{3})*(?:\.\d+)?)"
     r"(?:\s*°[CF]?|\s+[^\W\d_]{2,}(?:/[^\W\d_]+)?|/[^\W\d_]{2,}|(?:st|nd|rd|th))\Z"
