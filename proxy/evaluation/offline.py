@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from audit.vocabulary import LegStatus, Role
 from proxy.core import aggregation
-from proxy.core.aggregation import answers, expressions, steps, voting
+from proxy.core.aggregation import answers, expressions, literals, steps, voting
 from proxy.core.aggregation.expected import AnswerKind, expected
 from proxy.core.aggregation.steps import AggregatorName, Composition, Final, Seat
 from proxy.core.replies import Reply, Usage
@@ -53,6 +53,8 @@ def right(item: Item, kind: AnswerKind | None) -> str | None:
             return expressions.canonical(item.answer)
         case AnswerKind.CHOICE:
             return item.answer.strip("() ")
+        case AnswerKind.LITERAL:
+            return literals.canonical(item.answer)
         case _:
             return item.answer
 

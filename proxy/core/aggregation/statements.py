@@ -16,7 +16,7 @@ BLANK = frozenset({"", "___", "...", "…", "?", "??"})
 """What stands in a form's field before anybody filled it in."""
 
 _ANSWER = r"(?:answer|ответ|antwort|respuesta|réponse|resposta|risposta|答案|答え|정답)"
-_FIELD = re.compile(r"(?i)(?:\b|(?<=\\n))answer\\{0,4}\"\s{0,40}:\s{0,40}(?!\\{0,4}[\"']?answer\b)")
+_FIELD = re.compile(r"(?i)answer(?:(?<=\banswer)|(?<=\\nanswer))\\{0,4}\"\s{0,40}:\s{0,40}(?!\\{0,4}[\"']?answer\b)")
 _EXAMPLE = re.compile(r"(?i)e\.g\.,?\s*`?\\{0,2}\"?\Z")
 _LINE = re.compile(
     r"(?im)^(?:[ \t*#>_$]|\\[\[(]|\\boxed\{|\\text(?:bf)?\{)*(?:the[ \\]+)?(?:final[ \\]+|correct[ \\]+)*"
@@ -77,40 +77,32 @@ def statements(text: str) -> Iterator[Statement]:
 def _lines(text: str) -> tuple[str | None, str | None]:
     """What follows the last heading on its line, and what stands below the last heading that has nothing on its line."""
     headed = below = None
-    for match in _LINE.finditer(text):
-        value = _without_heading(_whole(text, match))
-        if _cut_off(text, match, value):
-            continue
+    for match in reversed(list(_LINE.finditer(text))):
         if "\n" in text[match.start() : match.start(1)]:
-            below = value
-        else:
-            headed = value
+            below = _whole(text, match) if below is None else below
+        elif headed is None:
+            headed = _whole(text, match)
     return headed, below
 
 
 def _sentence(text: str) -> str | None:
-    """What the last sentence says that the answer is, but for one that was cut off."""
-    last = None
-    for match in _SENTENCE.finditer(text):
-        value = _without_heading(_whole(text, match))
-        if not _cut_off(text, match, value):
-            last = value
-    return last
+    """What the last sentence says that the answer is."""
+    found = (_whole(text, match) for match in reversed(list(_SENTENCE.finditer(text))))
+    return next((value for value in found if value is not None), None)
 
 
-def _whole(text: str, match: re.Match[str]) -> str:
-    """The value that a match ends on; of a line that only opens a fence or a formula, what stands in it."""
+def _whole(text: str, match: re.Match[str]) -> str | None:
+    """The value that a match ends on, or that stands in the fence or formula that it opens; None if the text ends in its midst."""
     line = match[1].strip()
     for opener, closer in _BLOCKS:
         if opener.match(line):
-            return text[match.end() : match.end() + MAX_VALUE].split(closer, 1)[0].strip()
-    return line
+            line = text[match.end() : match.end() + MAX_VALUE].split(closer, 1)[0].strip()
+    value = _without_heading(line)
+    return None if match.end() == len(text) and _unfinished(value) else value
 
 
-def _cut_off(text: str, match: re.Match[str], value: str) -> bool:
-    """Whether the text ends in the midst of a value."""
-    opened = any(value.count(each) > value.count(other) for each, other in (("{", "}"), ("(", ")")))
-    return match.end() == len(text) and (opened or value.endswith("\\"))
+def _unfinished(value: str) -> bool:
+    return value.endswith("\\") or value.count("{") > value.count("}") or value.count("(") > value.count(")")
 
 
 def _without_heading(line: str) -> str:
