@@ -38,6 +38,10 @@ _SPACED = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ \u00a0\u202f]\d{3})+)(?![\d,])"
 _GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _ATOM = re.compile(r"-?\w+")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
+_NAMES = frozenset(
+    "sqrt sin cos tan cot sec csc arcsin arccos arctan log ln exp mod pi inf infty alpha beta gamma theta lambda omega phi".split()
+)
+"""Words of mathematics: ``2sqrt2 + 3sqrt3`` is no sentence."""
 _FIRST_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 _ASSIGNED = re.compile(r"\A[A-Za-z](?:\([A-Za-z]\))?=(?=[^=])")
 _TOTAL = re.compile(r"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)(?:\s+[A-Za-z]{2,20}){0,2}\s*\Z")
@@ -69,7 +73,7 @@ def canonical(text: str, *, whole: bool = False) -> str | None:
     measure = _MEASURE.match(found)
     if measure is not None:
         found = measure[1]
-    if len(_WORDS.findall(found)) >= 2 and "\\" not in found:
+    if "\\" not in found and sum(word.lower() not in _NAMES for word in _WORDS.findall(found)) >= 2:
         return _of_sentence(found, whole=whole)
     found = _spelled(found)
     return _value(found) if found and found.lower() not in _NO_VALUE else None
