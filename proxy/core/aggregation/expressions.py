@@ -38,14 +38,18 @@ _SPACED = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ \u00a0\u202f]\d{3})+)(?![\d,])"
 _GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _ATOM = re.compile(r"-?\w+")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
-_NAMES = frozenset(
-    "sqrt sin cos tan cot sec csc arcsin arccos arctan log ln exp mod pi inf infty alpha beta gamma theta lambda omega phi".split()
-)
+_NAMES = frozenset({
+    "sqrt", "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "log", "ln", "exp", "mod",
+    "pi", "inf", "infty", "alpha", "beta", "gamma", "theta", "lambda", "omega", "phi",
+})  # fmt: skip
 """Words of mathematics: ``2sqrt2 + 3sqrt3`` is no sentence."""
 _FIRST_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 _ASSIGNED = re.compile(r"\A[A-Za-z](?:\([A-Za-z]\))?=(?=[^=])")
 _TOTAL = re.compile(r"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)(?:\s+[A-Za-z]{2,20}){0,2}\s*\Z")
 """The value that a calculation was worked out to: ``3 * 52 = 156``, and what it counts."""
+_UNKNOWN = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")
+_NAMED = re.compile(r"\s*[A-Za-z]\w{0,8}(?:\([^()]{0,20}\))?\s*\Z")
+_CURVE = re.compile(r"\d[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s?(?:\^|\*\*|[²³])")
 _MEASURE = re.compile(
     r"\A([-+]?[$€£]?\d[\d,]*(?:[ \u00a0\u202f]\d{3})*(?:\.\d+)?)"
     r"(?:\s*°[CF]?|\s+[^\W\d_]{2,}(?:/[^\W\d_]+)?|/[^\W\d_]{2,}|(?:st|nd|rd|th))\Z"
@@ -68,7 +72,7 @@ def canonical(text: str, *, whole: bool = False) -> str | None:
     if not found or len(found) > MAX_LENGTH or found.lower() in _NO_VALUE or _OBJECT.match(found):
         return None
     total = _TOTAL.search(found)
-    if total is not None:
+    if total is not None and not _is_equation(found[: total.start()].rpartition("=")[2], total[1]):
         found = total[1]
     measure = _MEASURE.match(found)
     if measure is not None:
@@ -77,6 +81,13 @@ def canonical(text: str, *, whole: bool = False) -> str | None:
         return _of_sentence(found, whole=whole)
     found = _spelled(found)
     return _value(found) if found and found.lower() not in _NO_VALUE else None
+
+
+def _is_equation(left: str, right: str) -> bool:
+    """Whether the two sides are an equation in unknowns (``5x - 7y + 4 = 0``) and no value that was worked out (``x + y = 12``)."""
+    if _NAMED.match(left):
+        return False
+    return bool(_CURVE.search(left) or (right.strip() == "0" and _UNKNOWN.search(left)))
 
 
 def _of_sentence(text: str, *, whole: bool) -> str | None:

@@ -1,14 +1,9 @@
-"""Guesses at what states no answer: they grade, and nothing that votes sees them."""
+"""Guesses at what states no answer. That they never vote is in ``tests/property/test_extraction.py``."""
 
 import pytest
 
-from audit.vocabulary import LegStatus, Role
-from proxy.core.aggregation import next_step
 from proxy.core.aggregation.answers import canonical
 from proxy.core.aggregation.expected import AnswerKind
-from proxy.core.aggregation.steps import AggregatorName, Composition, Final, Seat
-from proxy.core.replies import Reply
-from proxy.core.request import TaskClass
 from proxy.evaluation.guesses import guess, read
 from proxy.evaluation.offline import grade
 from proxy.evaluation.recorded import Item
@@ -46,32 +41,3 @@ def test_a_guess_grades() -> None:
     item = Item(benchmark="x", qid="1", task="math", prompt=PROMPT, answer="H")
     assert grade(CUT_OFF, item)
     assert not grade("The answer is (B). So much for H", item)
-
-
-@pytest.mark.parametrize(
-    "aggregator", [AggregatorName.AGREEMENT_GATE, AggregatorName.MAJORITY, AggregatorName.SELF_FUSION]
-)
-def test_replies_that_would_be_guessed_alike_do_not_agree(aggregator: AggregatorName) -> None:
-    seats = tuple(Seat(leg=leg, role=Role.PANEL, model=leg, make=leg, reliability=700_000) for leg in ("one", "two"))
-    composition = Composition(
-        aggregator=aggregator,
-        task=TaskClass.MATH,
-        messages=({"role": "user", "content": PROMPT},),
-        first=seats,
-        rest=(),
-    )
-    replies = tuple(
-        Reply(
-            leg=s.leg,
-            role=Role.PANEL,
-            deployment=s.leg,
-            status=LegStatus.OK,
-            text=CUT_OFF,
-            message={"content": CUT_OFF},
-        )
-        for s in seats
-    )
-    final = next_step(composition, replies)
-    assert isinstance(final, Final)
-    assert [vote.group for vote in final.basis.votes] == [None, None]
-    assert final.basis.confidence == 0
