@@ -12,8 +12,9 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 from proxy.core.aggregation import answers, expressions
@@ -60,6 +61,8 @@ class Agreement:
     alike: Counter[str]
     right: Counter[str]
     misses: tuple[Miss, ...]
+    agreeing: float
+    """Percentage of pairs of replies to one question, both graded right, that were read alike: what a vote can count on."""
 
     def share(self, benchmark: str | None = None) -> float:
         """Percentage of rows alike; of all rows without a benchmark."""
@@ -114,11 +117,14 @@ def measure(recording: Recording, read: Read = answers.canonical) -> Agreement:
     alike: Counter[str] = Counter()
     right: Counter[str] = Counter()
     misses: list[Miss] = []
+    said: dict[tuple[str, str], Counter[str | None]] = {}
     for (model, (benchmark, qid)), answered in recording.answers.items():
         kind = kinds[benchmark, qid]
         found = read(answered.text, kind)
         rows[benchmark] += 1
         right[benchmark] += answered.correct
+        if answered.correct:
+            said.setdefault((benchmark, qid), Counter())[found] += 1
         if same(found, answered.pred, kind):
             alike[benchmark] += 1
         else:
@@ -132,7 +138,16 @@ def measure(recording: Recording, read: Read = answers.canonical) -> Agreement:
                 right=answered.correct,
             )
             misses.append(miss)
-    return Agreement(rows=rows, alike=alike, right=right, misses=tuple(misses))
+    return Agreement(rows=rows, alike=alike, right=right, misses=tuple(misses), agreeing=_agreeing(said.values()))
+
+
+def _agreeing(said: Iterable[Counter[str | None]]) -> float:
+    """Percentage of pairs that say the same, where each counter holds how often one question's right replies say what."""
+    pairs = alike = 0
+    for answered in said:
+        pairs += comb(answered.total(), 2)
+        alike += sum(comb(number, 2) for answer, number in answered.items() if answer is not None)
+    return 100 * alike / pairs if pairs else 100.0
 
 
 def table(found: Agreement) -> Iterator[str]:
@@ -148,6 +163,7 @@ def table(found: Agreement) -> Iterator[str]:
         f"{'all':<12} {found.share():7.2f}% of {found.rows.total():>6}"
         f"   {found.share_of_right():7.2f}% of {found.right.total():>6} right ones"
     )
+    yield f"{found.agreeing:.3f}% of the pairs of right ones agree"
 
 
 def main() -> int:
