@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from audit.vocabulary import LegStatus, Role
 from proxy.core import aggregation
-from proxy.core.aggregation import answers, expressions, steps, voting
+from proxy.core.aggregation import answers, expressions, literals, steps, voting
 from proxy.core.aggregation.expected import AnswerKind, expected
 from proxy.core.aggregation.steps import AggregatorName, Composition, Final, Seat
 from proxy.core.replies import Reply, Usage
 from proxy.core.request import TaskClass
+from proxy.evaluation import guesses
 from proxy.evaluation.recorded import Item, Recording
 
 
@@ -28,9 +29,9 @@ class Played:
 
 
 def grade(text: str, item: Item) -> bool:
-    """Whether a final text gives the right answer."""
+    """Whether a final text gives the right answer, read as the recorded models' own grades read theirs."""
     kind = expected(item.prompt)
-    found = answers.canonical(text, kind)
+    found = guesses.read(text, kind)
     return found is not None and found == right(item, kind)
 
 
@@ -52,6 +53,8 @@ def right(item: Item, kind: AnswerKind | None) -> str | None:
             return expressions.canonical(item.answer)
         case AnswerKind.CHOICE:
             return item.answer.strip("() ")
+        case AnswerKind.LITERAL:
+            return literals.canonical(item.answer)
         case _:
             return item.answer
 

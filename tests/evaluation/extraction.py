@@ -1,8 +1,9 @@
 """``python -m tests.evaluation.extraction --data DIR``: how often our extraction reads the same answer as a recording's own.
 
 A row is a model's whole recorded text. Compared is the value, not the spelling: a recording may print 1/2 as 0.5, and prints
-six digits. Benchmarks whose recorded ``pred`` is a program, or the source's own text, are not compared. ``--misses N`` prints
-some rows that differ.
+six digits. Benchmarks whose recorded ``pred`` is a program, or the source's own text, are not compared. Figures come twice: of the
+answers that replies state, which vote, and with the guesses at the rest, which only grade. ``--misses N`` prints some rows that
+differ with the guesses too.
 """
 
 import argparse
@@ -11,20 +12,23 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 from proxy.core.aggregation import answers, expressions
 from proxy.core.aggregation.expected import AnswerKind, expected
 from proxy.errors import ConfigurationError
-from proxy.evaluation import recorded
+from proxy.evaluation import guesses, recorded
 from proxy.evaluation.recorded import Recording
 from tests.shared import SHARED
 
 BENCHMARKS = ("gsm8k", "math_l5", "cruxeval_o", "mmlu", "mmlu_pro", "mgsm_en", "math500s", "mmlu_pro_s")
 _NO_ANSWER = frozenset({None, "", "___", "?"})
 """What a recording writes where a model left the place of its answer empty."""
+Read = Callable[[str, AnswerKind | None], str | None]
+"""A way to find a reply's answer."""
 _DIGITS = 1e-5
 """Relative difference under which two numbers are one, as a recording prints six digits."""
 
@@ -57,6 +61,8 @@ class Agreement:
     alike: Counter[str]
     right: Counter[str]
     misses: tuple[Miss, ...]
+    agreeing: float
+    """Percentage of pairs of replies to one question, both graded right, that were read alike: what a vote can count on."""
 
     def share(self, benchmark: str | None = None) -> float:
         """Percentage of rows alike; of all rows without a benchmark."""
@@ -104,18 +110,21 @@ def _unescaped(written: str) -> object:
     return re.sub(r"\\n", "\n", re.sub(r"\\t", "\t", value)).strip() if isinstance(value, str) else value
 
 
-def measure(recording: Recording) -> Agreement:
-    """Every row with a text, read again."""
+def measure(recording: Recording, read: Read = answers.canonical) -> Agreement:
+    """Every row with a text, read again; without ``read``, for the answer that it states."""
     kinds = {item.key: expected(item.prompt) for item in recording.items}
     rows: Counter[str] = Counter()
     alike: Counter[str] = Counter()
     right: Counter[str] = Counter()
     misses: list[Miss] = []
+    said: dict[tuple[str, str], Counter[str | None]] = {}
     for (model, (benchmark, qid)), answered in recording.answers.items():
         kind = kinds[benchmark, qid]
-        found = answers.canonical(answered.text, kind)
+        found = read(answered.text, kind)
         rows[benchmark] += 1
         right[benchmark] += answered.correct
+        if answered.correct:
+            said.setdefault((benchmark, qid), Counter())[found] += 1
         if same(found, answered.pred, kind):
             alike[benchmark] += 1
         else:
@@ -129,7 +138,16 @@ def measure(recording: Recording) -> Agreement:
                 right=answered.correct,
             )
             misses.append(miss)
-    return Agreement(rows=rows, alike=alike, right=right, misses=tuple(misses))
+    return Agreement(rows=rows, alike=alike, right=right, misses=tuple(misses), agreeing=_agreeing(said.values()))
+
+
+def _agreeing(said: Iterable[Counter[str | None]]) -> float:
+    """Percentage of pairs that say the same, where each counter holds how often one question's right replies say what."""
+    pairs = alike = 0
+    for answered in said:
+        pairs += comb(answered.total(), 2)
+        alike += sum(comb(number, 2) for answer, number in answered.items() if answer is not None)
+    return 100 * alike / pairs if pairs else 100.0
 
 
 def table(found: Agreement) -> Iterator[str]:
@@ -145,6 +163,7 @@ def table(found: Agreement) -> Iterator[str]:
         f"{'all':<12} {found.share():7.2f}% of {found.rows.total():>6}"
         f"   {found.share_of_right():7.2f}% of {found.right.total():>6} right ones"
     )
+    yield f"{found.agreeing:.3f}% of the pairs of right ones agree"
 
 
 def main() -> int:
@@ -157,11 +176,12 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     try:
-        found = measure(recorded.load(arguments.data, arguments.benchmarks.split(",")))
+        recording = recorded.load(arguments.data, arguments.benchmarks.split(","))
     except ConfigurationError as error:
         print(f"{error}; --data names another folder", file=sys.stderr)
         return 2
-    print("\n".join(table(found)))
+    found = measure(recording, guesses.read)
+    print("stated answers", *table(measure(recording)), "with guesses, which never vote", *table(found), sep="\n")
     some = list(found.misses)
     random.Random(arguments.seed).shuffle(some)  # a sample to look at
     for miss in some[: arguments.misses]:

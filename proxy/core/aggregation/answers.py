@@ -19,10 +19,12 @@ _TAIL = 1_500
 _DENIED = r"(?!\)?[*.]{0,3} (?:is |are |was )?(?:also )?(?:incorrect|not|wrong|false)\b)"
 """Not "option J is incorrect"."""
 _OPTION = r"[ \t*_$\\(\[{\"'`]{0,12}(?:text\{)?\(?([A-J])\)?(?![A-Za-z'])" + _DENIED
-_STATED = r"(?i:answer|ответ|option|choice|choose|select)(?i:[ \t\\]{1,4}(?i:is|would be|should be|must be))?[ \t\\}*_]{0,6}:?"
-_CHOICE_SENTENCE = re.compile(_STATED + _OPTION)
-_CHOICE_BELOW = re.compile(_STATED + r"\s{0,8}" + _OPTION)
-"""The same with the letter on the next line."""
+_SAID = r"(?i:[ \t\\]{1,4}(?i:is|would be|should be|must be))?[ \t\\}*_]{0,6}:?"
+_ANSWERED = r"(?i:answer|ответ)" + _SAID
+_NAMED = r"(?<!each )(?<!every )(?<!all )(?i:option|choice|choose|select)" + _SAID
+"""An option that is spoken of, which often is not the answer; a list of all options does not begin there."""
+_CHOICES = tuple(re.compile(w + gap + _OPTION) for w in (_ANSWERED, _NAMED) for gap in ("", r"\s{0,8}"))
+"""The most explicit first, each with the letter on its line, then with it on the next."""
 _CHOICE_START = re.compile(r"\A[\s*_$(\[\"'`]*([A-J])(?![A-Za-z'])")
 _CHOICE_LINE = re.compile(r"(?m)^[ \t*_$(\[\"'`]*([A-J])[ \t*_$)\].:\"'`]*$")
 _CHOICE_END = re.compile(
@@ -95,7 +97,7 @@ def _choice(text: str) -> str | None:
                 return None
             if found := _CHOICE_START.match(statement.value.removeprefix("\\text{")):
                 return found[1]
-    for pattern in (_CHOICE_SENTENCE, _CHOICE_BELOW):
+    for pattern in _CHOICES:
         stated = list(pattern.finditer(text))
         if stated:
             return None if _REFUSED.search(text, stated[-1].end()) else stated[-1][1]

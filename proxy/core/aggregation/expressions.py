@@ -38,15 +38,25 @@ _SPACED = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ \u00a0\u202f]\d{3})+)(?![\d,])"
 _GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _ATOM = re.compile(r"-?\w+")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
+_NAMES = frozenset({
+    "sqrt", "sin", "cos", "tan", "cot", "csc", "arcsin", "arccos", "arctan", "log", "ln", "exp", "mod",
+    "pi", "inf", "infty", "alpha", "beta", "gamma", "theta", "lambda", "omega", "phi",
+})  # fmt: skip
+"""Words of mathematics: ``2sqrt2 + 3sqrt3`` is no sentence."""
 _FIRST_NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
 _ASSIGNED = re.compile(r"\A[A-Za-z](?:\([A-Za-z]\))?=(?=[^=])")
-_TOTAL = re.compile(r"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)\s*\Z")
-"""The value that a calculation was worked out to: ``3 * 52 = 156``."""
+_NO_NAME = rf"(?!(?i:{'|'.join(sorted(_NAMES))})\b)"
+_TOTAL = re.compile(rf"[=≈]\s*(-?[$€£]?\s*\d[\d,]*(?:\.\d+)?)(?:\s+{_NO_NAME}[A-Za-z]{{2,20}}){{0,2}}\s*\Z")
+"""The value that a calculation was worked out to: ``3 * 52 = 156``, and what it counts."""
+# Of an equation: an unknown, a side that only names a value (``f(3)``), and a side in unknowns with coefficients or powers.
+_UNKNOWN = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")
+_NAMED = re.compile(r"\s*[A-Za-z]\w{0,8}(?:\([^()]{0,20}\))?\s*\Z")
+_CURVE = re.compile(r"\d[A-Za-z](?![A-Za-z])|(?<![A-Za-z])[A-Za-z]\s?(?:\^|\*\*|[²³])")
 _MEASURE = re.compile(
     r"\A([-+]?[$€£]?\d[\d,]*(?:[ \u00a0\u202f]\d{3})*(?:\.\d+)?)"
-    r"(?:\s*°[CF]?|\s+[^\W\d_]{2,}(?:/[^\W\d_]+)?|/[^\W\d_]{2,}|(?:st|nd|rd|th))\Z"
+    rf"(?:\s*°[CF]?|\s+{_NO_NAME}[^\W\d_]{{2,}}(?:/[^\W\d_]+)?|/[^\W\d_]{{2,}}|(?:st|nd|rd|th))\Z"
 )
-"""A number with the unit written after it; ``12abc`` is a product and is none."""
+"""A number with the unit written after it; ``12abc`` and ``4 pi`` are products and are none."""
 _UNIT = re.compile(
     r"(?<=[\d)])(?:cm|mm|km|m|ft|in|kgs?|g|lbs?|mph|kmh|€|£|usd)(?:\^[23])?(?:/[a-z]+|per[a-z]+)?\Z",
     re.IGNORECASE,
@@ -64,15 +74,22 @@ def canonical(text: str, *, whole: bool = False) -> str | None:
     if not found or len(found) > MAX_LENGTH or found.lower() in _NO_VALUE or _OBJECT.match(found):
         return None
     total = _TOTAL.search(found)
-    if total is not None:
+    if total is not None and not _is_equation(found[: total.start()].rpartition("=")[2], total[1]):
         found = total[1]
     measure = _MEASURE.match(found)
     if measure is not None:
         found = measure[1]
-    if len(_WORDS.findall(found)) >= 2 and "\\" not in found:
+    if "\\" not in found and sum(word.lower() not in _NAMES for word in _WORDS.findall(found)) >= 2:
         return _of_sentence(found, whole=whole)
     found = _spelled(found)
     return _value(found) if found and found.lower() not in _NO_VALUE else None
+
+
+def _is_equation(left: str, right: str) -> bool:
+    """Whether the two sides are an equation in unknowns (``5x - 7y + 4 = 0``) and no value that was worked out (``x + y = 12``)."""
+    if _NAMED.match(left):
+        return False
+    return bool(_CURVE.search(left) or (right.strip() == "0" and _UNKNOWN.search(left)))
 
 
 def _of_sentence(text: str, *, whole: bool) -> str | None:

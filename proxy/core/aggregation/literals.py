@@ -36,9 +36,24 @@ def _printed(text: str) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in a model's text, which is not our code
-            return repr(ast.literal_eval(text))
+            return _spelled(ast.literal_eval(text))
     except (ValueError, SyntaxError, MemoryError, RecursionError, TypeError):
         return None
+
+
+def _spelled(value: object) -> str:
+    """``repr``, with the members of sets in order: their own differs from process to process."""
+    match value:
+        case set():
+            return f"{{{', '.join(sorted(_spelled(each) for each in value))}}}" if value else "set()"
+        case list():
+            return f"[{', '.join(_spelled(each) for each in value)}]"
+        case tuple():
+            return f"({', '.join(_spelled(each) for each in value)}{',' if len(value) == 1 else ''})"
+        case dict():
+            return f"{{{', '.join(f'{_spelled(key)}: {_spelled(each)}' for key, each in value.items())}}}"
+        case _:
+            return repr(value)
 
 
 def _too_deep(text: str) -> bool:

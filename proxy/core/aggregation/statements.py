@@ -16,18 +16,22 @@ BLANK = frozenset({"", "___", "...", "…", "?", "??"})
 """What stands in a form's field before anybody filled it in."""
 
 _ANSWER = r"(?:answer|ответ|antwort|respuesta|réponse|resposta|risposta|答案|答え|정답)"
-_FIELD = re.compile(r"(?i)\banswer\\{0,4}\"\s{0,40}:\s{0,40}(?!\\{0,4}[\"']?answer\b)")
+_FIELD = re.compile(r"(?i)answer(?:(?<=\banswer)|(?<=\\nanswer))\\{0,4}\"\s{0,40}:\s{0,40}(?!\\{0,4}[\"']?answer\b)")
 _EXAMPLE = re.compile(r"(?i)e\.g\.,?\s*`?\\{0,2}\"?\Z")
 _LINE = re.compile(
     r"(?im)^(?:[ \t*#>_$]|\\[\[(]|\\boxed\{|\\text(?:bf)?\{)*(?:the[ \\]+)?(?:final[ \\]+|correct[ \\]+)*"
     + _ANSWER
-    + r"[ \\]*+(?:is\b)?[*_ \t]*+(?:[:：]|-\s)?[*_}\s]{0,100}(?:[:：]|-\s)?\s*+(\S.*)$"
+    + r"s?(?![a-zа-я,])[ \\]*+(?:is\b)?[*_ \t]*+(?:[:：]|-\s)?[*_}\s]{0,100}(?:[:：]|-\s)?\s*+(\S.*)$"
 )
 """Runs of blanks are taken whole or bounded: where nothing follows them, each way to share them out would be tried."""
 _SENTENCE = re.compile(
     r"(?i)\b(?:final |correct )?answer(?:[ \\]+(?:is|would be|should be)[\s\\:}]+|:[ *]{1,8})(\S[^\n]{0,299})"
 )
 _STRING = re.compile(r'"""(.*?)"""|"((?:[^"\\]|\\.)*)"|\'((?:[^\'\\]|\\.)*)\'(?=\s*[,}\n]|\Z)', re.DOTALL)
+_ESCAPED = re.compile(r'\\"((?:[^"\\\n]|\\[^"\n])*+)\\"\s*+(?=[,}\n]|\Z)')
+"""A string in quotes that were escaped, as if it stood in another string."""
+_BLOCKS = ((re.compile(r"```\w*\s*\Z"), "```"), (re.compile(r"\\\[\Z"), "\\]"), (re.compile(r"\$\$\Z"), "$$"))
+"""Lines that open a fence or a displayed formula, and what closes it."""
 _CLOSERS = {"[": "]", "{": "}", "(": ")"}
 
 
@@ -65,21 +69,40 @@ def statements(text: str) -> Iterator[Statement]:
         yield Statement(place=Place.BOX, value=_without_heading(box))
     if below is not None:
         yield Statement(place=Place.BELOW, value=below)
-    sentences = _SENTENCE.findall(text)
-    if sentences:
-        yield Statement(place=Place.SENTENCE, value=sentences[-1].strip())
+    sentence = _sentence(text)
+    if sentence is not None:
+        yield Statement(place=Place.SENTENCE, value=sentence)
 
 
 def _lines(text: str) -> tuple[str | None, str | None]:
     """What follows the last heading on its line, and what stands below the last heading that has nothing on its line."""
     headed = below = None
-    for match in _LINE.finditer(text):
-        value = _without_heading(match[1].strip())
+    for match in reversed(list(_LINE.finditer(text))):
         if "\n" in text[match.start() : match.start(1)]:
-            below = value
-        elif headed is None or match.end() < len(text) or value.count("{") == value.count("}"):
-            headed = value  # but for a last one that was cut off
+            below = _whole(text, match) if below is None else below
+        elif headed is None:
+            headed = _whole(text, match)
     return headed, below
+
+
+def _sentence(text: str) -> str | None:
+    """What the last sentence says that the answer is."""
+    found = (_whole(text, match) for match in reversed(list(_SENTENCE.finditer(text))))
+    return next((value for value in found if value is not None), None)
+
+
+def _whole(text: str, match: re.Match[str]) -> str | None:
+    """The value that a match ends on, or that stands in the fence or formula that it opens; None if the text ends in its midst."""
+    line = match[1].strip()
+    for opener, closer in _BLOCKS:
+        if opener.match(line):
+            line = text[match.end() : match.end() + MAX_VALUE].split(closer, 1)[0].strip()
+    value = _without_heading(line)
+    return None if match.end() == len(text) and _unfinished(value) else value
+
+
+def _unfinished(value: str) -> bool:
+    return value.endswith("\\") or value.count("{") > value.count("}") or value.count("(") > value.count(")")
 
 
 def _without_heading(line: str) -> str:
@@ -120,6 +143,9 @@ def _value(rest: str) -> Statement:
     line = rest.split("\n", 1)[0].strip().rstrip(",").strip()
     if rest[:1] not in _CLOSERS:
         line = line.rstrip("}").strip().rstrip(",")
+    escaped = _ESCAPED.match(rest)
+    if escaped is not None:
+        return Statement(place=Place.FIELD, value=_decoded(escaped[0].rstrip()))
     if line.startswith('\\"'):
         return Statement(place=Place.FIELD, value=line.strip('\\"'), quoted=True)
     return Statement(place=Place.FIELD, value=line)
