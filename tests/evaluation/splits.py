@@ -27,7 +27,7 @@ from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.composing import seat_of
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.loading import load
-from proxy.core.planning import Defaults, Question
+from proxy.core.question import Defaults, Question
 from proxy.core.replies import Reply
 from proxy.core.request import Needs, OnRestricted, TaskClass
 from proxy.core.routing import tasks

@@ -1,5 +1,6 @@
 """Rows of a spool are judged by the keys of the log; keys that cannot be read now say nothing about the rows."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,19 @@ from audit.log import Log
 from audit.spool_check import SpoolCheck
 from audit.storage.base import Row
 from tests.simulators import appending
+
+
+class _Empty:
+    """A store that has nothing yet."""
+
+    def has(self, rows: Sequence[Row], /) -> bool:
+        return False
+
+    def key_events(self, request_ids: Sequence[str], /) -> list[bytes]:
+        return []
+
+
+NOTHING = _Empty()
 
 
 @pytest.fixture
@@ -29,14 +43,14 @@ def rows(root: Path) -> list[Row]:
 
 
 def test_rows_as_they_were_written_pass(root: Path) -> None:
-    SpoolCheck(root)(rows(root))
+    SpoolCheck(root, NOTHING)(rows(root))
 
 
 def test_a_row_without_a_certified_key_is_a_damaged_spool(root: Path) -> None:
     for each in (root / layout.KEYS / "instances").iterdir():
         each.unlink()
     with pytest.raises(HistoryError) as caught:
-        SpoolCheck(root)(rows(root))
+        SpoolCheck(root, NOTHING)(rows(root))
     assert caught.value.code == "spool-damaged"
 
 
@@ -48,4 +62,4 @@ def test_keys_that_cannot_be_read_now_are_waited_for(root: Path, path: str) -> N
     place.unlink(missing_ok=True)
     place.symlink_to(root)  # no file of ours is one, and reading it fails whoever asks
     with pytest.raises(EvidenceUnavailable, match="cannot be read"):
-        SpoolCheck(root)(rows(root))
+        SpoolCheck(root, NOTHING)(rows(root))

@@ -72,6 +72,6 @@ def test_a_dangling_parent_in_a_catalogue_is_refused_with_file_model_and_name(
 ) -> None:
     catalogue = tmp_path / "mine.yaml"
     catalogue.write_text("models: {mine-1: {developer: meta, parents: [{model: llama-5, relation: distill}]}}")
-    assert policy_main(["check", "--catalogue", str(catalogue)]) == 1
+    assert policy_main(["check", "--catalogue", str(catalogue)]) == 3
     said = capsys.readouterr().err
     assert "`mine.yaml`, `models.mine-1.parents`: unknown parent `llama-5`" in said
