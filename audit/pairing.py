@@ -10,15 +10,16 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from audit import administration, dsse, statement
 from audit.administration import Activated
 from audit.errors import MalformedError
 from audit.statement import DecisionRecord, ResultRecord, Statement
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import RecordKind, RequestId, Sha256Hex
 
 R = TypeVar("R", DecisionRecord, ResultRecord, Activated)
+W = TypeVar("W")
 
 _READ = (RecordKind.DECISION, RecordKind.RESULT, RecordKind.POLICY_ACTIVATION)
 _KINDS = {statement.predicate_type(kind): kind for kind in _READ}
@@ -45,14 +46,20 @@ class Request:
 Read = Signed[DecisionRecord] | Signed[ResultRecord] | Signed[Activated]
 
 
-def read(index: int, content: bytes) -> Read | None:
-    """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
+class Opened(NamedTuple):
+    """A statement with what its envelope says: ``digest`` of its PAE, ``keyid`` of the key that signed it."""
+
+    statement: Statement
+    digest: Sha256Hex
+    keyid: str
+
+
+def opened(content: bytes) -> Opened | None:
+    """Statement of an envelope's bytes; None for kinds that are no part of a request. Raises ``MalformedError``."""
     if len(content) > dsse.MAX_ENVELOPE_BYTES:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
     try:
-        outer = json.loads(content.decode())
-        payload = base64.b64decode(outer["payload"], validate=True)
-        payload_type, keyid = str(outer["payloadType"]), str(outer["signatures"][0]["keyid"])
+        payload_type, keyid, payload = _taken_out(content)
         inner = json.loads(payload.decode())
         kind = _KINDS.get(inner["predicateType"])
         if kind is None:
@@ -60,17 +67,61 @@ def read(index: int, content: bytes) -> Read | None:
         found = _statement(kind, inner)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
         raise MalformedError("expected a signed statement", code="envelope") from cause
-    digest = Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest())
-    if kind is RecordKind.DECISION:
+    return Opened(found, Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest()), keyid)
+
+
+def read(index: int, content: bytes) -> Read | None:
+    """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
+    inner = opened(content)
+    if inner is None:
+        return None
+    found, digest, keyid = inner
+    if found.kind is RecordKind.DECISION:
         return Signed(index=index, digest=digest, keyid=keyid, record=statement.decision_of(found))
-    if kind is RecordKind.RESULT:
+    if found.kind is RecordKind.RESULT:
         return Signed(index=index, digest=digest, keyid=keyid, record=statement.result_of(found))
     return Signed(index=index, digest=digest, keyid=keyid, record=administration.activation_of(found))
+
+
+def _taken_out(content: bytes) -> tuple[str, str, bytes]:
+    """Payload type, key id and payload of an envelope."""
+    spelt = dsse.in_own_spelling(content)
+    if spelt is not None:
+        return spelt.payload_type, spelt.keyid, base64.b64decode(spelt.payload, validate=True)
+    outer = json.loads(content.decode())
+    payload = base64.b64decode(outer["payload"], validate=True)
+    return str(outer["payloadType"]), str(outer["signatures"][0]["keyid"]), payload
 
 
 def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
     subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
     return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
+
+
+class Waiting(Generic[W]):
+    """Decisions whose result has not come by yet, by their digests."""
+
+    def __init__(self) -> None:
+        self._open: dict[Sha256Hex, tuple[RequestId, W]] = {}
+        self.unmatched = 0
+        """Results that came without a decision, or with one of another request."""
+
+    def add(self, digest: Sha256Hex, request_id: RequestId, decision: W) -> None:
+        """A decision came by."""
+        self._open[digest] = request_id, decision
+
+    def end(self, digest: Sha256Hex, request_id: RequestId) -> W | None:
+        """A result came by that names a decision of this digest: the decision, if it was waiting."""
+        found = self._open.get(digest)
+        if found is None or found[0] != request_id:
+            self.unmatched += 1
+            return None
+        del self._open[digest]
+        return found[1]
+
+    def all(self) -> Iterator[W]:
+        """Those that wait, oldest first."""
+        return (decision for _, decision in self._open.values())
 
 
 class Pairing:
@@ -81,11 +132,14 @@ class Pairing:
 
     def __init__(self, activated: Callable[[Signed[Activated]], None] = lambda _: None) -> None:
         self._activated = activated
-        self._open: dict[Sha256Hex, Signed[DecisionRecord]] = {}
-        self.unmatched = 0
-        """Results whose decision was not seen: the pass began after it, or the record is wrong."""
+        self._waiting: Waiting[Signed[DecisionRecord]] = Waiting()
         self.unreadable = 0
         """Envelopes that are not what they should be; ``audit.verify`` names them."""
+
+    @property
+    def unmatched(self) -> int:
+        """Results whose decision was not seen: the pass began after it, or the record is wrong."""
+        return self._waiting.unmatched
 
     def take(self, index: int, content: bytes) -> Request | None:
         """Feed one entry; gives the request that it completes, if it does."""
@@ -97,7 +151,7 @@ class Pairing:
         if found is None:
             return None
         if isinstance(found.record, DecisionRecord):
-            self._open[found.digest] = found
+            self._waiting.add(found.digest, found.record.request_id, found)
             return None
         if isinstance(found.record, Activated):
             self._activated(found)
@@ -105,20 +159,16 @@ class Pairing:
         return self._complete(found)
 
     def _complete(self, result: Signed[ResultRecord]) -> Request | None:
-        decision = self._open.get(result.record.decision)
-        if decision is None or decision.record.request_id != result.record.request_id:
-            self.unmatched += 1
-            return None
-        del self._open[result.record.decision]
-        return Request(decision=decision, result=result)
+        decision = self._waiting.end(result.record.decision, result.record.request_id)
+        return None if decision is None else Request(decision=decision, result=result)
 
     def open(self) -> tuple[Request, ...]:
         """Requests whose result was not seen, oldest first."""
-        return tuple(Request(decision=each, result=None) for each in self._open.values())
+        return tuple(Request(decision=each, result=None) for each in self._waiting.all())
 
     def lowest_open(self) -> int | None:
         """Index of the oldest decision without a result: where another pass must begin to lose nothing."""
-        return next((each.index for each in self._open.values()), None)
+        return next((each.index for each in self._waiting.all()), None)
 
 
 def requests(entries: Iterable[tuple[int, bytes]], pairing: Pairing) -> Iterator[Request]:
