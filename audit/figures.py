@@ -9,11 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from audit import counters, gists, instants
+from audit import counters, gist_reading, instants
 from audit.administration import Activated
 from audit.counters import AttemptCounter, AttemptsByName, OutcomeCounter, Place, RuleCounter
 from audit.errors import MalformedError
-from audit.gists import Attempt, Decision, Read, Request, Requests, Result
+from audit.gist_reading import Read, Requests
+from audit.gists import Attempt, Decision, Request, Result
 from audit.governance import Governance
 from audit.tables import DayRow, DeploymentRow, RuleRow, SubstitutionRow, Tables
 from audit.tally import MAX_KEYS, OTHERS, Seen, Tally, names, rows
@@ -42,7 +43,7 @@ class Scope:
 def count(scope: Scope, entries: Iterable[tuple[int, bytes]]) -> tuple[Tables, Requests]:
     """The figures of a log's entries, and the pass that found them: it knows what could not be read."""
     counter = Figures(scope)
-    passing = counter.follow(map(gists.read, gists.in_batches(entries)))
+    passing = counter.follow(map(gist_reading.read, gist_reading.in_batches(entries)))
     return counter.tables(), passing
 
 

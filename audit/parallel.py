@@ -1,6 +1,6 @@
 """The entries of a long log on several cores: batches go out to processes and what was found comes back in order.
 
-What each process does is ``audit.appraisal`` for a verification and ``audit.gists`` for a report, the same as without. A process that
+What each process does is ``audit.appraisal``, or ``audit.gist_reading`` for a report: the same as without. A process that
 dies leaves a verification undecided, and a report unwritten.
 """
 

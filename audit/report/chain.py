@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import chain_report, checkpoint, datadir, gists, layout, parallel
+from audit import chain_report, checkpoint, datadir, gist_reading, layout, parallel
 from audit.bundle_contents import Period
 from audit.chain_check import Ends, verify_period
 from audit.checkpoint import Checkpoint, SignedNote
@@ -49,8 +49,8 @@ def computed(root: Path, scope: Scope, now: datetime, *, verified: bool = True, 
     figures, unreadable, unmatched = Figures(scope), 0, 0
     for log in logs:
         with datadir.opened(log.place) as source:
-            batches = gists.in_batches(_numbered(source, log))
-            passing = figures.follow(parallel.in_order(jobs, gists.read, batches))
+            batches = gist_reading.in_batches(_numbered(source, log))
+            passing = figures.follow(parallel.in_order(jobs, gist_reading.read, batches))
         unreadable, unmatched = unreadable + passing.unreadable, unmatched + passing.unmatched
     newest = logs[-1].tree
     page = Cover(

@@ -11,9 +11,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 
-from audit import dsse, forms, gists, keys, pairing, statement
+from audit import dsse, forms, gist_reading, gists, keys, pairing, statement
 from audit.errors import MalformedError
-from audit.gists import Gist, Read
+from audit.gist_reading import Read
+from audit.gists import Gist
 from audit.records import DecisionRecord, ResultRecord
 from audit.statement import PAYLOAD_TYPE
 from audit.vocabulary import Sha256Hex
@@ -101,7 +102,7 @@ def test_whatever_is_changed_a_gist_is_that_of_the_whole_record_or_there_is_none
         for other in OTHERS:
             content = enveloped(changed(document, place, other))
             whole = as_a_whole(content)
-            assert gists.read(((7, content),)) == whole, (place, other)
+            assert gist_reading.read(((7, content),)) == whole, (place, other)
             outcomes.add(whole.unreadable)
     assert outcomes == {0, 1}
 
@@ -116,7 +117,7 @@ def test_what_is_written_today_has_the_form_of_today(name: str) -> None:
 def test_an_older_record_has_a_gist_and_not_that_form(member: str) -> None:
     document = json.loads(RECORDS["decision"])
     content = enveloped(changed(document, ("predicate", member), MISSING))
-    assert len(gists.read(((7, content),)).gists) == 1
+    assert len(gist_reading.read(((7, content),)).found) == 1
     del document["predicate"][member]
     assert not forms.of_decision(document["predicate"])
 
@@ -129,17 +130,19 @@ def test_a_type_without_a_form_is_refused() -> None:
 def test_entries_are_read_in_their_order_and_what_is_no_record_is_counted() -> None:
     sent = traffic.season(300)
     sent.entries.insert(5, (len(sent.entries), b"{}"))
-    batches = tuple(gists.in_batches(sent.entries))
-    assert [len(each) for each in batches[:-1]] == [gists.AT_ONCE] * (len(batches) - 1)
-    found = list(map(gists.read, batches))
+    batches = tuple(gist_reading.in_batches(sent.entries))
+    assert [len(each) for each in batches[:-1]] == [gist_reading.AT_ONCE] * (len(batches) - 1)
+    found = list(map(gist_reading.read, batches))
     assert sum(each.unreadable for each in found) == 1
-    assert [gist.place for each in found for gist in each.gists] == [n for n, raw in sent.entries if raw != b"{}"]
+    assert [gist.place for each in found for gist in each.found] == [n for n, raw in sent.entries if raw != b"{}"]
 
 
 def test_a_request_has_one_gist_however_it_was_read() -> None:
     sent = traffic.season(40)
     found: list[gists.Request] = []
-    gists.Requests(lambda *_: None, found.append).follow(map(gists.read, gists.in_batches(sent.entries)))
+    gist_reading.Requests(lambda *_: None, found.append).follow(
+        map(gist_reading.read, gist_reading.in_batches(sent.entries))
+    )
     assert found == [gists.of_request(each) for each in sent.requests()]
 
 
