@@ -5,7 +5,7 @@ strict JSON, inclusion) is the business of ``audit.verify``, which refuses more.
 PAE digest it carries (``docs/spec/predicates.md``), never merely to one with the same request id.
 """
 
-import base64
+import binascii
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -51,7 +51,7 @@ def read(index: int, content: bytes) -> Read | None:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
     try:
         outer = json.loads(content.decode())
-        payload = base64.b64decode(outer["payload"], validate=True)
+        payload = binascii.a2b_base64(outer["payload"], strict_mode=True)
         payload_type, keyid = str(outer["payloadType"]), str(outer["signatures"][0]["keyid"])
         inner = json.loads(payload.decode())
         kind = _KINDS.get(inner["predicateType"])
