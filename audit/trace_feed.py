@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 from audit import durable, trace_cursor, traces
 from audit.errors import AuditError, MalformedError
 from audit.pairing import Pairing, Request
+from audit.recent import KEPT, Recent
 from audit.spans import Span
 from audit.trace_cursor import Cursor
 
@@ -83,13 +84,14 @@ class FeedStatus:
 class _Feed:
     """One sink, its cursor and its place in the logs. Everything but ``status`` belongs to the feed's thread."""
 
-    def __init__(self, sink: Sink, logs: Sequence[Records], folders: Sequence[Path]) -> None:
+    def __init__(self, sink: Sink, logs: Sequence[Records], folders: Sequence[Path], recent: Recent) -> None:
         self.sink = sink
+        self._recent = recent
         self._logs = logs
         self._folders = folders
         self._place = trace_cursor.place(folders[-1], sink.name)
         self._cursor = Cursor()
-        self._pairing = Pairing()
+        self._pairing = Pairing(recent=recent)
         self._log = len(logs) - 1
         self._next = 0
         self.delivered = 0
@@ -126,7 +128,7 @@ class _Feed:
     def begin(self) -> None:
         """Take up the cursor; raises ``OSError`` or ``UndeliveredError``."""
         self._cursor = trace_cursor.stored(self._folders, self.sink.name)
-        self._pairing = Pairing()
+        self._pairing = Pairing(recent=self._recent)
         self._log, self._next = self._cursor.log or 0, self._cursor.low
         self.sink.resume(self._cursor.mark)
 
@@ -151,7 +153,7 @@ class _Feed:
         if not self.logs_behind:
             return False
         self._store(Cursor(log=self._log + 1, mark=self._cursor.mark))
-        self._log, self._next, self._pairing = self._log + 1, 0, Pairing()
+        self._log, self._next, self._pairing = self._log + 1, 0, Pairing(recent=self._recent)
         return True
 
     def _is_new(self, request: Request) -> bool:
@@ -186,6 +188,7 @@ class TraceExporter:
     """Feeds any number of sinks, each on its own thread. ``folder`` holds the cursors (and is where files go).
 
     ``ended``: logs before the one whose ``records`` these are, oldest first; a sink gets what it lacks of them first.
+    ``recent``: renders records so that they need not be read again here.
     """
 
     def __init__(
@@ -201,7 +204,8 @@ class TraceExporter:
         self._poll_s = poll_s
         self._first_pause_s = first_pause_s
         logs, folders = (*(each.records for each in ended), records), (*(each.folder for each in ended), folder)
-        self._feeds = tuple(_Feed(sink, logs, folders) for sink in sinks)
+        self.recent = Recent(KEPT if sinks else 0)
+        self._feeds = tuple(_Feed(sink, logs, folders, self.recent) for sink in sinks)
         self._stopping = threading.Event()
         self._wakes = tuple(threading.Event() for _ in sinks)
         self._threads = tuple(

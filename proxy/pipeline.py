@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import orjson
 
-from audit import statement
 from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
+from audit.recent import NOTHING, Recent
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
 from policies import residency
@@ -46,7 +46,9 @@ EXPECTED_OUTPUT_TOKENS = 500
 
 class Pipeline:
     """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere;
-    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
+    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say;
+    ``recent``: spares readers what it renders.
+    """
 
     def __init__(
         self,
@@ -57,7 +59,9 @@ class Pipeline:
         sandbox: Sandbox | None = None,
         keeper: Keeper | None = None,
         encoder: Encoder | None = None,
+        recent: Recent = NOTHING,
     ) -> None:
+        self._recent = recent
         self._encoder = encoder
         self._sandbox = sandbox
         self._keeper = keeper
@@ -113,7 +117,7 @@ class Pipeline:
 
         def build(position: Position, anchor: Anchor | None) -> bytes:
             record = provenance.decision(case, commitments, at=at, position=position, anchor=anchor)
-            return statement.render_decision(record)
+            return self._recent.rendered(record)
 
         origin_us = self._clock.monotonic_us()
         waiting = pending(case, RecordKind.DECISION, build, case.outcome.value)
@@ -143,6 +147,7 @@ class Pipeline:
             key=key,
             flight=flight,
             log=self._log,
+            recent=self._recent,
             calls=self._calls,
             clock=self._clock,
             exchange=exchange,

@@ -16,6 +16,7 @@ from audit import scope, statement
 from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
+from audit.recent import Recent
 from audit.recording import Build
 from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
@@ -86,6 +87,7 @@ class Run:
     key: bytes = field(repr=False)
     flight: Flight
     log: Log
+    recent: Recent
     calls: Calls
     clock: Clock
     exchange: Exchange
@@ -281,7 +283,7 @@ class Run:
                 passed_over=self.flight.passed_over,
                 kept=kept,
             )
-            return statement.render_result(record)
+            return self.recent.rendered(record)
 
         self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build, ending.outcome.value))
 

@@ -1,0 +1,48 @@
+"""Records that this process rendered a moment ago, by the bytes that they became: whoever meets the same bytes in the log need not
+read them again.
+
+Only that: what is in the log is looked up, never what should be in it, so another text finds nothing. Bounded; what is not here is
+read. Safe under threads without a lock: a lost entry costs one reading, never a wrong record.
+"""
+
+from audit import statement
+from audit.statement import DecisionRecord, ResultRecord
+
+KEPT = 2048
+"""Records, about nine megabytes: what a publish interval or two leave to be read, under load."""
+
+Record = DecisionRecord | ResultRecord
+
+
+class Recent:
+    """At most ``limit`` records, in two generations: the older one goes when the newer is full. 0 keeps none."""
+
+    __slots__ = ("_fresh", "_limit", "_old")
+
+    def __init__(self, limit: int = KEPT) -> None:
+        self._limit = limit // 2
+        self._fresh: dict[bytes, Record] = {}
+        self._old: dict[bytes, Record] = {}
+
+    def rendered(self, record: Record) -> bytes:
+        """Canonical bytes of a record, which is kept under them; raises as ``statement.render``."""
+        content = _render(record)
+        if self._limit:
+            if len(self._fresh) >= self._limit:
+                self._old, self._fresh = self._fresh, {}
+            self._fresh[content] = record
+        return content
+
+    def take(self, content: bytes) -> Record | None:
+        """The record that was rendered as exactly these bytes; given once."""
+        return self._fresh.pop(content, None) or self._old.pop(content, None)
+
+
+def _render(record: Record) -> bytes:
+    if isinstance(record, DecisionRecord):
+        return statement.render_decision(record)
+    return statement.render_result(record)
+
+
+NOTHING = Recent(0)
+"""For whoever reads what others rendered."""
