@@ -78,14 +78,15 @@ class Pipeline:
         if len(request.conversation) > LONG:
             detected = await asyncio.to_thread(cases.DETECTOR.detect, request.conversation)
         now_us = self._clock.unix_us()
-        if not current.approval.holds(instant(now_us)):
+        now = instant(now_us)
+        if not current.approval.holds(now):
             raise NotApproved("too few approvals of what is in force count now; an approver has to sign again")
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
             request,
             caller,
             current.rulebook,
-            now=instant(now_us),
+            now=now,
             open_circuits=self._calls.monitor.blocked(),
             embedding=embedding,
             detected=detected,
