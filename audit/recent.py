@@ -5,7 +5,6 @@ Only that: what is in the log is looked up, never what should be in it, so anoth
 read. Safe under threads without a lock: a lost entry costs one reading, never a wrong record.
 """
 
-from audit import statement
 from audit.statement import DecisionRecord, ResultRecord
 
 KEPT = 2048
@@ -24,9 +23,8 @@ class Recent:
         self._fresh: dict[bytes, Record] = {}
         self._old: dict[bytes, Record] = {}
 
-    def rendered(self, record: Record) -> bytes:
-        """Canonical bytes of a record, which is kept under them; raises as ``statement.render``."""
-        content = _render(record)
+    def keep(self, content: bytes, record: Record) -> bytes:
+        """Keep a record under the bytes that it was rendered as; gives them."""
         if self._limit:
             if len(self._fresh) >= self._limit:
                 self._old, self._fresh = self._fresh, {}
@@ -36,12 +34,6 @@ class Recent:
     def take(self, content: bytes) -> Record | None:
         """The record that was rendered as exactly these bytes; given once."""
         return self._fresh.pop(content, None) or self._old.pop(content, None)
-
-
-def _render(record: Record) -> bytes:
-    if isinstance(record, DecisionRecord):
-        return statement.render_decision(record)
-    return statement.render_result(record)
 
 
 NOTHING = Recent(0)

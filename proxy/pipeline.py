@@ -20,7 +20,7 @@ from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
 from proxy.composite import fused
-from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt
+from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt, rendering
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
@@ -118,7 +118,7 @@ class Pipeline:
 
         def build(position: Position, anchor: Anchor | None) -> bytes:
             record = provenance.decision(case, commitments, at=at, position=position, anchor=anchor)
-            return self._recent.rendered(record)
+            return self._recent.keep(rendering.decision(record), record)
 
         origin_us = self._clock.monotonic_us()
         waiting = pending(case, RecordKind.DECISION, build, case.outcome.value)

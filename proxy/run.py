@@ -22,7 +22,7 @@ from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, CUT_STAGE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import provenance, receipt
+from proxy.core import provenance, receipt, rendering
 from proxy.core.aggregation.steps import AggregatorName, Ask, Basis
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
@@ -283,7 +283,7 @@ class Run:
                 passed_over=self.flight.passed_over,
                 kept=kept,
             )
-            return self.recent.rendered(record)
+            return self.recent.keep(rendering.result(record), record)
 
         self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build, ending.outcome.value))
 
