@@ -53,7 +53,7 @@ def _attributes(attributes: Attributes) -> str:
     return f"[{','.join([_attribute(name, value) for name, value in attributes])}]"
 
 
-@lru_cache(maxsize=4096, typed=True)  # most are the same in every span; typed, as True is 1 to Python
+@lru_cache(maxsize=512, typed=True)  # most are the same in every span; typed, as True is 1 to Python
 def _attribute(name: str, value: Value) -> str:
     return f'{{"key":{_text(name)},"value":{_value(value)}}}'
 

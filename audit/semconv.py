@@ -214,5 +214,5 @@ def identifier(text: str) -> str:
 
 # Most pairs come again in every span; typed, as True is 1 to Python.
 _CHECKED = {
-    place: lru_cache(maxsize=2048, typed=True)(partial(_pair, place, allowed)) for place, allowed in _ALLOWED.items()
+    place: lru_cache(maxsize=256, typed=True)(partial(_pair, place, allowed)) for place, allowed in _ALLOWED.items()
 }
