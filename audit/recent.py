@@ -1,14 +1,16 @@
-"""Records that this process rendered a moment ago, by the bytes that they became: whoever meets the same bytes in the log need not
+"""Records that this process rendered a moment ago, by the digest of their bytes: whoever meets the same bytes in the log need not
 read them again.
 
 Only that: what is in the log is looked up, never what should be in it, so another text finds nothing. Bounded; what is not here is
 read. Safe under threads without a lock: a lost entry costs one reading, never a wrong record.
 """
 
+import hashlib
+
 from audit.statement import DecisionRecord, ResultRecord
 
-KEPT = 2048
-"""Records, about nine megabytes: what a publish interval or two leave to be read, under load."""
+KEPT = 1024
+"""Records, about three megabytes: what a publish interval leaves to be read, under load."""
 
 Record = DecisionRecord | ResultRecord
 
@@ -28,12 +30,15 @@ class Recent:
         if self._limit:
             if len(self._fresh) >= self._limit:
                 self._old, self._fresh = self._fresh, {}
-            self._fresh[content] = record
+            self._fresh[hashlib.sha256(content).digest()] = record
         return content
 
     def take(self, content: bytes) -> Record | None:
         """The record that was rendered as exactly these bytes; given once."""
-        return self._fresh.pop(content, None) or self._old.pop(content, None)
+        if not self._limit:
+            return None
+        digest = hashlib.sha256(content).digest()
+        return self._fresh.pop(digest, None) or self._old.pop(digest, None)
 
 
 NOTHING = Recent(0)
