@@ -55,14 +55,14 @@ def read(entries: Entries) -> Read:
 
 def _read(index: int, content: bytes) -> Gist | None:
     opened = pairing.opened(content)
-    if opened is None:
+    found = pairing.said(opened.payload)
+    if found is None:
         return None
-    found = opened.statement
     if found.kind is RecordKind.DECISION:
-        return Gist(index, opened.digest, _decision(found))
+        return Gist(index, opened.digest(), _decision(found))
     if found.kind is RecordKind.RESULT:
-        return Gist(index, opened.digest, _result(found))
-    return Gist(index, opened.digest, administration.activation_of(found))
+        return Gist(index, opened.digest(), _result(found))
+    return Gist(index, opened.digest(), administration.activation_of(found))
 
 
 class Requests:

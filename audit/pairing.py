@@ -5,24 +5,29 @@ strict JSON, inclusion) is the business of ``audit.verify``, which refuses more.
 PAE digest it carries (``docs/spec/predicates.md``), never merely to one with the same request id.
 """
 
-import base64
+import binascii
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from audit import administration, dsse, statement
 from audit.administration import Activated
 from audit.errors import MalformedError
+from audit.recent import NOTHING, Recent
 from audit.statement import DecisionRecord, ResultRecord, Statement
 from audit.vocabulary import RecordKind, RequestId, Sha256Hex
 
 R = TypeVar("R", DecisionRecord, ResultRecord, Activated)
 W = TypeVar("W")
 
-_READ = (RecordKind.DECISION, RecordKind.RESULT, RecordKind.POLICY_ACTIVATION)
-_KINDS = {statement.predicate_type(kind): kind for kind in _READ}
+_READERS: Mapping[RecordKind, Callable[[Statement], DecisionRecord | ResultRecord | Activated]] = {
+    RecordKind.DECISION: statement.decision_of,
+    RecordKind.RESULT: statement.result_of,
+    RecordKind.POLICY_ACTIVATION: administration.activation_of,
+}
+_KINDS = {statement.predicate_type(kind): kind for kind in _READERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,55 +52,63 @@ Read = Signed[DecisionRecord] | Signed[ResultRecord] | Signed[Activated]
 
 
 class Opened(NamedTuple):
-    """A statement with what its envelope says: ``digest`` of its PAE, ``keyid`` of the key that signed it."""
+    """What is in an envelope, and the key id that it names."""
 
-    statement: Statement
-    digest: Sha256Hex
+    payload: bytes
+    payload_type: str
     keyid: str
 
+    def digest(self) -> Sha256Hex:
+        """Of the PAE: the identity of a record."""
+        return Sha256Hex(hashlib.sha256(dsse.pae(self.payload_type, self.payload)).hexdigest())
 
-def opened(content: bytes) -> Opened | None:
-    """Statement of an envelope's bytes; None for kinds that are no part of a request. Raises ``MalformedError``."""
+
+def opened(content: bytes) -> Opened:
+    """An envelope of its bytes; raises ``MalformedError``."""
     if len(content) > dsse.MAX_ENVELOPE_BYTES:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
     try:
-        payload_type, keyid, payload = _taken_out(content)
+        spelt = dsse.in_own_spelling(content)
+        if spelt is not None:
+            payload = binascii.a2b_base64(spelt.payload, strict_mode=True)
+            return Opened(payload, spelt.payload_type, spelt.keyid)
+        outer = json.loads(content.decode())
+        payload = binascii.a2b_base64(outer["payload"], strict_mode=True)
+        return Opened(payload, str(outer["payloadType"]), str(outer["signatures"][0]["keyid"]))
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
+        raise MalformedError("expected a signed statement", code="envelope") from cause
+
+
+def said(payload: bytes) -> Statement | None:
+    """Statement of a payload; None for kinds that are no part of a request. Raises ``MalformedError``."""
+    try:
         inner = json.loads(payload.decode())
         kind = _KINDS.get(inner["predicateType"])
         if kind is None:
             return None
-        found = _statement(kind, inner)
+        subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
+        return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
         raise MalformedError("expected a signed statement", code="envelope") from cause
-    return Opened(found, Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest()), keyid)
 
 
-def read(index: int, content: bytes) -> Read | None:
+def read(index: int, content: bytes, recent: Recent = NOTHING) -> Read | None:
     """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
     inner = opened(content)
-    if inner is None:
+    record = recent.take(inner.payload) or _record(inner.payload)
+    if record is None:
         return None
-    found, digest, keyid = inner
-    if found.kind is RecordKind.DECISION:
-        return Signed(index=index, digest=digest, keyid=keyid, record=statement.decision_of(found))
-    if found.kind is RecordKind.RESULT:
-        return Signed(index=index, digest=digest, keyid=keyid, record=statement.result_of(found))
-    return Signed(index=index, digest=digest, keyid=keyid, record=administration.activation_of(found))
+    digest, keyid = inner.digest(), inner.keyid
+    if isinstance(record, DecisionRecord):
+        return Signed(index=index, digest=digest, keyid=keyid, record=record)
+    if isinstance(record, ResultRecord):
+        return Signed(index=index, digest=digest, keyid=keyid, record=record)
+    return Signed(index=index, digest=digest, keyid=keyid, record=record)
 
 
-def _taken_out(content: bytes) -> tuple[str, str, bytes]:
-    """Payload type, key id and payload of an envelope."""
-    spelt = dsse.in_own_spelling(content)
-    if spelt is not None:
-        return spelt.payload_type, spelt.keyid, base64.b64decode(spelt.payload, validate=True)
-    outer = json.loads(content.decode())
-    payload = base64.b64decode(outer["payload"], validate=True)
-    return str(outer["payloadType"]), str(outer["signatures"][0]["keyid"]), payload
-
-
-def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
-    subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
-    return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
+def _record(payload: bytes) -> DecisionRecord | ResultRecord | Activated | None:
+    found = said(payload)
+    return None if found is None else _READERS[found.kind](found)
 
 
 class Waiting(Generic[W]):
@@ -127,11 +140,15 @@ class Waiting(Generic[W]):
 class Pairing:
     """One pass over a log, fed in index order. Holds only the decisions whose result has not come by yet.
 
-    ``activated`` is given every policy activation as it comes by, before the requests that were decided under it.
+    ``activated`` is given every policy activation as it comes by, before the requests that were decided under it; ``recent``: what
+    need not be read, as this process rendered it.
     """
 
-    def __init__(self, activated: Callable[[Signed[Activated]], None] = lambda _: None) -> None:
+    def __init__(
+        self, activated: Callable[[Signed[Activated]], None] = lambda _: None, recent: Recent = NOTHING
+    ) -> None:
         self._activated = activated
+        self._recent = recent
         self._waiting: Waiting[Signed[DecisionRecord]] = Waiting()
         self.unreadable = 0
         """Envelopes that are not what they should be; ``audit.verify`` names them."""
@@ -144,7 +161,7 @@ class Pairing:
     def take(self, index: int, content: bytes) -> Request | None:
         """Feed one entry; gives the request that it completes, if it does."""
         try:
-            found = read(index, content)
+            found = read(index, content, self._recent)
         except MalformedError:
             self.unreadable += 1
             return None
