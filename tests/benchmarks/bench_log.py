@@ -273,7 +273,7 @@ def main() -> None:
     """Run the benchmark and print the figures; ``--json`` writes them too."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--folder", type=Path, help="keep the log here, and take it from here if it is there")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
