@@ -170,7 +170,7 @@ class _Feed:
     def _spans(self, request: Request) -> tuple[Span, ...]:
         try:
             return traces.spans(request)
-        except (MalformedError, ValueError):  # one odd record must not hold up all that come after it
+        except MalformedError:  # one odd record must not hold up all that come after it
             self.skipped += 1
             _log.warning("no trace of the record at index %d: it has values that no span can have", _index(request))
             return ()

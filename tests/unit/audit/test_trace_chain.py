@@ -229,21 +229,23 @@ def test_a_period_of_traces_is_of_every_log(
     assert [span["traceId"] for span in spans] == [OF[name].hex() for name in names]
 
 
-def test_a_request_without_a_time_is_left_out_and_counted(
-    logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("member", "value"), [("at", "in March"), ("taskConfidence", 1 << 64)])
+def test_a_request_that_no_span_can_tell_of_is_left_out_and_counted(
+    member: str, value: object, logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(sqlite3.connect(logs.root / datadir.DATABASE)) as store, store:
         ((content,),) = store.execute("SELECT env FROM rec WHERE request_id = 'r-3' AND kind = 'decision'").fetchall()
         envelope = json.loads(content)
         said = json.loads(base64.b64decode(envelope["payload"]))
-        said["predicate"]["at"] = "in March"
+        assert member in said["predicate"]
+        said["predicate"][member] = value
         envelope["payload"] = base64.b64encode(json.dumps(said).encode()).decode()
         store.execute(
             "UPDATE rec SET env = ? WHERE request_id = 'r-3' AND kind = 'decision'", (json.dumps(envelope).encode(),)
         )
     assert main(["traces", "--data", str(logs.root), "--out", str(tmp_path / "traces.jsonl")]) == 0
     told = capsys.readouterr().err
-    assert told == "5 traces\nleft out: 1 requests with a time that is none; `apostille verify` names them\n"
+    assert told == "5 traces\nleft out: 1 requests with values that no span can have; `apostille verify` names them\n"
 
 
 def test_traces_are_written_over_no_file_and_of_no_log_that_is_ending(
