@@ -10,7 +10,7 @@ import pytest
 from audit import canonical, layout, learning, statement
 from audit.learning import ModelActivation
 from audit.records import Anchor, DecisionRecord
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import Learnt, RecordKind, Sha256Hex
 from proxy.cli import main
 from proxy.core.learning import document
 from tests.simulators import traffic
@@ -27,7 +27,8 @@ ROUTER = b'{"a router": "of an operator"}'
 def activation(ledger: Ledger, **changes: object) -> None:
     """Put it on record that the document is in force."""
     made = ModelActivation(
-        reliabilities=DIGEST,
+        what=Learnt.RELIABILITIES,
+        document=DIGEST,
         cause="start",
         act="rollback",
         previous=None,
