@@ -10,7 +10,7 @@ import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -58,7 +58,7 @@ class Prompt:
 
     record: str
     commitment: Sha256Hex
-    groups: tuple[Group, ...]
+    groups: tuple[Group, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
