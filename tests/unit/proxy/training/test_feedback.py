@@ -114,8 +114,8 @@ def test_a_word_of_few_prompts_moves_no_weight_and_a_common_one_does() -> None:
     assert weight(after, common) != weight(before, common)
 
 
-@settings(max_examples=5, deadline=None)
-@given(st.integers(1, 200), st.integers(1, 9), st.booleans())
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize(("count", "days"), [(1, 1), (1, 9), (200, 1), (200, 9)])
 def test_no_key_moves_a_prompt_farther_than_the_bound_whatever_it_says(count: int, days: int, right: bool) -> None:
     prompts = [prompt(n, "What is one plus one?") for n in range(LEAST + count)]
     judged = [said(n, who=1, right=right, day=1 + n % days) for n in range(LEAST + count)]
