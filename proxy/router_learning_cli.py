@@ -27,7 +27,7 @@ from policies import bounded_file
 from proxy import content, content_orders, kept_prompts, learned_file, learned_router, router_file
 from proxy import settings as configuration
 from proxy.core import loading
-from proxy.core.learning import judgements, projection
+from proxy.core.learning import held, judgements, projection
 from proxy.core.learning.held import Comparison
 from proxy.core.learning.judgements import Judged
 from proxy.core.routing import model as models
@@ -149,16 +149,18 @@ def _compare(what: Asked, found: _Open) -> int:
     if origin.began_from != canonical.digest(found.active):
         raise Refused("expected a router that began from the one in force")
     check_tree(origin.tree, found.source, found.tree)
-    learned, held = _chosen(found, origin.tree.size, held=False), _chosen(found, found.tree.size, held=True)
+    learned, apart = _chosen(found, origin.tree.size, held=False), _chosen(found, found.tree.size, held=True)
     _check_enough(learned)
-    prompts = _prompts(found, what, acts.COMPARE, {**learned.statements, **held.statements})
+    if len(apart.judged) < held.LEAST:
+        raise Refused(f"expected at least {held.LEAST} held judgements whose prompts are kept, got {len(apart.judged)}")
+    prompts = _prompts(found, what, acts.COMPARE, {**learned.statements, **apart.statements})
     if prompts is None:
         return UNKNOWN
     if _trained(found, origin, learned, prompts) != candidate:
         raise Refused(
             "expected the router that log and kept content give, got another; what expired or was erased is gone"
         )
-    compared = feedback.compare(held.judged, prompts, models.parse(found.active), models.parse(candidate))
+    compared = feedback.compare(apart.judged, prompts, models.parse(found.active), models.parse(candidate))
     kept_prompts.check_kept(found.stores, prompts)
     print(better(compared, digest))
     if what.activate is not None:
