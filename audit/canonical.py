@@ -23,6 +23,9 @@ _BLOCK_BYTES = 64
 _IPAD = bytes(x ^ 0x36 for x in range(256))
 _OPAD = bytes(x ^ 0x5C for x in range(256))
 
+_PLAIN = frozenset({str, bool, type(None)})
+"""Types whose every value is in the subset."""
+
 
 def _as_object(value: object) -> dict[Any, Any]:
     if isinstance(value, Mapping):
@@ -44,24 +47,25 @@ def encode(value: object) -> bytes:
     """
     try:
         text = _SORTED(value)  # first, because it also refuses cycles, on which the walk below would not end
-        if not _keys_are_ascii(value):
+        if not has_ascii_keys(value):
             text = _AS_GIVEN(_utf16_ordered(value))
         return text.encode()
     except (TypeError, ValueError, RecursionError) as cause:
         raise MalformedError("expected JSON without cycles, surrogates or odd keys", code="not-canonical") from cause
 
 
-def _keys_are_ascii(root: object) -> bool:
+def has_ascii_keys(root: object) -> bool:
     """Refuse what JSON could express and we do not; tell whether code point order of keys is UTF-16 order already.
 
-    Exact types come first and keys are checked in one ``join``: this runs over every value of every record.
+    Raises ``MalformedError`` or, for a key that is no string, ``TypeError``; does not end on a cycle. Exact types come first and
+    keys are checked in one ``join``: this runs over every value of every record.
     """
     ascii_keys = True
     stack: list[Iterable[Any]] = [(root,)]
     while stack:
         for value in stack.pop():
             kind = type(value)
-            if kind is str or kind is bool or value is None or isinstance(value, str):
+            if kind in _PLAIN or isinstance(value, str):
                 continue
             if kind is int or isinstance(value, int):
                 if not -MAX_INTEGER <= value <= MAX_INTEGER:

@@ -6,6 +6,7 @@ key: destroying that key leaves a digest that nobody can open, nor confirm a gue
 """
 
 import base64
+import binascii
 import hashlib
 import re
 from collections.abc import Callable, Mapping
@@ -28,6 +29,7 @@ NAMES = (SUBJECT, PRINCIPAL, PLACE)
 """Members that a decision record holds as digests only."""
 
 MAX_DISCLOSURE = 4096
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]{1,4096}", re.ASCII)
 _DIGEST = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 
@@ -50,7 +52,7 @@ class Disclosure:
 
 
 def _encode(content: bytes) -> str:
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return binascii.b2a_base64(content, newline=False).translate(_URL_SAFE, b"=").decode()
 
 
 def _digest(text: str) -> str:

@@ -5,23 +5,28 @@ strict JSON, inclusion) is the business of ``audit.verify``, which refuses more.
 PAE digest it carries (``docs/spec/predicates.md``), never merely to one with the same request id.
 """
 
-import base64
+import binascii
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from audit import administration, dsse, statement
 from audit.administration import Activated
 from audit.errors import MalformedError
+from audit.recent import NOTHING, Recent
 from audit.statement import DecisionRecord, ResultRecord, Statement
 from audit.vocabulary import RecordKind, Sha256Hex
 
 R = TypeVar("R", DecisionRecord, ResultRecord, Activated)
 
-_READ = (RecordKind.DECISION, RecordKind.RESULT, RecordKind.POLICY_ACTIVATION)
-_KINDS = {statement.predicate_type(kind): kind for kind in _READ}
+_READERS: Mapping[RecordKind, Callable[[Statement], DecisionRecord | ResultRecord | Activated]] = {
+    RecordKind.DECISION: statement.decision_of,
+    RecordKind.RESULT: statement.result_of,
+    RecordKind.POLICY_ACTIVATION: administration.activation_of,
+}
+_KINDS = {statement.predicate_type(kind): kind for kind in _READERS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,30 +50,34 @@ class Request:
 Read = Signed[DecisionRecord] | Signed[ResultRecord] | Signed[Activated]
 
 
-def read(index: int, content: bytes) -> Read | None:
+def read(index: int, content: bytes, recent: Recent = NOTHING) -> Read | None:
     """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
     if len(content) > dsse.MAX_ENVELOPE_BYTES:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
     try:
         outer = json.loads(content.decode())
-        payload = base64.b64decode(outer["payload"], validate=True)
+        payload = binascii.a2b_base64(outer["payload"], strict_mode=True)
         payload_type, keyid = str(outer["payloadType"]), str(outer["signatures"][0]["keyid"])
-        inner = json.loads(payload.decode())
-        kind = _KINDS.get(inner["predicateType"])
-        if kind is None:
-            return None
-        found = _statement(kind, inner)
+        known = recent.take(payload)
+        found = _statement(payload) if known is None else None
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
         raise MalformedError("expected a signed statement", code="envelope") from cause
+    record = known if found is None else _READERS[found.kind](found)
+    if record is None:
+        return None
     digest = Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest())
-    if kind is RecordKind.DECISION:
-        return Signed(index=index, digest=digest, keyid=keyid, record=statement.decision_of(found))
-    if kind is RecordKind.RESULT:
-        return Signed(index=index, digest=digest, keyid=keyid, record=statement.result_of(found))
-    return Signed(index=index, digest=digest, keyid=keyid, record=administration.activation_of(found))
+    if isinstance(record, DecisionRecord):
+        return Signed(index=index, digest=digest, keyid=keyid, record=record)
+    if isinstance(record, ResultRecord):
+        return Signed(index=index, digest=digest, keyid=keyid, record=record)
+    return Signed(index=index, digest=digest, keyid=keyid, record=record)
 
 
-def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
+def _statement(payload: bytes) -> Statement | None:
+    inner = json.loads(payload.decode())
+    kind = _KINDS.get(inner["predicateType"])
+    if kind is None:
+        return None
     subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
     return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
 
@@ -76,11 +85,15 @@ def _statement(kind: RecordKind, inner: dict[str, Any]) -> Statement:
 class Pairing:
     """One pass over a log, fed in index order. Holds only the decisions whose result has not come by yet.
 
-    ``activated`` is given every policy activation as it comes by, before the requests that were decided under it.
+    ``activated`` is given every policy activation as it comes by, before the requests that were decided under it; ``recent``: what
+    need not be read, as this process rendered it.
     """
 
-    def __init__(self, activated: Callable[[Signed[Activated]], None] = lambda _: None) -> None:
+    def __init__(
+        self, activated: Callable[[Signed[Activated]], None] = lambda _: None, recent: Recent = NOTHING
+    ) -> None:
         self._activated = activated
+        self._recent = recent
         self._open: dict[Sha256Hex, Signed[DecisionRecord]] = {}
         self.unmatched = 0
         """Results whose decision was not seen: the pass began after it, or the record is wrong."""
@@ -90,7 +103,7 @@ class Pairing:
     def take(self, index: int, content: bytes) -> Request | None:
         """Feed one entry; gives the request that it completes, if it does."""
         try:
-            found = read(index, content)
+            found = read(index, content, self._recent)
         except MalformedError:
             self.unreadable += 1
             return None

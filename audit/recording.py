@@ -13,6 +13,7 @@ from pathlib import Path
 from audit import administration, canonical, dsse, durable, entry, keys, kinds, manifests, scope, statement
 from audit.administration import KeyEvent
 from audit.dsse import Envelope
+from audit.entry import Entry
 from audit.errors import EvidenceUnavailable, MalformedError, SignerUnavailable
 from audit.keys import Authority, P256Signer
 from audit.manifests import Tally
@@ -258,23 +259,24 @@ class Recorder:
             raise EvidenceUnavailable("the log has ended; nothing follows", code="log-ended")
         position = Position(instance=self.instance, epoch=self.epoch, seq=seq)
         envelope = dsse.sign(pending.build(position, anchor), self._signer)
+        digest = dsse.pae_digest(envelope)
         appended = Appended(
             request_id=pending.request_id,
             kind=pending.kind,
             outcome=pending.outcome,
             envelope=envelope,
-            pae_digest=dsse.pae_digest(envelope),
+            pae_digest=digest,
             position=position,
             seal=_SEAL,
         )
-        leaf = entry.encode(envelope, self._signer.public_der)
+        found = Entry(digest=bytes.fromhex(digest), signature=envelope.sig, public_der=self._signer.public_der)
         row = Row(
             request_id=pending.request_id,
             kind=pending.kind.value,
             epoch=self.epoch,
             seq=seq,
             envelope=envelope.raw,
-            leaf=leaf,
+            leaf=entry.format_entry(found),
             scopes=pending.scopes,
         )
         return appended, row

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 
 from audit.vocabulary import DecisionOutcome, LegStatus, ResultOutcome, Role, Verdict
@@ -168,17 +168,21 @@ def attributes(place: Place, values: Mapping[str, Value | None]) -> Attributes:
     Raises ``ValueError`` for a name outside the table or its place, content, another type or another word: all of them
     are defects of the caller, and a test must find them.
     """
-    allowed = _ALLOWED[place]
-    found: list[tuple[str, Value]] = []
-    for name, value in values.items():
-        if value is None or value == "" or value == ():
-            continue
-        row = allowed.get(name)
-        if row is None:
-            raise ValueError(f"expected an attribute that the table allows on a {place.value}, got `{name}`")
-        found.append((name, _checked(row, value)))
+    check = _CHECKED[place]
+    found = [
+        check(name, value)
+        for name, value in values.items()
+        if value or not (value is None or value == "" or value == ())
+    ]
     found.sort()
     return tuple(found)
+
+
+def _pair(place: Place, allowed: Mapping[str, Attribute], name: str, value: Value) -> tuple[str, Value]:
+    row = allowed.get(name)
+    if row is None:
+        raise ValueError(f"expected an attribute that the table allows on a {place.value}, got `{name}`")
+    return name, _checked(row, value)
 
 
 def _checked(row: Attribute, value: Value) -> Value:
@@ -206,3 +210,9 @@ def identifier(text: str) -> str:
     if _IDENTIFIER.fullmatch(text):
         return str(text)
     return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+# Most pairs come again in every span; typed, as True is 1 to Python.
+_CHECKED = {
+    place: lru_cache(maxsize=256, typed=True)(partial(_pair, place, allowed)) for place, allowed in _ALLOWED.items()
+}

@@ -5,7 +5,7 @@ statements needs both. Refuses another ``_type``, a predicate type we do not kno
 statements without a subject. Spec: in-toto Attestation Framework v1 (Statement); ``docs/spec/predicates.md``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +72,8 @@ PROMPT = "prompt"
 ANSWER = "answer"
 """Name of a result's subject: the commitment to the bytes sent to the client."""
 
+Encode = Callable[[object], bytes]
+
 MAX_SUBJECTS = 256
 MAX_NAME = 1024
 
@@ -94,15 +96,20 @@ class Statement:
     predicate: Mapping[str, Any]
 
 
-def render(kind: RecordKind, subjects: Mapping[str, Sha256Hex], predicate: Mapping[str, Any]) -> bytes:
-    """Canonical bytes of a statement.
+def render(
+    kind: RecordKind,
+    subjects: Mapping[str, Sha256Hex],
+    predicate: Mapping[str, Any],
+    encode: Encode = canonical.encode,
+) -> bytes:
+    """Canonical bytes of a statement. ``encode``: gives the same bytes as ``canonical.encode``.
 
     Raises ``MalformedError`` without a subject, or for a value that canonical JSON has no form for (floats, integers
     beyond 53 bits).
     """
     if not 1 <= len(subjects) <= MAX_SUBJECTS:
         raise MalformedError(f"expected 1 to {MAX_SUBJECTS} subjects, got {len(subjects)}", code="statement")
-    return canonical.encode(
+    return encode(
         {
             "_type": STATEMENT_TYPE,
             "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in subjects.items()],
@@ -112,14 +119,14 @@ def render(kind: RecordKind, subjects: Mapping[str, Sha256Hex], predicate: Mappi
     )
 
 
-def render_decision(record: DecisionRecord) -> bytes:
+def render_decision(record: DecisionRecord, encode: Encode = canonical.encode) -> bytes:
     """Canonical bytes of a decision statement; raises as ``render``."""
-    return render(RecordKind.DECISION, {PROMPT: record.prompt_commitment}, predicates.decision_object(record))
+    return render(RecordKind.DECISION, {PROMPT: record.prompt_commitment}, predicates.decision_object(record), encode)
 
 
-def render_result(record: ResultRecord) -> bytes:
+def render_result(record: ResultRecord, encode: Encode = canonical.encode) -> bytes:
     """Canonical bytes of a result statement; raises as ``render``."""
-    return render(RecordKind.RESULT, {ANSWER: record.answer_commitment}, predicates.result_object(record))
+    return render(RecordKind.RESULT, {ANSWER: record.answer_commitment}, predicates.result_object(record), encode)
 
 
 def parse(payload: bytes) -> Statement:

@@ -18,6 +18,7 @@ from typing import BinaryIO, Protocol
 from audit import durable, trace_cursor, traces
 from audit.errors import AuditError, MalformedError
 from audit.pairing import Pairing, Request
+from audit.recent import KEPT, Recent
 from audit.spans import Span
 from audit.trace_cursor import Cursor
 
@@ -86,12 +87,13 @@ class FeedStatus:
 class _Feed:
     """One sink, its cursor and its place in the logs. Everything but ``status`` belongs to the feed's thread."""
 
-    def __init__(self, sink: Sink, logs: Sequence[TracedLog]) -> None:
+    def __init__(self, sink: Sink, logs: Sequence[TracedLog], recent: Recent) -> None:
         self.sink = sink
+        self._recent = recent
         self._logs = logs
         self._place = trace_cursor.place(logs[-1].folder, sink.name)
         self._cursor = Cursor()
-        self._pairing = Pairing()
+        self._pairing = Pairing(recent=recent)
         self._log = len(logs) - 1
         self._next = 0
         self.delivered = 0
@@ -128,7 +130,7 @@ class _Feed:
     def begin(self) -> None:
         """Take up the cursor; raises ``OSError`` or ``UndeliveredError``."""
         found = trace_cursor.stored([(each.number, each.folder) for each in self._logs], self.sink.name)
-        self._pairing = Pairing()
+        self._pairing = Pairing(recent=self._recent)
         self._log = next(at for at, each in enumerate(self._logs) if each.number >= (found.log or 0))
         number = self._logs[self._log].number
         # The log that it names was taken away: what is left begins after it.
@@ -159,7 +161,7 @@ class _Feed:
             return False
         following = self._log + 1
         self._store(Cursor(log=self._logs[following].number, mark=self._cursor.mark))
-        self._log, self._next, self._pairing = following, 0, Pairing()
+        self._log, self._next, self._pairing = following, 0, Pairing(recent=self._recent)
         return True
 
     def _is_new(self, request: Request) -> bool:
@@ -194,6 +196,7 @@ class TraceExporter:
     """Feeds any number of sinks, each on its own thread. ``folder`` holds the cursors (and is where files go).
 
     ``ended``: logs before the one whose ``records`` these are, oldest first; a sink gets what it lacks of them first.
+    ``recent``: renders records so that they need not be read again here.
     """
 
     def __init__(
@@ -210,7 +213,8 @@ class TraceExporter:
         self._first_pause_s = first_pause_s
         number = ended[-1].number + 1 if ended else 0
         logs = (*ended, TracedLog(number=number, records=records, folder=folder))
-        self._feeds = tuple(_Feed(sink, logs) for sink in sinks)
+        self.recent = Recent(KEPT if sinks else 0)
+        self._feeds = tuple(_Feed(sink, logs, self.recent) for sink in sinks)
         self._stopping = threading.Event()
         self._wakes = tuple(threading.Event() for _ in sinks)
         self._threads = tuple(

@@ -26,8 +26,8 @@ class Residency(StrEnum):
 
 def verdict(declared: Collection[str], reported: str, territories: Territories, at: datetime) -> Residency:
     """Whether a report lies in what is declared. ``declared``: codes and groups, or ``WORLD``; none: nothing was promised."""
-    place = place_of(reported, territories)
-    if place is None or not declared:
+    place = place_of(reported, territories) if reported and declared else None
+    if place is None:
         return Residency.NOT_EVIDENCED
     if WORLD in declared:
         return Residency.AS_DECLARED

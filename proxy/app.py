@@ -133,6 +133,7 @@ class Server:
             sandbox=_sandbox(self._settings.sandbox),
             keeper=keeper,
             encoder=encoder,
+            recent=traces.recent,
         )
         kinds = {d.transport for d in self._snapshot.rulebook.catalogue.deployments.values()}
 

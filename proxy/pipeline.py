@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import orjson
 
-from audit import statement
 from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
+from audit.recent import NOTHING, Recent
 from audit.records import Anchor, Position
 from audit.vocabulary import RecordKind
 from policies import residency
@@ -20,7 +20,7 @@ from policies.residency import Residency
 from proxy.calls import Calls, Flight
 from proxy.clock import Clock, instant, timestamp
 from proxy.composite import fused
-from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt
+from proxy.core import budget, identifiers, intent, keeping, passing_over, provenance, receipt, rendering
 from proxy.core import case as cases
 from proxy.core.aggregation.quoting import MOST_READ_BYTES
 from proxy.core.case import Caller, Case
@@ -46,7 +46,9 @@ EXPECTED_OUTPUT_TOKENS = 500
 
 class Pipeline:
     """Answers requests, each with the snapshot that it brings. ``sandbox``: where programs are run, None nowhere;
-    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say."""
+    ``keeper``: who keeps content, None where none is kept, whatever a tenant's settings say;
+    ``recent``: spares readers what it renders.
+    """
 
     def __init__(
         self,
@@ -57,7 +59,9 @@ class Pipeline:
         sandbox: Sandbox | None = None,
         keeper: Keeper | None = None,
         encoder: Encoder | None = None,
+        recent: Recent = NOTHING,
     ) -> None:
+        self._recent = recent
         self._encoder = encoder
         self._sandbox = sandbox
         self._keeper = keeper
@@ -74,14 +78,15 @@ class Pipeline:
         if len(request.conversation) > LONG:
             detected = await asyncio.to_thread(cases.DETECTOR.detect, request.conversation)
         now_us = self._clock.unix_us()
-        if not current.approval.holds(instant(now_us)):
+        now = instant(now_us)
+        if not current.approval.holds(now):
             raise NotApproved("too few approvals of what is in force count now; an approver has to sign again")
         case = cases.decide(
             identifiers.uuid7(now_us // 1000, self._randomness.take(identifiers.RANDOM_BYTES)),
             request,
             caller,
             current.rulebook,
-            now=instant(now_us),
+            now=now,
             open_circuits=self._calls.monitor.blocked(),
             embedding=embedding,
             detected=detected,
@@ -113,7 +118,7 @@ class Pipeline:
 
         def build(position: Position, anchor: Anchor | None) -> bytes:
             record = provenance.decision(case, commitments, at=at, position=position, anchor=anchor)
-            return statement.render_decision(record)
+            return self._recent.keep(rendering.decision(record), record)
 
         origin_us = self._clock.monotonic_us()
         waiting = pending(case, RecordKind.DECISION, build, case.outcome.value)
@@ -143,6 +148,7 @@ class Pipeline:
             key=key,
             flight=flight,
             log=self._log,
+            recent=self._recent,
             calls=self._calls,
             clock=self._clock,
             exchange=exchange,

@@ -16,12 +16,13 @@ from audit import scope, statement
 from audit.content.keeper import Keeper
 from audit.errors import EvidenceUnavailable
 from audit.log import Appended, Log, Pending
+from audit.recent import Recent
 from audit.recording import Build
 from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
 from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, CUT_STAGE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
-from proxy.core import provenance, receipt
+from proxy.core import provenance, receipt, rendering
 from proxy.core.aggregation.steps import AggregatorName, Ask, Basis
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
@@ -86,6 +87,7 @@ class Run:
     key: bytes = field(repr=False)
     flight: Flight
     log: Log
+    recent: Recent
     calls: Calls
     clock: Clock
     exchange: Exchange
@@ -281,7 +283,7 @@ class Run:
                 passed_over=self.flight.passed_over,
                 kept=kept,
             )
-            return statement.render_result(record)
+            return self.recent.keep(rendering.result(record), record)
 
         self.result = await durable(self.log, pending(self.case, RecordKind.RESULT, build, ending.outcome.value))
 

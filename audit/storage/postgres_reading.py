@@ -32,13 +32,24 @@ class PostgresRecords:
     def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         """Rows of a query; its placeholders are question marks, as SQLite's."""
         self._cursors += 1
+        cursor = self._connection.cursor(name=f"reading_{self._cursors}")
         try:
-            with self._connection.cursor(name=f"reading_{self._cursors}") as cursor:
-                cursor.itersize = PAGE
-                cursor.execute(query.replace("?", "%s"), arguments)
-                yield from cursor
+            cursor.itersize = PAGE
+            cursor.execute(query.replace("?", "%s"), arguments)
+            for row in cursor:  # noqa: UP028  # it would close the cursor by itself where the caller stops early, and raise there
+                yield row
         except psycopg.Error as cause:
             raise UnreadableError(f"expected a readable record store, got: {link.told(cause)}") from None
+        finally:
+            self._end(cursor)
+
+    def _end(self, cursor: psycopg.ServerCursor[tuple[object, ...]]) -> None:
+        """Close a cursor; one that the server cannot be told about any more goes with its connection."""
+        try:
+            cursor.close()
+        except psycopg.Error:
+            self._connection.close()
+            cursor.close()
 
     def close(self) -> None:
         """Close the connection."""

@@ -156,7 +156,7 @@ class Trial:
         if self._settled:
             return
         self._settled = True
-        usage = self.usage(unanswered=unanswered or status is LegStatus.CUT)
+        usage, region = self.usage(unanswered=unanswered or status is LegStatus.CUT), self.region()
         attempt = Attempt(
             leg=self.call.leg,
             role=self.call.role,
@@ -170,8 +170,8 @@ class Trial:
             duration_us=max(0, self.flight.clock_us() - self._started_us),
             trigger=self._trigger,
             error=error,
-            region=self.region(),
-            residency=self.residency().value if self.received else "",
+            region=region,
+            residency=self.flight.residency(self.call.deployment, region).value if self.received else "",
             model=bounded(self._model or self.events.model or self.observed.get("model", ""), 128),
             upstream_id=bounded(
                 self._upstream_id or self.events.upstream_id or self.observed.get("request_id", ""), 128

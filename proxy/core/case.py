@@ -163,7 +163,9 @@ def decide(
     )
     routed = _routed(request, wanted, rulebook, embedding)
     taken = _taken_apart(request, wanted)
-    question = replace(_question(request, caller, rulebook, wanted, routed, taken), open_circuits=open_circuits)
+    question = _question(request, caller, rulebook, wanted, routed, taken)
+    if open_circuits:
+        question = replace(question, open_circuits=open_circuits)
     suspended: frozenset[str] = frozenset()
     shadow: AdmittedPlan | Refused | None = None
     if isinstance(applicable, Unestablished):

@@ -137,16 +137,16 @@ class Health:
     def after(self, ended: Ended, limits: BreakerLimits, now_us: int, *, probe: bool) -> "Health":
         """What is known once a call has ended."""
         breaker = self.breaker.after(ended.fate, limits, now_us, probe=probe)
-        found = replace(self, breaker=breaker)
+        calls, rate = self.calls, self.error_rate
         if ended.fate is not Fate.NOTHING:
             failed = MILLIONTHS if ended.fate is Fate.FAILED else 0
-            rate = _smoothed(self.error_rate, failed) if self.calls else failed
-            found = replace(found, calls=self.calls + 1, error_rate=rate)
-        if ended.took_us is None:
-            return found
-        if ended.stream:
-            return replace(found, first_content=found.first_content.after(ended.took_us))
-        return replace(found, answer=found.answer.after(ended.took_us))
+            calls, rate = calls + 1, _smoothed(rate, failed) if calls else failed
+        answer, first_content = self.answer, self.first_content
+        if ended.took_us is not None and ended.stream:
+            first_content = first_content.after(ended.took_us)
+        elif ended.took_us is not None:
+            answer = answer.after(ended.took_us)
+        return Health(breaker=breaker, calls=calls, error_rate=rate, answer=answer, first_content=first_content)
 
     def times(self, *, stream: bool) -> Times:
         """Those of the kind of call that is asked about."""

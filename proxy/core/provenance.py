@@ -244,7 +244,7 @@ def contributions(attempts: Sequence[Attempt], ending: Ending) -> tuple[Contribu
             provider=each.deployment.provider,
             regions=each.deployment.regions,
             status=each.status,
-            used=each.status is LegStatus.OK and each.leg in used,
+            used=_is_used(each, used),
             weight=weights.get(each.leg, 0) if each.status is LegStatus.OK else 0,
             request_commitment=each.request_commitment,
             response_commitment=each.response_commitment,
@@ -263,6 +263,16 @@ def contributions(attempts: Sequence[Attempt], ending: Ending) -> tuple[Contribu
         )
         for each in attempts
     )
+
+
+def contributing(attempts: Sequence[Attempt], ending: Ending) -> tuple[Attempt, ...]:
+    """Attempts whose text or vote is in the answer."""
+    used, _ = _counted(ending)
+    return tuple(each for each in attempts if _is_used(each, used))
+
+
+def _is_used(attempt: Attempt, used: frozenset[str]) -> bool:
+    return attempt.status is LegStatus.OK and attempt.leg in used
 
 
 def _counted(ending: Ending) -> tuple[frozenset[str], Mapping[str, int]]:

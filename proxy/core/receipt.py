@@ -100,8 +100,7 @@ def violated(attempts: Iterable[Attempt]) -> bool:
 
 def contributed(attempts: Sequence[Attempt], ending: Ending) -> tuple[Deployment, ...]:
     """Deployments whose text or vote is in the answer, in the order of their legs."""
-    found = provenance.contributions(attempts, ending)
-    return tuple(attempt.deployment for attempt, each in zip(attempts, found, strict=True) if each.used)
+    return tuple(each.deployment for each in provenance.contributing(attempts, ending))
 
 
 def full(

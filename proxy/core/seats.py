@@ -81,6 +81,8 @@ class Plan:
 
     def readers(self) -> tuple[Slot, ...]:
         """Seats that read what others answered, without those of the fallback."""
+        if not (self.further or self.judge or self.author or self.verifier):
+            return ()
         writers = tuple(s for s in (self.judge, self.author, self.verifier) if s is not None)
         return (*(slot for stage in self.further for slot in stage), *writers)
 

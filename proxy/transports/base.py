@@ -126,5 +126,7 @@ class Transport(Protocol):
 
 def bounded(value: Any, limit: int = 200) -> str:
     """Provider-supplied identifiers for errors and records: one line, printable ASCII, bounded."""
-    text = "".join(c for c in str(value) if 32 <= ord(c) < 127)
+    text = str(value)
+    if not (text.isascii() and text.isprintable()):
+        text = "".join(c for c in text if 32 <= ord(c) < 127)
     return text[:limit]

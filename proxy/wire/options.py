@@ -4,7 +4,8 @@ Unknown keys are an error that names them, so that a misspelt restriction is nev
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from audit.vocabulary import MILLIONTHS
 from proxy.core.aggregation.steps import CHOOSABLE
@@ -16,6 +17,8 @@ MODES = ("standard", "high")
 SHORTEST_MS = 100
 """Shortest deadline, as of the operator's own: within less no model answers, however often it is asked."""
 
+E = TypeVar("E", bound=StrEnum)
+
 
 def parse(raw: object) -> Options:
     """Checked options. Raises ``ClientError`` with the key, what was expected and what was found."""
@@ -23,8 +26,8 @@ def parse(raw: object) -> Options:
         return Options()
     if not isinstance(raw, Mapping):
         raise _wrong("apostille", "an object", raw)
-    unknown = sorted(set(raw) - set(_READERS))
-    if unknown:
+    if not raw.keys() <= _READERS.keys():
+        unknown = sorted(set(raw) - set(_READERS))
         raise ClientError(
             f"unknown option `{_short(unknown[0])}` in `apostille`: expected one of {', '.join(sorted(_READERS))}",
             code="unknown-option",
@@ -66,6 +69,11 @@ def _choice(options: tuple[str, ...]) -> Callable[[str, object], str]:
         return str(value)
 
     return read
+
+
+def _word(words: type[E]) -> Callable[[str, object], E]:
+    read, known = _choice(tuple(each.value for each in words)), {each.value: each for each in words}
+    return lambda where, value: known[read(where, value)]
 
 
 def _identifier(where: str, value: object) -> str:
@@ -112,7 +120,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "hedge_ms": ("hedge_ms", _integer(1, 3_600_000)),
     "max_cost_usd": ("max_cost_micro_usd", _scaled(0, 1_000)),
     "confidence_threshold": ("confidence_threshold_millionths", _scaled(0, 1)),
-    "on_restricted": ("on_restricted", lambda w, v: OnRestricted(_choice(tuple(o.value for o in OnRestricted))(w, v))),
+    "on_restricted": ("on_restricted", _word(OnRestricted)),
     "data_classes": ("data_classes", _classes),
     "purpose": ("purpose", _identifier),
     "subject": ("subject", _identifier),
@@ -120,7 +128,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str, Any], Any]]] = {
     "dry_run": ("dry_run", _boolean),
     "progress": ("progress", _boolean),
     "reasoning": ("reasoning", _boolean),
-    "receipt": ("receipt", lambda w, v: ReceiptDetail(_choice(tuple(o.value for o in ReceiptDetail))(w, v))),
+    "receipt": ("receipt", _word(ReceiptDetail)),
 }
 
 OPTION_NAMES = tuple(sorted(_READERS))

@@ -27,6 +27,8 @@ HINTS = (b"reasoning", b"think")
 MEMBER_HINTS = (b'"reasoning', b"thinking")
 """Nor one without these, once its text has begun."""
 START, END = "<think>", "</think>"
+TAG = "think>"
+"""What both have in them."""
 MAX_BLOCKS = 8
 """Blocks of reasoning before an answer; what follows them is text."""
 _LONE_END = re.compile(r"\n[ \t]*</think>[ \t]*(?:\n|\Z)")
@@ -62,6 +64,8 @@ def _part(part: Any) -> Any:
 
 def answer_of(text: str) -> str:
     """A text without the reasoning in tags before it; "" where the reasoning has no end."""
+    if TAG not in text:
+        return text
     for block in range(MAX_BLOCKS):
         begun = text.lstrip()
         if not begun.startswith(START):

@@ -19,6 +19,7 @@ from audit.errors import EvidenceUnavailable, HistoryError
 from audit.log import Log
 from audit.storage.address import StoreAddress
 from audit.storage.opening import Shared
+from audit.storage.postgres_reading import PostgresRecords
 from proxy.cli import main
 from tests.simulators import postgres
 from tests.simulators.postgres import Cluster
@@ -242,6 +243,17 @@ def test_two_that_sequence_in_turns_never_fork(tmp_path: Path, address: StoreAdd
     assert found["decisions"] >= 120
     verified = apostille("verify", str(root))
     assert verified.returncode == 0, verified.stdout
+
+
+def test_a_reader_whose_session_is_ended_leaves_no_cursor_open(
+    tmp_path: Path, address: StoreAddress, cluster: Cluster
+) -> None:
+    founding.init(tmp_path / "data", origin="log.example/cut", address=address, clock=clock)
+    with closing(PostgresRecords(address)) as records:
+        rows = records.rows("SELECT generate_series(1, 2000)")
+        assert next(rows) == (1,)
+        _cut_all(cluster, address)
+        rows.close()  # by a caller that has what it wanted; an open cursor is a warning, which is an error here
 
 
 def _appended(log: Log, request_id: str) -> bool:
