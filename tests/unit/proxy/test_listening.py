@@ -45,9 +45,7 @@ def port() -> Iterator[int]:
         ports[0] = found
         ready.set()
 
-    config = uvicorn.Config(
-        Starlette(routes=ROUTES), port=0, http=BoundedHead, lifespan="off", log_config=None
-    )
+    config = uvicorn.Config(Starlette(routes=ROUTES), port=0, http=BoundedHead, lifespan="off", log_config=None)
     server = Announcing(config, tell)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # signals are the main thread's
     thread = threading.Thread(target=server.run)
