@@ -31,7 +31,9 @@ class _Folder:
     own: set[str] = field(default_factory=lambda: {""})
 
     def read(self, path: str) -> bytes:
-        return reading.bounded(self._located(path), layout.longest(path), path)
+        return reading.bounded(
+            self._located(path), layout.longest(path), path, os.O_NOFOLLOW
+        )  # it may be a link by now
 
     def digest(self, path: str) -> Sha256Hex:
         with self._located(path).open("rb") as file:
