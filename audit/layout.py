@@ -50,6 +50,8 @@ REPORT_PAGE = "report.html"
 MAX_VKEYS_BYTES = 1 << 20
 """A file of verifier keys: several hundred with ML-DSA-44, which take 1.8 kB each."""
 
+MAX_PATH_LENGTH = 400
+"""Characters of a path of evidence."""
 MAX_FILE_BYTES = 1 << 30
 """Of a file without a closer limit: lists, policy texts, content that was opened."""
 _LONGEST = tuple(
@@ -114,7 +116,7 @@ def longest(path: str) -> int:
 
 def safe_path(path: str) -> str:
     """``path`` if it stays below its place; raises ``MalformedError``."""
-    if len(path) > 400 or not _SAFE_PATH.fullmatch(path):
+    if len(path) > MAX_PATH_LENGTH or not _SAFE_PATH.fullmatch(path):
         raise MalformedError("expected a relative path of letters, digits, `.`, `_`, `-`", code="path")
     return path
 

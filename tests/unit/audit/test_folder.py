@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,19 @@ def test_a_folder_that_is_a_link_is_no_evidence(bundle: Path, tmp_path: Path, fo
     (bundle / folder).symlink_to(tmp_path / "elsewhere")
     listed_again(bundle)
     assert verify_main([str(bundle)]) != 0
+
+
+def test_folders_in_folders_without_end_are_no_evidence(bundle: Path) -> None:
+    """Neither the interpreter's stack nor the time of a look through them is the bundle's to choose."""
+    handle = os.open(bundle / "records", os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(3_000):
+        os.mkdir("a", dir_fd=handle)
+        inner = os.open("a", os.O_RDONLY | os.O_DIRECTORY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    assert verify_main([str(bundle)]) == 1
+    subprocess.run(["rm", "-rf", str(bundle)], check=True)  # which Python's own way to do it is too deep for
 
 
 def test_what_is_behind_a_link_is_neither_read_nor_is_its_digest_told(
