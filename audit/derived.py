@@ -40,7 +40,7 @@ class Derivation:
         """A line of OTLP JSON for each request; ``records``: index and envelope."""
         for request in requests(records, self._pairing):
             self._figures.take(request)
-            with suppress(MalformedError):  # a time that is none: audit.verify names such a record
+            with suppress(MalformedError):  # no span can tell of it: audit.verify names such a record
                 yield otlp.line(traces.spans(request))
 
     def report(self, tree: Checkpoint, made: str) -> tuple[Cover, Tables]:

@@ -169,11 +169,14 @@ def attributes(place: Place, values: Mapping[str, Value | None]) -> Attributes:
     are defects of the caller, and a test must find them.
     """
     check = _CHECKED[place]
-    found = [
-        check(name, value)
-        for name, value in values.items()
-        if value or not (value is None or value == "" or value == ())
-    ]
+    try:
+        found = [
+            check(name, value)
+            for name, value in values.items()
+            if value or not (value is None or value == "" or value == ())
+        ]
+    except TypeError as cause:  # it has no hash, so it is of none of the types
+        raise ValueError(f"expected values of the table's types on a {place.value}, got another") from cause
     found.sort()
     return tuple(found)
 

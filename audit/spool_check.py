@@ -43,7 +43,8 @@ class SpoolCheck:
 
     def __call__(self, rows: Sequence[Row]) -> None:
         """Raise ``HistoryError`` (``spool-damaged``) for the first row that is not as it was written, or for rows by a key that was
-        revoked while they waited (``spool-revoked``); ``EvidenceUnavailable`` where the keys cannot be read.
+        revoked while they waited (``spool-revoked``), or where the store has a key event that cannot be read, as it may be a
+        revocation; ``EvidenceUnavailable`` where the keys cannot be read.
         """
         trust = _read(layout.trust_of, self._keys)
         for row in rows:
@@ -103,7 +104,10 @@ class SpoolCheck:
 
 
 def _event(envelope: bytes) -> administration.KeyEvent:
-    return administration.key_event_of(statement.parse(dsse.parse(envelope).payload))
+    try:
+        return administration.key_event_of(statement.parse(dsse.parse(envelope).payload))
+    except MalformedError as error:
+        raise HistoryError(f"expected key events in the record store that can be read, got one: {error}") from error
 
 
 def _read(what: Callable[[Files], T], keys: Files) -> T:

@@ -39,7 +39,9 @@ def traces_main(argv: Sequence[str]) -> int:
         return CANNOT_TELL
     sys.stderr.write(f"{count:,} traces\n")
     if left:
-        sys.stderr.write(f"left out: {left:,} requests with a time that is none; `apostille verify` names them\n")
+        sys.stderr.write(
+            f"left out: {left:,} requests with values that no span can have; `apostille verify` names them\n"
+        )
     return 0
 
 

@@ -7,7 +7,7 @@ nothing yet. One that is damaged begins everything again: ids are the same, and 
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,31 +21,37 @@ class Cursor:
     """How far a sink has come. ``high``: entries below were read; ``low``: the oldest decision still without a result.
 
     Another pass begins at ``low`` and delivers what is complete at ``high`` or after it. ``log``: number of the log, that of its
-    folder once it ended; None: it does not say so (an earlier release), and is of the log that it is beside.
+    folder once it ended.
     """
 
-    log: int | None = 0
+    log: int = 0
     low: int = 0
     high: int = 0
     mark: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
-    def encode(self) -> bytes:
-        """JSON of the cursor."""
-        said = {} if self.log is None else {"log": self.log}
+    def encode(self, beside: int) -> bytes:
+        """JSON of the cursor, to be kept beside a log. It names its log only where that ended before: the number of one that goes on
+        is not known until it ends."""
+        said = {} if self.log == beside else {"ended": self.log}
         return json.dumps({**said, "low": self.low, "high": self.high, "mark": dict(self.mark)}).encode()
 
 
-def parse(content: bytes) -> Cursor:
-    """Cursor of its JSON; raises ``MalformedError`` (code ``cursor``)."""
+def parse(content: bytes, beside: int) -> Cursor:
+    """Cursor of its JSON, which is kept beside a log; raises ``MalformedError`` (code ``cursor``).
+
+    One in a log that was taken away, and those up to this one with it, is at the beginning of this one.
+    """
     try:
         value = json.loads(content)
-        log, low, high, mark = value.get("log"), value["low"], value["high"], value["mark"]
-        numbers = [low, high, *mark.values(), *(() if log is None else (log,))]
+        ended, low, high, mark = value.get("ended"), value["low"], value["high"], value["mark"]
+        numbers = [low, high, *mark.values(), *(() if ended is None else (ended,))]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as cause:
-        raise MalformedError("expected a cursor of `log`, `low`, `high` and `mark`", code="cursor") from cause
+        raise MalformedError("expected a cursor of `ended`, `low`, `high` and `mark`", code="cursor") from cause
     if not all(type(number) is int and number >= 0 for number in numbers) or low > high:
         raise MalformedError("expected a cursor of counts, low before high", code="cursor")
-    return Cursor(log=log, low=low, high=high, mark=MappingProxyType(mark))
+    if ended is not None and ended >= beside:
+        return Cursor(log=beside, mark=MappingProxyType(mark))
+    return Cursor(log=beside if ended is None else ended, low=low, high=high, mark=MappingProxyType(mark))
 
 
 def place(folder: Path, sink: str) -> Path:
@@ -61,11 +67,7 @@ def stored(folders: Sequence[tuple[int, Path]], sink: str) -> Cursor:
     """
     for number, folder in reversed(folders):
         try:
-            found = parse(place(folder, sink).read_bytes())
-            log = number if found.log is None else found.log
-            if log > number:
-                raise MalformedError(f"expected a cursor in a log up to number {number}", code="cursor")
-            return replace(found, log=log)
+            return parse(place(folder, sink).read_bytes(), number)
         except FileNotFoundError:
             continue
         except MalformedError:

@@ -131,7 +131,7 @@ class _Feed:
         """Take up the cursor; raises ``OSError`` or ``UndeliveredError``."""
         found = trace_cursor.stored([(each.number, each.folder) for each in self._logs], self.sink.name)
         self._pairing = Pairing(recent=self._recent)
-        self._log = next(at for at, each in enumerate(self._logs) if each.number >= (found.log or 0))
+        self._log = next(at for at, each in enumerate(self._logs) if each.number >= found.log)
         number = self._logs[self._log].number
         # The log that it names was taken away: what is left begins after it.
         self._cursor = found if found.log == number else Cursor(log=number, mark=found.mark)
@@ -170,7 +170,7 @@ class _Feed:
     def _spans(self, request: Request) -> tuple[Span, ...]:
         try:
             return traces.spans(request)
-        except (MalformedError, ValueError):  # one odd record must not hold up all that come after it
+        except MalformedError:  # one odd record must not hold up all that come after it
             self.skipped += 1
             _log.warning("no trace of the record at index %d: it has values that no span can have", _index(request))
             return ()
@@ -178,7 +178,7 @@ class _Feed:
     def _store(self, cursor: Cursor) -> None:
         # Dying before this is done leaves the old cursor: the sink goes back to its mark and takes the batch again.
         _make(self._place.parent)
-        durable.replace(self._place, cursor.encode())
+        durable.replace(self._place, cursor.encode(self._logs[-1].number))
         self._cursor = cursor
 
 

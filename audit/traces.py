@@ -10,6 +10,7 @@ from collections import Counter
 from types import MappingProxyType
 
 from audit import instants, semconv
+from audit.errors import MalformedError
 from audit.pairing import Request, Signed
 from audit.semconv import Place, Value
 from audit.spans import Event, Link, Span, SpanKind, Status, span_id, trace_id
@@ -43,11 +44,19 @@ def composite(decision: DecisionRecord) -> bool:
 
 
 def spans(request: Request) -> tuple[Span, ...]:
-    """Spans of one request, parents before children; raises ``MalformedError`` for times that are none.
+    """Spans of one request, parents before children; raises ``MalformedError`` for values that no span can have: a time that is
+    none, a text that has no bytes, a number beyond 64 bits.
 
     Ids depend on the request id, leg and attempt alone. Without a result there are the request's span, marked as an
     error, and the decision's.
     """
+    try:
+        return _spans(request)
+    except ValueError as cause:
+        raise MalformedError("expected values that a span can have", code="trace") from cause
+
+
+def _spans(request: Request) -> tuple[Span, ...]:
     decision = request.decision.record
     start = instants.micros(decision.at)
     result = request.result.record if request.result else None

@@ -122,9 +122,10 @@ class Legs:
         return await self._tried(settled)
 
     def _limit_s(self, asks: Sequence[Ask]) -> float | None:
-        """Longest time of the stage that is asked."""
-        limit_ms = self._composition.limit_ms(asks[0].leg)
-        return None if limit_ms is None else limit_ms / 1000
+        """Longest time of the stage that is asked; of stages of several parts, that of the longest."""
+        limits_ms = [self._composition.limit_ms(ask.leg) for ask in asks]
+        known_ms = [each for each in limits_ms if each is not None]
+        return max(known_ms) / 1000 if len(known_ms) == len(limits_ms) else None
 
     def _ahead(self, asks: Sequence[Ask]) -> Sequence[Ask]:
         """What is begun before it is known to be needed, because there would be no time for it afterwards."""

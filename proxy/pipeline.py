@@ -205,9 +205,8 @@ def _most(case: Case) -> int:
     """The most that a request can cost in micro-dollars, whatever fails and whatever is started beside another."""
     if not isinstance(case.verdict, AdmittedPlan):
         return 0
-    request, plan = case.request, case.verdict.plan
+    request, readers = case.request, case.verdict.plan.reading()
     own = len(request.commitment_input) + request.needs.prompt_tokens_estimate
-    readers = {slot.leg for each in (plan, plan.fallback) if each is not None for slot in each.readers()}
     reading = 2 * own + MOST_READ_BYTES
     found = sum(
         budget.worst([c.deployment for c in calls], request.needs, reading if leg in readers else own)

@@ -6,6 +6,7 @@ A prompt that was taken apart is a composition of compositions, one for each par
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from proxy.core import splitting
 from proxy.core.aggregation.steps import Composition, Final, Seat
@@ -48,13 +49,7 @@ def composition(case: Case, admitted: AdmittedPlan, randomness: bytes) -> Compos
 def _composed(
     case: Case, plan: Plan, messages: tuple[JsonObject, ...], task: TaskClass, randomness: bytes
 ) -> Composition:
-    def held(slot: Slot, by: Deployment) -> Seat:
-        return Seat(leg=slot.leg, role=slot.role, model=by.model, make=by.developer, reliability=reliability(by, task))
-
-    def seat(slot: Slot) -> Seat:
-        others = {d.id: held(slot, d) for d in slot.options if d.model != slot.primary.model}
-        return replace(held(slot, slot.primary), stand_ins=others)
-
+    seat = partial(seat_of, task=task)
     return Composition(
         aggregator=plan.aggregator,
         task=task,

@@ -27,7 +27,7 @@ MAX_PROGRAMS = 3
 """Models that are asked for a program before the best of what they wrote is taken."""
 AS_GOOD = 10_000
 """Measured shares no further apart than this, millionths, are the same: a point is within what samples tell."""
-STOOD_IN_FOR = 30_000
+STOOD_IN_FOR = 50_000
 """Share by which a barred model may be behind the best of the catalogue, and still be what a composite stands in for."""
 MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""

@@ -21,7 +21,7 @@ def result(record: ResultRecord) -> bytes:
 
 
 def encode(value: object) -> bytes:
-    """As ``canonical.encode``: the same bytes, or the same error."""
+    """As ``canonical.encode``: the same bytes, or an error of the same code."""
     try:
         content = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)  # first, as it refuses cycles
     except orjson.JSONEncodeError:

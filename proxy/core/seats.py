@@ -86,23 +86,33 @@ class Plan:
         writers = tuple(s for s in (self.judge, self.author, self.verifier) if s is not None)
         return (*(slot for stage in self.further for slot in stage), *writers)
 
+    def reading(self) -> frozenset[str]:
+        """Legs that read what others answered, those of the parts and of the fallback too."""
+        within = (*self.parts, *(() if self.fallback is None else (self.fallback,)))
+        return frozenset(slot.leg for slot in self.readers()).union(*(each.reading() for each in within))
+
     def behind(self) -> "Plan":
         """The same plan as another's fallback: its legs have names of their own."""
+        return self.named(FALLBACK_LEG)
 
-        def named(slot: Slot | None) -> Slot | None:
-            return None if slot is None else replace(slot, leg=FALLBACK_LEG + slot.leg)
+    def named(self, prefix: str) -> "Plan":
+        """The same plan, whose legs' names begin with ``prefix``."""
+
+        def one(slot: Slot | None) -> Slot | None:
+            return None if slot is None else replace(slot, leg=prefix + slot.leg)
 
         def every(slots: tuple[Slot, ...]) -> tuple[Slot, ...]:
-            return tuple(replace(slot, leg=FALLBACK_LEG + slot.leg) for slot in slots)
+            return tuple(replace(slot, leg=prefix + slot.leg) for slot in slots)
 
         return replace(
             self,
             first=every(self.first),
             rest=every(self.rest),
             further=tuple(map(every, self.further)),
-            judge=named(self.judge),
-            author=named(self.author),
-            verifier=named(self.verifier),
+            judge=one(self.judge),
+            author=one(self.author),
+            verifier=one(self.verifier),
+            fallback=None if self.fallback is None else self.fallback.named(prefix),
         )
 
 
@@ -132,23 +142,9 @@ def composed(
 
 def together(plans: Sequence[Plan]) -> Plan:
     """One plan of the plans of parts, in order; their legs are told apart by the part's number."""
-    parts = tuple(_numbered(plan, f"part-{i}.") for i, plan in enumerate(plans, start=1))
+    parts = tuple(plan.named(f"part-{i}.") for i, plan in enumerate(plans, start=1))
     return Plan(
         aggregator=AggregatorName.PARTS, first=tuple(slot for part in parts for slot in part.slots()), parts=parts
-    )
-
-
-def _numbered(plan: Plan, prefix: str) -> Plan:
-    def of(slots: Iterable[Slot]) -> tuple[Slot, ...]:
-        return tuple(replace(slot, leg=prefix + slot.leg) for slot in slots)
-
-    return replace(
-        plan,
-        first=of(plan.first),
-        rest=of(plan.rest),
-        further=tuple(of(stage) for stage in plan.further),
-        judge=next(iter(of(s for s in (plan.judge,) if s is not None)), None),
-        author=next(iter(of(s for s in (plan.author,) if s is not None)), None),
     )
 
 

@@ -40,9 +40,19 @@ class Hosted:
 
 @asynccontextmanager
 async def hosted(
-    recording: Recording, shares: Shares, ban_: Ban, *, beside: str, today: date, sandbox: bool
+    recording: Recording,
+    shares: Shares,
+    ban_: Ban,
+    *,
+    beside: str,
+    today: date,
+    sandbox: bool,
+    router: bytes | None = None,
 ) -> AsyncIterator[Hosted]:
-    """Start it, and stop it at the end. Raises ``ConfigurationError`` with what the proxy said where it does not start."""
+    """Start it, and stop it at the end. ``router``: another document than the shipped one.
+
+    Raises ``ConfigurationError`` with what the proxy said where it does not start.
+    """
     key = f"ap-{secrets.token_urlsafe(32)}"
     async with upstream.serving(Shelf(recording)) as vendors:
         with tempfile.TemporaryDirectory(prefix="apostille-eval-") as made:
@@ -50,10 +60,11 @@ async def hosted(
             ports = {name: vendor.port for name, vendor in vendors.items()}
             homes = shipped.homes()
             _write(folder / "catalogue.yaml", pool.catalogue(recording, shares, ports, homes, today, beside))
-            _write(
-                folder / "apostille.yaml",
-                pool.configuration(sha256(key.encode()).hexdigest(), sandbox=sandbox),
-            )
+            configuration = pool.configuration(sha256(key.encode()).hexdigest(), sandbox=sandbox)
+            if router is not None:
+                (folder / "router.json").write_bytes(router)
+                configuration["routing"] = {"model_file": "router.json"}
+            _write(folder / "apostille.yaml", configuration)
             (folder / "packs" / ban.PACK).mkdir(parents=True)
             (folder / "packs" / ban.PACK / "rules.cedar").write_text(ban.text(ban_), encoding="utf-8")
             founding.init(folder / "data", origin="localhost/evaluation")

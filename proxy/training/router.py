@@ -49,6 +49,14 @@ def document(plain: Fit, embedded: Fit | None, ease: Fit, *, trained_on: dict[st
     return (json.dumps(content, indent=1) + "\n").encode()
 
 
+def with_ease(whole: bytes, graded: Sequence[Graded], seed: int = 0) -> bytes:
+    """A router's document with its ease trained on other prompts."""
+    content = json.loads(whole)
+    content["ease"] = _head(fit_ease(graded, seed))
+    content["trained_on"] = {**content["trained_on"], "digest": digest_of([], graded), "graded": len(graded)}
+    return (json.dumps(content, indent=1) + "\n").encode()
+
+
 def _head(made: Fit) -> dict[str, object]:
     unit, rows = packed(made.rows)
     if not made.dense[0]:

@@ -1,7 +1,8 @@
 """How often recorded models are right, by task class: ``python -m proxy.training.shares --data FOLDER``.
 
-Every question is put into its class as the running proxy would; a share is shrunk towards the model's overall accuracy, as if a dozen
-more questions had been asked that it answers like the others. Only counts leave the folder: no question, no answer.
+Every question is put into its class as a proxy would that has not seen it (``unseen``). A share is shrunk towards the model's overall
+accuracy, as if a dozen more questions had been asked that it answers like the others. Only counts leave the folder: no question, no
+answer.
 """
 
 import argparse
@@ -9,20 +10,17 @@ import hashlib
 import json
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from audit.vocabulary import MILLIONTHS
-from proxy import router_file
-from proxy.core.aggregation.expected import expected
 from proxy.core.request import TaskClass
-from proxy.core.routing import tasks
-from proxy.core.routing.router import classify
 from proxy.errors import ConfigurationError
 from proxy.evaluation import recorded
 from proxy.evaluation.recorded import Answered, Item, Recording
+from proxy.training import difficulty, standard, unseen
 
 FORMAT = 1
 PRIOR = 12
@@ -30,18 +28,13 @@ PRIOR = 12
 LEAST = 20
 """Questions below which nothing is said of a task."""
 COVERED = 0.2
-"""Least part of a task's questions that a model must have answered."""
+"""Least part of a task's questions that a model must have answered, or ``ENOUGH`` of them."""
+ENOUGH = 400
 SHIPPED = Path(__file__).parents[1] / "defaults" / "shares.json"
 BENCHMARKS = ("gsm8k", "math_l5", "cruxeval_o", "mmlu", "mmlu_pro", "humaneval", "mbpp", "mgsm_en", "math500s", "bbh")
 FILES = ("questions.parquet", "outputs.parquet", "outputs_mmlu_pro.parquet")
 
 TaskOf = Callable[[str], TaskClass]
-
-
-def task_of(prompt: str) -> TaskClass:
-    """The class of a prompt, as the running proxy finds it."""
-    routed = classify(router_file.shipped(), prompt)
-    return tasks.refined(routed.task, expected(prompt), hard=routed.ease < tasks.EASY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +49,66 @@ class Share:
 Shares = Mapping[str, Mapping[TaskClass, Share]]
 
 
-def fit(recording: Recording, items: Iterable[Item], task_of: TaskOf, *, least: int = LEAST) -> Shares:
-    """Shares of every model over some questions.
+Answers = Mapping[str, Sequence[Answered]]
+"""What a model answered of one task, by benchmark."""
 
-    Nothing of a task with fewer than ``least``, or of which it answered few: those may be the easy ones.
+
+def fit(recording: Recording, items: Iterable[Item], task_of: TaskOf, *, least: int = LEAST) -> Shares:
+    """Shares of every model over some questions, as if all had been asked the same benchmarks (``standard``).
+
+    Nothing of a task with fewer answers than ``least``, or of which a model answered few: those may be the easy ones.
     """
-    asked: Counter[TaskClass] = Counter()
-    found: dict[str, dict[TaskClass, list[Answered]]] = defaultdict(lambda: defaultdict(list))
-    models = tuple(recording.models)
+    asked: dict[TaskClass, Counter[str]] = defaultdict(Counter)
+    found: dict[TaskClass, dict[str, dict[str, list[Answered]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
     for item in items:
         task = task_of(item.prompt)
-        asked[task] += 1
-        for model in models:
+        asked[task][item.benchmark] += 1
+        for model in recording.models:
             answered = recording.answers.get((model, item.key))
             if answered is not None:
-                found[model][task].append(answered)
-    enough = {task: max(least, round(COVERED * number)) for task, number in asked.items()}
-    return {model: _shares(by_task, enough) for model, by_task in found.items()}
+                found[task][model][item.benchmark].append(answered)
+    overall = _overall(found)
+    fitted: dict[str, dict[TaskClass, Share]] = {model: {} for model in overall}
+    for task, by_model in found.items():
+        enough = max(least, min(ENOUGH, round(COVERED * asked[task].total())))
+        for model, share in _of_task(by_model, asked[task], overall, enough):
+            fitted[model][task] = share
+    return fitted
 
 
-def _shares(
-    by_task: Mapping[TaskClass, Sequence[Answered]], enough: Mapping[TaskClass, int]
-) -> Mapping[TaskClass, Share]:
-    everything = [each for some in by_task.values() for each in some]
-    overall = sum(each.correct for each in everything) / len(everything)
-    return {
-        task: Share(
-            right=round((sum(e.correct for e in some) + PRIOR * overall) / (len(some) + PRIOR) * MILLIONTHS),
-            questions=len(some),
-            tokens_out=max(1, round(sum(e.tokens_out for e in some) / len(some))),
-        )
-        for task, some in by_task.items()
-        if len(some) >= enough[task]
+def _overall(found: Mapping[TaskClass, Mapping[str, Answers]]) -> Mapping[str, float]:
+    """Share of right answers of each model over all that it answered."""
+    right: Counter[str] = Counter()
+    total: Counter[str] = Counter()
+    for by_model in found.values():
+        for model, by_benchmark in by_model.items():
+            for some in by_benchmark.values():
+                right[model] += sum(each.correct for each in some)
+                total[model] += len(some)
+    return {model: right[model] / number for model, number in total.items()}
+
+
+def _of_task(
+    by_model: Mapping[str, Answers], sizes: Mapping[str, int], overall: Mapping[str, float], enough: int
+) -> Iterator[tuple[str, Share]]:
+    raw = {
+        model: {name: sum(e.correct for e in some) / len(some) for name, some in by_benchmark.items()}
+        for model, by_benchmark in by_model.items()
     }
+    for model, by_benchmark in by_model.items():
+        answers = [each for some in by_benchmark.values() for each in some]
+        if len(answers) >= enough:
+            right = standard.share(raw[model], sizes, [each for name, each in raw.items() if name != model])
+            yield (
+                model,
+                Share(
+                    right=round((right * len(answers) + PRIOR * overall[model]) / (len(answers) + PRIOR) * MILLIONTHS),
+                    questions=len(answers),
+                    tokens_out=max(1, round(sum(e.tokens_out for e in answers) / len(answers))),
+                ),
+            )
 
 
 def load(path: Path = SHIPPED) -> Shares:
@@ -135,7 +155,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigurationError as error:
         sys.stderr.write(f"{error.code}: {error}\n")
         return 2
-    shares = fit(recording, recording.items, task_of)
+    known = unseen.eases(difficulty.load(arguments.data))
+    shares = fit(recording, recording.items, unseen.task_by(known))
     arguments.out.write_text(document(shares, digest(arguments.data)), encoding="ascii")
     sys.stdout.write(f"{len(shares)} models, {sum(map(len, shares.values()))} shares: {arguments.out}\n")
     return 0

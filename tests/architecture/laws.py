@@ -98,6 +98,17 @@ def exclusive(found: Mapping[str, Source], rules: Mapping[str, Any]) -> list[str
     ]
 
 
+def confined(found: Mapping[str, Source], rules: Mapping[str, Any]) -> list[str]:
+    """Imports of our own modules by others than those that they are for."""
+    return [
+        f"{module} must not import {name}: it is for {', '.join(places)}"
+        for module, source in found.items()
+        for name in imports(source.tree)
+        for place, places in rules["confined"].items()
+        if _within(name, place) and not _matches(module, places)
+    ]
+
+
 def lazy(found: Mapping[str, Source], rules: Mapping[str, Any]) -> list[str]:
     """Imports inside functions, where the page gives no reason for them."""
     breaches = []
@@ -165,5 +176,11 @@ def unfinished(found: Mapping[str, Source]) -> list[str]:
 
 def stale(found: Mapping[str, Source], rules: Mapping[str, Any]) -> list[str]:
     """Modules that the page names and that are not there; third-party places may be empty."""
-    named = [*rules["edges"], *rules["gates"], *rules["lazy"], *rules["verifier"]["modules"]]
+    named = [
+        *rules["edges"],
+        *rules["gates"],
+        *rules["lazy"],
+        *rules["confined"],
+        *rules["verifier"]["modules"],
+    ]
     return [f"the page names {n}, which does not exist" for n in named if not any(fnmatchcase(m, n) for m in found)]

@@ -14,6 +14,7 @@ FOUND = laws.sources()
 HELD = {
     "imports go from proxy to policies to audit": laws.directions(FOUND, RULES),
     "third-party names stay in their place": laws.exclusive(FOUND, RULES),
+    "modules for some are imported by those only": laws.confined(FOUND, RULES),
     "imports in functions have a stated reason": laws.lazy(FOUND, RULES),
     "pure modules do no I/O": laws.impure(FOUND, RULES),
     "no import cycles": laws.cycles(FOUND),
@@ -27,6 +28,7 @@ BROKEN = {
     "a relative import": laws.directions(laws.of(audit__x="from . import errors"), RULES),
     "the engine elsewhere": laws.exclusive(laws.of(policies__x="import cedarpy"), RULES),
     "the HTTP client in the core": laws.exclusive(laws.of(proxy__core__x="from aiohttp import web"), RULES),
+    "the core guesses": laws.confined(laws.of(proxy__core__x="from proxy.evaluation import guesses"), RULES),
     "an import in a function": laws.lazy(laws.of(proxy__x="def f():\n    import json"), RULES),
     "a pure module opens a socket": laws.impure(laws.of(proxy__core__x="import socket"), RULES),
     "a pure module reads the clock": laws.impure(laws.of(audit__x="a = datetime.datetime.now(UTC)"), RULES),

@@ -30,7 +30,7 @@ from policies import ban, shipped
 from proxy.evaluation import harness, pool, recorded
 from proxy.evaluation.recorded import Recording
 from proxy.evaluation.shelf import Shelf
-from proxy.training import shares
+from proxy.training import shares, unseen
 from tests.simulators import replay
 from tests.simulators.server import Config, Server, apostille, key_of, tenant
 
@@ -171,7 +171,7 @@ def _faults(seed: int, down: dict[str, tuple[int, int]]) -> replay.Faults:
 def _documents(recording: Recording, ports: list[dict[str, int]], beside: str) -> Config:
     """The catalogue of an evaluation, with every deployment at two places."""
     least = min(shares.LEAST, len(recording.items) // 2)
-    known = shares.fit(recording, recording.items, shares.task_of, least=least)
+    known = shares.fit(recording, recording.items, unseen.task_by({}), least=least)
     today = datetime.now(UTC).date()
     made, twin = (pool.catalogue(recording, known, each, shipped.homes(), today, beside) for each in ports)
     made["deployments"] |= {f"{name}@b": each for name, each in twin["deployments"].items()}

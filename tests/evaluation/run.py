@@ -1,8 +1,9 @@
 """``make eval``: every row of the target table over HTTP, on questions that nothing was fitted on.
 
-``DATA`` names the folder of recorded answers. A seeded 60 % of the questions give the models' shares; the other 40 % are asked,
-through a proxy of the default configuration with the vendor banned by policy. Each row says what must hold, what was reached,
-what the same legs give without a network, and how often anybody connected to the banned vendor.
+``DATA`` names the folder of recorded answers. A seeded 60 % of the questions give the models' shares, and the router's ease is
+trained without the other 40 %. These are asked, through a proxy of the default configuration but for that router, with the vendor
+banned by policy. Each row says what must hold, what was reached, what the same legs give without a network, and how often anybody
+connected to the banned vendor.
 """
 
 import argparse
@@ -13,16 +14,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from proxy import router_file
 from proxy.errors import ConfigurationError
 from proxy.evaluation import figures, harness, hosted, offline, pool, recorded
 from proxy.evaluation.cli import MODELS, Counter
 from proxy.evaluation.figures import Compared
 from proxy.evaluation.harness import Outcome, Target
 from proxy.evaluation.recorded import Item, Recording
-from proxy.training import shares
+from proxy.training import difficulty, router, shares, unseen
 from tests.shared import SHARED
 
 FITTED = 0.6
@@ -72,10 +75,13 @@ async def evaluate(row: Row, data: Path, seed: int, limit: int | None = None, fi
     items = [i for i in recording.items if (row.banned, i.key) in recording.answers]
     fit, held = harness.sample(items, round(len(items) * fitted), seed)
     asked = held[:limit]
-    known = shares.fit(recording, fit, shares.task_of, least=min(shares.LEAST, len(fit) // 2))
+    eases, router_document = _without(data, row.benchmarks, frozenset(item.prompt for item in held))
+    known = shares.fit(recording, fit, unseen.task_by(eases), least=min(shares.LEAST, len(fit) // 2))
     ban = pool.banned(recording, vendor=row.vendor, model=None if row.vendor else row.banned)
     today = datetime.now(UTC).date()
-    async with hosted.hosted(recording, known, ban, beside=row.banned, today=today, sandbox=True) as running:
+    async with hosted.hosted(
+        recording, known, ban, beside=row.banned, today=today, sandbox=True, router=router_document
+    ) as running:
         target = Target(url=running.url, key=running.key, model=MODELS[row.mode])
         right = offline.graded(recording)
         outcomes = await asyncio.to_thread(harness.ask_all, target, asked, right, progress=Counter(len(asked)))
@@ -88,6 +94,16 @@ async def evaluate(row: Row, data: Path, seed: int, limit: int | None = None, fi
         "offline": figures.of_played(_offline(recording, outcomes, right), compared),
         "connections_to_the_banned_vendor": connections,
     }
+
+
+@cache
+def _without(data: Path, benchmarks: str, held: frozenset[str]) -> tuple[unseen.Eases, bytes]:
+    """Eases for the shares, and the router for the proxy, from every graded question but those that are held."""
+    own = benchmarks.split(",")
+    read = difficulty.BENCHMARKS if set(own) <= set(difficulty.BENCHMARKS) else own
+    graded = [g for g in difficulty.graded(recorded.load(data, read)) if g.prompt not in held]
+    eases = unseen.eases(graded, done=Counter(unseen.FOLDS, "folds"))
+    return eases, router.with_ease(router_file.SHIPPED.read_bytes(), graded)
 
 
 def _offline(recording: Recording, outcomes: Sequence[Outcome], right: harness.Grade) -> list[offline.Played]:

@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from audit.vocabulary import MILLIONTHS, LegStatus, Role
+from audit.vocabulary import LegStatus, Role
+from policies.shipped import homes
 from proxy.core import planning
 from proxy.core.aggregation import answers, voting
-from proxy.core.aggregation.expected import AnswerKind, expected
+from proxy.core.aggregation.expected import AnswerKind
 from proxy.core.aggregation.steps import Composition, Final
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.composing import seat_of
@@ -30,21 +31,15 @@ from proxy.core.loading import load
 from proxy.core.question import Defaults, Question
 from proxy.core.replies import Reply
 from proxy.core.request import Needs, OnRestricted, TaskClass
-from proxy.core.routing import tasks
 from proxy.core.routing.cascade import Mode
-from proxy.core.routing.features import features
-from proxy.core.routing.router import classify
 from proxy.core.seats import Plan, Slot
 from proxy.errors import ConfigurationError
 from proxy.evaluation import harness, offline, pool, recorded
 from proxy.evaluation.cli import Counter
 from proxy.evaluation.recorded import Item, Recording
-from proxy.router_file import shipped
-from proxy.training import difficulty, router, shares
-from proxy.training.fitting import Row as Example
+from proxy.training import difficulty, shares, unseen
 from tests.evaluation.run import FITTED, ROWS, Row
 
-FOLDS = 5
 NOBODY = "nobody"
 
 TaskOf = Callable[[str], TaskClass]
@@ -140,7 +135,9 @@ def over(row: Row, data: Path, task_of: TaskOf, splits: int) -> list[dict[str, f
 def _planner(recording: Recording, known: shares.Shares, row: Row) -> Callable[[TaskClass], Plan]:
     today = datetime.now(UTC).date()
     ports = {info.vendor: 1 for info in recording.models.values()}
-    catalogue = load([("evaluation", pool.catalogue(recording, known, ports, today, row.banned))], available=())
+    catalogue = load(
+        [("evaluation", pool.catalogue(recording, known, ports, homes(), today, row.banned))], available=()
+    )
 
     def permitted(deployment: Deployment) -> bool:
         if row.vendor is None:
@@ -179,29 +176,6 @@ def _beside(recording: Recording, banned: str, asked: Sequence[Asked]) -> dict[s
     }
 
 
-def eases(data: Path, seed: int = 0) -> Mapping[str, int]:
-    """The ease of every graded prompt, millionths, from weights of the other folds."""
-    graded = difficulty.load(data)
-    found: dict[str, int] = {}
-    for held in range(FOLDS):
-        fit = router.fit_ease([g for g in graded if difficulty.fold(g.prompt, FOLDS, seed) != held], seed)
-        for each in (g for g in graded if difficulty.fold(g.prompt, FOLDS, seed) == held):
-            (share,) = fit.shares(Example(groups=features(each.prompt), target=(0.0,)))
-            found[each.prompt] = round(share * MILLIONTHS)
-    return found
-
-
-def task_by(eases: Mapping[str, int]) -> TaskOf:
-    """The task of a prompt as the running proxy finds it, but for an ease that was not fitted on it."""
-
-    @cache
-    def task_of(prompt: str) -> TaskClass:
-        routed = classify(shipped(), prompt)
-        return tasks.refined(routed.task, expected(prompt), hard=eases.get(prompt, routed.ease) < tasks.EASY)
-
-    return task_of
-
-
 def line(row: Row, found: Sequence[Mapping[str, float]]) -> str:
     """A row as text: means over splits, the deviation between them, and in how many splits it held."""
     points = [each["difference_points"] for each in found]
@@ -227,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     results = []
     try:
-        task_of = task_by(eases(arguments.data))
+        task_of = unseen.task_by(unseen.eases(difficulty.load(arguments.data), done=Counter(unseen.FOLDS, "folds")))
         for row in ROWS:
             if row.benchmarks in pool.PROGRAMS or arguments.rows.lower() not in row.name.lower():
                 continue

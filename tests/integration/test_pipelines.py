@@ -32,6 +32,7 @@ PIPELINES: dict[str, Any] = {
         "author": "slow",
         "deadlines_ms": {"author": 300},
     },
+    "apart": {"aggregator": "single", "first": ["one"], "verifier": "checker", "fallback": "deep", "decompose": True},
 }
 
 
@@ -57,10 +58,13 @@ async def test_pipelines_do_what_they_declare(tmp_path: Path) -> None:
         for name in ("authored", "lost"):
             async with asking(server, name) as response:
                 streamed[name] = await response.content.read()
+        two = [{"role": "user", "content": "1. Who had doubts on Hamlet?\n2. Write a haiku on rain."}]
+        async with asking(server, "apart", messages=two) as response:
+            apart = await response.content.read()
         status, planned = await ask(server, "checked", dry_run=True)
         assert await asyncio.to_thread(server.stop) == 0
     found = {name: body.get("apostille") for name, (_, body) in answered.items()}
-    assert [status for status, _ in answered.values()] == [200, 200, 200, 200, 200, 504, 200]
+    assert [status for status, _ in answered.values()] == [200, 200, 200, 200, 200, 504, 200, 200]
     assert answered["lost"][1]["error"]["code"] == "stage-deadline"
 
     def legs(name: str) -> dict[str, tuple[str, str]]:
@@ -77,6 +81,7 @@ async def test_pipelines_do_what_they_declare(tmp_path: Path) -> None:
     assert legs("authored")["author"] == ("cut", "stage-deadline")
     assert "author-failed" in found["authored"]["flags"]
     assert text_of(doubted) == "The answer is 42, says strong."
+    assert text_of(apart) == "1. The answer is 42, says strong.\n\n2. The answer is 42, says one."
     assert text_of(streamed["authored"]).startswith("The answer is 42, says")
     assert chunks(streamed["lost"])[-1]["error"]["code"] == "stage-deadline"
     assert status == 200

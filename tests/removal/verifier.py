@@ -114,7 +114,7 @@ GUARDS = (
     ),
     Guard(
         "evidence: the last line names what was left out",
-        "audit/cli.py",
+        "audit/findings.py",
         'return f"{said}; the signatures of its records were NOT checked"',
         "return said",
         f"{WITHOUT}::test_programs_are_told_too",

@@ -116,6 +116,8 @@ class Composition:
 
     def limit_ms(self, leg: str) -> int | None:
         """Longest time of the stage that a leg belongs to, or None."""
+        if self.parts:
+            return next((found for part in self.parts if (found := part.limit_ms(leg)) is not None), None)
         stages = {**self._stages(), "verifier": () if self.verifier is None else (self.verifier,)}
         for name, seats in stages.items():
             if any(seat.leg == leg for seat in seats):

@@ -16,6 +16,7 @@ from audit.semconv import TABLE, Place, Value
         (Place.CHAT, "apostille.attempt.index", 2**63),
         (Place.CHAT, "apostille.contribution.used", 1),
         (Place.CHAT, "apostille.region.declared", "DE"),
+        (Place.CHAT, "apostille.region.declared", ["DE"]),
         (Place.CHAT, "apostille.contribution.role", "narrator"),
     ],
 )

@@ -23,6 +23,13 @@ class _Empty:
         return []
 
 
+class _Unreadable(_Empty):
+    """A store that somebody wrote to."""
+
+    def key_events(self, request_ids: Sequence[str], /) -> list[bytes]:
+        return [b"{}"]
+
+
 NOTHING = _Empty()
 
 
@@ -63,3 +70,9 @@ def test_keys_that_cannot_be_read_now_are_waited_for(root: Path, path: str) -> N
     place.symlink_to(root)  # no file of ours is one, and reading it fails whoever asks
     with pytest.raises(EvidenceUnavailable, match="cannot be read"):
         SpoolCheck(root, NOTHING)(rows(root))
+
+
+def test_a_key_event_that_cannot_be_read_may_be_a_revocation(root: Path) -> None:
+    """It ends the thread that empties the spool, which tells it; an error that it does not know would end it in silence."""
+    with pytest.raises(HistoryError, match="key events"):
+        SpoolCheck(root, _Unreadable())(rows(root))

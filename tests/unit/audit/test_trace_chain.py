@@ -66,7 +66,6 @@ def test_a_new_sink_gets_every_request_of_every_log_once(logs: Chain) -> None:
     assert (status.delivered, status.logs_behind) == (6, 0)
     run(logs.root, shelf)
     assert shelf.kept == list(OF.values()), "expected nothing to be sent again"
-    assert json.loads(cursor(logs.root, logs.root).read_text())["log"] == 2
 
 
 def test_what_a_receiver_had_not_taken_when_a_log_ended_comes_before_what_follows(tmp_path: Path) -> None:
@@ -122,9 +121,9 @@ def test_files_go_on_over_the_end_of_a_log(tmp_path: Path) -> None:
     [
         (2, {"low": 0, "high": 0, "mark": {}}, ["r-2", "r-3"]),
         (1, {"low": 0, "high": 0, "mark": {}}, ["r-12", "r-1", "r-2", "r-3"]),
-        (1, {"log": 0, "low": 0, "high": 0, "mark": {}}, list(OF)),
-        (2, {"log": 1, "low": 0, "high": 0, "mark": {}}, ["r-12", "r-1", "r-2", "r-3"]),
-        (1, {"log": 1, "low": 11, "high": 11, "mark": {}}, ["r-2", "r-3"]),
+        (1, {"ended": 0, "low": 0, "high": 0, "mark": {}}, list(OF)),
+        (2, {"ended": 1, "low": 0, "high": 0, "mark": {}}, ["r-12", "r-1", "r-2", "r-3"]),
+        (1, {"low": 11, "high": 11, "mark": {}}, ["r-2", "r-3"]),
     ],
 )
 def test_a_cursor_is_of_the_log_that_it_names_else_of_the_one_that_it_is_beside(
@@ -137,7 +136,7 @@ def test_a_cursor_is_of_the_log_that_it_names_else_of_the_one_that_it_is_beside(
 
 
 @pytest.mark.parametrize(
-    "said", [b"{", b'{"log":3,"low":0,"high":0,"mark":{}}', b'{"log":-1,"low":0,"high":0,"mark":{}}']
+    "said", [b"{", b'{"ended":"1","low":0,"high":0,"mark":{}}', b'{"ended":-1,"low":0,"high":0,"mark":{}}']
 )
 def test_a_cursor_of_no_log_means_beginning_again_with_the_oldest(said: bytes, logs: Chain) -> None:
     cursor(logs.root, logs.root).write_bytes(said)
@@ -146,11 +145,14 @@ def test_a_cursor_of_no_log_means_beginning_again_with_the_oldest(said: bytes, l
     assert shelf.kept == list(OF.values())
 
 
-def test_files_keep_what_they_have_of_a_log_that_was_taken_away(logs: Chain, tmp_path: Path) -> None:
+@pytest.mark.parametrize("numbers", [(0,), (1,), (0, 1)])
+def test_files_keep_what_they_have_of_logs_that_were_taken_away(
+    numbers: tuple[int, ...], logs: Chain, tmp_path: Path
+) -> None:
     """Nobody could make it anew."""
     run(logs.root, TraceFile(logs.root / layout.TRACES))
     before = (logs.root / layout.TRACES / CURRENT).read_bytes()
-    (logs.root / "ended/0").rename(tmp_path / "archive")
+    take_away(logs, tmp_path, *numbers)
     logs.use(chain.MARCH, "r-4")
     run(logs.root, TraceFile(logs.root / layout.TRACES))
     after = (logs.root / layout.TRACES / CURRENT).read_bytes()
@@ -158,12 +160,29 @@ def test_files_keep_what_they_have_of_a_log_that_was_taken_away(logs: Chain, tmp
     assert (before.count(b"\n"), after.count(b"\n")) == (6, 7)
 
 
-def test_a_sink_that_was_in_a_log_that_was_taken_away_goes_on_behind_it(logs: Chain, tmp_path: Path) -> None:
-    cursor(logs.root, logs.root).write_text('{"log":0,"low":5,"high":5,"mark":{}}')
-    (logs.root / "ended/0").rename(tmp_path / "archive")
+@pytest.mark.parametrize(
+    ("ended", "numbers", "left"),
+    [
+        (0, (0,), ["r-12", "r-1", "r-2", "r-3"]),
+        (1, (1,), ["r-2", "r-3"]),
+        (0, (0, 1), ["r-2", "r-3"]),
+        (1, (0, 1), ["r-2", "r-3"]),
+    ],
+)
+def test_a_sink_that_was_in_a_log_that_was_taken_away_goes_on_behind_it(
+    ended: int, numbers: tuple[int, ...], left: list[str], logs: Chain, tmp_path: Path
+) -> None:
+    said = {"ended": ended, "low": 5, "high": 5, "mark": {}}
+    cursor(logs.root, logs.root).write_text(json.dumps(said))
+    take_away(logs, tmp_path, *numbers)
     shelf = Shelf()
     run(logs.root, shelf)
-    assert shelf.kept == [OF[name] for name in ("r-12", "r-1", "r-2", "r-3")]
+    assert shelf.kept == [OF[name] for name in left]
+
+
+def take_away(logs: Chain, archive: Path, *numbers: int) -> None:
+    for number in numbers:
+        (logs.root / f"ended/{number}").rename(archive / f"archive-{number}")
 
 
 def test_dying_between_two_logs_doubles_nothing(logs: Chain) -> None:
@@ -210,21 +229,23 @@ def test_a_period_of_traces_is_of_every_log(
     assert [span["traceId"] for span in spans] == [OF[name].hex() for name in names]
 
 
-def test_a_request_without_a_time_is_left_out_and_counted(
-    logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("member", "value"), [("at", "in March"), ("taskConfidence", 1 << 64)])
+def test_a_request_that_no_span_can_tell_of_is_left_out_and_counted(
+    member: str, value: object, logs: Chain, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with closing(sqlite3.connect(logs.root / datadir.DATABASE)) as store, store:
         ((content,),) = store.execute("SELECT env FROM rec WHERE request_id = 'r-3' AND kind = 'decision'").fetchall()
         envelope = json.loads(content)
         said = json.loads(base64.b64decode(envelope["payload"]))
-        said["predicate"]["at"] = "in March"
+        assert member in said["predicate"]
+        said["predicate"][member] = value
         envelope["payload"] = base64.b64encode(json.dumps(said).encode()).decode()
         store.execute(
             "UPDATE rec SET env = ? WHERE request_id = 'r-3' AND kind = 'decision'", (json.dumps(envelope).encode(),)
         )
     assert main(["traces", "--data", str(logs.root), "--out", str(tmp_path / "traces.jsonl")]) == 0
     told = capsys.readouterr().err
-    assert told == "5 traces\nleft out: 1 requests with a time that is none; `apostille verify` names them\n"
+    assert told == "5 traces\nleft out: 1 requests with values that no span can have; `apostille verify` names them\n"
 
 
 def test_traces_are_written_over_no_file_and_of_no_log_that_is_ending(

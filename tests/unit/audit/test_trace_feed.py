@@ -206,10 +206,11 @@ def test_an_exporter_that_was_never_started_stops(tmp_path: Path) -> None:
 
 
 def test_a_cursor_is_read_as_it_was_written() -> None:
-    cursor = Cursor(low=3, high=9, mark={"part": 2, "bytes": 77})
-    assert trace_cursor.parse(cursor.encode()) == cursor
+    for log in (0, 1):
+        cursor = Cursor(log=log, low=3, high=9, mark={"part": 2, "bytes": 77})
+        assert trace_cursor.parse(cursor.encode(1), 1) == cursor
     with pytest.raises(MalformedError, match="cursor"):
-        trace_cursor.parse(b'{"low":0}')
+        trace_cursor.parse(b'{"low":0}', 1)
 
 
 def test_decisions_are_read_again_and_not_kept_from_before(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -208,6 +209,15 @@ def test_a_record_without_a_real_time_is_refused() -> None:
     broken = replace(request.decision, record=replace(request.decision.record, at="yesterday"))
     with pytest.raises(MalformedError, match="RFC 3339"):
         traces.spans(replace(request, decision=broken))
+
+
+@pytest.mark.parametrize("changes", [{"request_id": "\ud800"}, {"task_confidence": 1 << 64}])
+def test_values_that_no_span_can_have_are_refused_like_a_time_that_is_none(changes: dict[str, Any]) -> None:
+    """Whoever makes spans of a log that others wrote leaves such a request out, and goes on."""
+    request = traffic.one()
+    odd = replace(request.decision, record=replace(request.decision.record, **changes))
+    with pytest.raises(MalformedError, match="span"):
+        traces.spans(replace(request, decision=odd))
 
 
 def test_every_attribute_of_every_span_and_event_is_in_the_table_at_its_place() -> None:

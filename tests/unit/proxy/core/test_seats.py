@@ -144,3 +144,16 @@ def test_a_part_that_policy_leaves_one_model_is_degraded() -> None:
     found = taken_apart(denied)
     assert [part.aggregator for part in found.plan.parts] == [AggregatorName.SELF_FUSION, AggregatorName.SINGLE]
     assert found.outcome is DecisionOutcome.DEGRADED
+
+
+def test_each_part_of_a_pipeline_has_a_verifier_and_a_fallback_of_its_own() -> None:
+    """Under one name, a part would be given what the verifier said of another's answer."""
+    behind = replace(declared(AggregatorName.JUDGE_AUTHOR, "middle", "large"), judge="large", author="large")
+    intent = replace(declared(AggregatorName.SINGLE, "small"), verifier="best", fallback=behind)
+    found = enforced(replace(question(FOUR, intent), parts=PARTS))
+    assert isinstance(found, AdmittedPlan)
+    alone = ["panel-1", "verifier", "fallback-panel-1", "fallback-panel-2", "fallback-judge", "fallback-author"]
+    assert list(found.calls) == [f"part-{i}.{leg}" for i in (1, 2) for leg in alone]
+    assert found.plan.reading() == {
+        f"part-{i}.{leg}" for i in (1, 2) for leg in ("verifier", "fallback-judge", "fallback-author")
+    }

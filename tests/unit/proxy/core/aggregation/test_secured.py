@@ -98,3 +98,9 @@ def test_limits_and_authors_are_those_of_the_stage() -> None:
     assert [found.limit_ms(leg) for leg in ("a", "author", "verifier", "fallback-b")] == [5, 6, None, 7]
     assert found.authors() == frozenset()
     assert replace(found, verify=False).authors() == {"author"}
+
+
+def test_the_limits_of_a_part_are_those_of_its_own_stages() -> None:
+    parts = (replace(one("part-1.a"), deadlines_ms={"first": 5}), one("part-2.a"))
+    whole = replace(one("part-1.a"), aggregator=AggregatorName.PARTS, parts=parts)
+    assert [whole.limit_ms(leg) for leg in ("part-1.a", "part-2.a")] == [5, None]
