@@ -24,12 +24,13 @@ from audit import (
     proofs,
     sigstore,
     statement,
+    tiles,
     witness,
 )
 from audit.bundle_contents import Contents
 from audit.checkpoint import Checkpoint, SignedNote
 from audit.derived import Derivation
-from audit.errors import VerificationError
+from audit.errors import MalformedError, VerificationError
 from audit.examine import Trust
 from audit.files import Files
 from audit.layout import IndexedRecord
@@ -40,6 +41,7 @@ from audit.tables import Tables
 from audit.tiles import WIDTH, TileReader
 from audit.vocabulary import RecordKind
 
+_TILES = layout.LOG + "tile/"
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
@@ -142,8 +144,17 @@ def listed(bundle: Opened) -> None:
         known |= {each.path, layout.proof_path(each.index), layout.sigstore_path(each.index)}
         _check_line(bundle.files, each)
     for path in bundle.files.listing():
-        if path not in known and not layout.is_bundled(path):
+        if path not in known and not (_is_tile(bundle, path) if path.startswith(_TILES) else layout.is_bundled(path)):
             raise VerificationError(f"`{layout.safe_path(path)}` is none of a bundle's files", code="file-unknown")
+
+
+def _is_tile(bundle: Opened, path: str) -> bool:
+    """Whether a bundle of entries has a tile of that path. Nobody reads any other, so that it could hold anything."""
+    try:
+        tile = tiles.parse_path(path.removeprefix(layout.LOG))
+    except MalformedError:
+        return False
+    return bundle.contents.entries is not None and tiles.final_width(tile, bundle.tree.size) == tile.width
 
 
 def _check_line(files: Files, line: IndexedRecord) -> None:

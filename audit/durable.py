@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,18 @@ def new_file(place: Path) -> Iterator[BinaryIO]:
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(place.parent)
+
+
+def appending(place: Path) -> BinaryIO:
+    """A file to append to, made where there is none. Raises ``OSError``, also for a link, which would lead the writing elsewhere, and
+    for what is no file: a pipe would be waited for.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    handle = os.open(place, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "expected a file", str(place))
+    return os.fdopen(handle, "ab")
 
 
 def sync_folder(folder: Path) -> None:

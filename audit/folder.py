@@ -31,7 +31,9 @@ class _Folder:
     own: set[str] = field(default_factory=lambda: {""})
 
     def read(self, path: str) -> bytes:
-        return reading.bounded(self._located(path), layout.longest(path), path)
+        return reading.bounded(
+            self._located(path), layout.longest(path), path, os.O_NOFOLLOW
+        )  # it may be a link by now
 
     def digest(self, path: str) -> Sha256Hex:
         with self._located(path).open("rb") as file:
@@ -42,11 +44,16 @@ class _Folder:
             return Sha256Hex(hashlib.file_digest(file, "sha256").hexdigest())
 
     def listing(self) -> Iterator[str]:
-        top = os.fspath(self.root)
-        for folder, folders, names in os.walk(top):
-            inside = folder[len(top) :].replace(os.sep, "/").strip("/")
-            linked = [each for each in folders if (Path(folder) / each).is_symlink()]  # not passed over: no list has it
-            yield from (f"{inside}/{name}" if inside else name for name in (*names, *linked))
+        """Every file, and of links and of folders that are too deep for one their own paths: no list has these."""
+        waiting = [""]
+        while waiting:
+            inside = waiting.pop()
+            for each in _entries(self.root / inside):
+                path = f"{inside}/{each.name}" if inside else each.name
+                if each.is_dir(follow_symlinks=False) and len(path) <= layout.MAX_PATH_LENGTH:
+                    waiting.append(path)
+                else:
+                    yield path
 
     def _located(self, path: str) -> Path:
         place = self.root / layout.safe_path(path)
@@ -66,3 +73,12 @@ class _Folder:
         if (self.root / inside).is_symlink():
             raise MalformedError(f"expected `{inside}` as a folder of its own, got a link", code="link")
         self.own.add(inside)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing in one that cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return list(found)
+    except OSError:
+        return []

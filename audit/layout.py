@@ -50,6 +50,8 @@ REPORT_PAGE = "report.html"
 MAX_VKEYS_BYTES = 1 << 20
 """A file of verifier keys: several hundred with ML-DSA-44, which take 1.8 kB each."""
 
+MAX_PATH_LENGTH = 400
+"""Characters of a path of evidence."""
 MAX_FILE_BYTES = 1 << 30
 """Of a file without a closer limit: lists, policy texts, content that was opened."""
 _LONGEST = tuple(
@@ -79,7 +81,7 @@ _BUNDLED = re.compile(
     r"keys/(?:root\.pem|issuing\.pem|log\.vkey|log\.pub\.pem|witness[A-Za-z0-9._-]*\.vkey|tsa[A-Za-z0-9._-]*\.pem"
     r"|instances/[0-9a-f]{64}(?:\.pub)?\.pem)"
     r"|(?:openings|disclosures)/[A-Za-z0-9._-]{1,128}/[A-Za-z0-9._-]{1,128}"
-    r"|policies/[0-9a-f]{64}\.cedar|learned/[0-9a-f]{64}\.json|log/tile/[0-9a-z/.]+|proofs/consistency-[0-9]+-[0-9]+\.txt"
+    r"|policies/[0-9a-f]{64}\.cedar|learned/[0-9a-f]{64}\.json|proofs/consistency-[0-9]+-[0-9]+\.txt"
     r"|timestamps/[0-9]{1,19}(?:\.checkpoint|\.consistency|-[0-9a-f]{16}\.tsr)",
     re.ASCII,
 )
@@ -100,7 +102,7 @@ _BUNDLED_BY_NAME = frozenset(
 
 
 def is_bundled(path: str) -> bool:
-    """Whether a file of that path belongs in a bundle whichever records it is of."""
+    """Whether a file of that path belongs in a bundle whichever records it is of, beside the tiles of its log."""
     return path in _BUNDLED_BY_NAME or _BUNDLED.fullmatch(path) is not None
 
 
@@ -114,7 +116,7 @@ def longest(path: str) -> int:
 
 def safe_path(path: str) -> str:
     """``path`` if it stays below its place; raises ``MalformedError``."""
-    if len(path) > 400 or not _SAFE_PATH.fullmatch(path):
+    if len(path) > MAX_PATH_LENGTH or not _SAFE_PATH.fullmatch(path):
         raise MalformedError("expected a relative path of letters, digits, `.`, `_`, `-`", code="path")
     return path
 

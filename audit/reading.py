@@ -10,12 +10,12 @@ from pathlib import Path
 from audit.errors import MalformedError
 
 
-def bounded(place: Path, limit: int, name: str = "") -> bytes:
-    """Content of a file, called ``name`` in errors.
+def bounded(place: Path, limit: int, name: str = "", flags: int = 0) -> bytes:
+    """Content of a file, called ``name`` in errors. ``flags``: further ones of open(2).
 
     Raises ``FileNotFoundError`` where it is no regular file, ``MalformedError`` (``too-large``), ``OSError``.
     """
-    handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     found = os.fstat(handle)
     if not stat.S_ISREG(found.st_mode):
         os.close(handle)

@@ -105,7 +105,7 @@ class _Feed:
         """Whether this process is the one that delivers to the sink; it is until it ends. Raises ``OSError``."""
         if self._held is None:
             _make(self._place.parent)
-            file = self._place.with_suffix(".lock").open("ab")
+            file = durable.appending(self._place.with_suffix(".lock"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -73,8 +73,8 @@ class TraceFile:
             file.close()
 
     def _open(self) -> None:
-        self._file = (self._folder / CURRENT).open("ab")
-        self._size = self._file.tell()
+        self._file = durable.appending(self._folder / CURRENT)
+        self._size = os.fstat(self._file.fileno()).st_size
         durable.sync_folder(self._folder)
 
     def _rotate(self) -> None:

@@ -23,22 +23,29 @@ COLLECT_AFTER = (20_000, 50, 100)
 """Allocations before the cycle collector looks at each generation: a request makes hundreds of values and hardly a cycle."""
 
 HEAD_S = 15.0
-"""Longest wait for the head of a request, from its first byte or from the connection on."""
+"""Longest wait for the head of a request, from its first byte or from the connection on; and for the rest of one that was answered
+before it was whole."""
 MAX_HEAD_BYTES = 65_536
-"""Of a head; a chunk may run over, and is not kept."""
+"""Of a head, and of what comes beside the chunks of a body (extensions, trailers); a chunk may run over, and is not kept."""
+_ONCE = (b"host", b"authorization")
+"""Fields that a head has once: of two, every reader takes another one (RFC 9110, 5.3; RFC 9112, 3.2)."""
 
 
 class BoundedHead(HttpToolsProtocol):
-    """A connection that is closed unless the head of a request comes whole, within a time and a size.
+    """A connection that is closed unless the head of a request comes whole, within a time and a size, and means one thing.
 
-    The base class waits for either without end: whoever opens connections and says nothing holds as many as there may be. Of it,
-    this rests on one thing beyond ``asyncio.Protocol``: that it is itself what its httptools parser calls (``on_message_begin``,
-    ``on_headers_complete``). A test holds the release of uvicorn to that.
+    The base class waits for either without end: whoever opens connections and says nothing holds as many as there may be. It takes
+    trailers for fields of the head, which a gateway before us did not look at, and keeps any number of them. Of a request that
+    asks for another protocol it leaves the body unread, and takes it for the next request (RFC 9112, 11.2).
+
+    Of it, this rests on one thing beyond ``asyncio.Protocol``: that it is itself what its httptools parser calls (``on_…``) and
+    what a response that is complete calls. A test holds the release of uvicorn to that.
     """
 
     _client: asyncio.Transport
     _awaited: asyncio.TimerHandle | None = None
     _received = 0
+    _in_head = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         """A client is there."""
@@ -53,29 +60,55 @@ class BoundedHead(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """It said something."""
-        before = self._awaited
+        self._received += len(data)
         super().data_received(data)
-        if before is not None and self._awaited is before:
-            self._received += len(data)
-            if self._received > MAX_HEAD_BYTES:
-                self._give_up()
+        if self._received > MAX_HEAD_BYTES:
+            self._give_up()
 
     def on_message_begin(self) -> None:
         """A request begins."""
+        self._in_head = True
         self._await()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head, or a trailer, which is left out (RFC 9110, 6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        """Its head is whole."""
+        """Its head is whole. Raises ``ValueError``, which the base class answers with 400 and the end of the connection."""
+        self._in_head = False
         self._stop()
+        names = [name for name, _ in self.headers]
+        if any(names.count(name) > 1 for name in _ONCE):
+            raise ValueError("a field that is there once came twice")
+        if self.parser.should_upgrade() and (b"content-length" in names or b"transfer-encoding" in names):
+            raise ValueError("a body before another protocol")
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body is there."""
+        self._received = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """It is whole."""
+        self._stop()
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """It is answered, perhaps before it was whole."""
+        super().on_response_complete()
+        if self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
+            self._await()
 
     def _await(self) -> None:
         if self._awaited is None:
-            self._received = 0
             self._awaited = asyncio.get_running_loop().call_later(HEAD_S, self._give_up)
 
     def _stop(self) -> None:
+        self._received = 0
         if self._awaited is not None:
             self._awaited.cancel()
             self._awaited = None

@@ -3,6 +3,7 @@
 The issuing key only has to answer ``RecordSigner``: it may be in an HSM, where nothing but its signatures comes out of it.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -20,6 +21,9 @@ from audit.keys.signing import RecordSigner, record_signer, spki
 
 INSTANCE_URN = "urn:apostille:instance:"
 """Prefix of the URI that names an instance in its record key's certificate."""
+
+_INSTANCE = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+"""Who names it may be nobody that we know, and it is shown on terminals."""
 
 UNREADABLE = (
     ValueError,
@@ -211,13 +215,12 @@ def read_certificate(der: bytes) -> Certified:
         not_before, not_after = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     except UNREADABLE as cause:
         raise MalformedError("expected a certificate that names its instance", code="certificate") from cause
-    if not isinstance(public, ec.EllipticCurvePublicKey):
+    if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
         raise MalformedError("expected a certificate of a P-256 key", code="certificate")
-    if len(uris) != 1 or not uris[0].startswith(INSTANCE_URN):
-        raise MalformedError(f"expected one `{INSTANCE_URN}` URI in the certificate", code="certificate")
-    return Certified(
-        public_der=spki(public), instance=uris[0][len(INSTANCE_URN) :], not_before=not_before, not_after=not_after
-    )
+    named = _INSTANCE.fullmatch(uris[0].removeprefix(INSTANCE_URN)) if len(uris) == 1 else None
+    if named is None or not uris[0].startswith(INSTANCE_URN):
+        raise MalformedError(f"expected one `{INSTANCE_URN}` URI with a name in the certificate", code="certificate")
+    return Certified(public_der=spki(public), instance=named[0], not_before=not_before, not_after=not_after)
 
 
 def subject_of(der: bytes) -> tuple[str, bytes, datetime, datetime]:

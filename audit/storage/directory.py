@@ -116,8 +116,10 @@ def is_file_of(place: Path, content: bytes) -> bool:
 
 
 def remove_folder(folder: Path) -> None:
-    """Delete a folder of files, if it is there."""
-    if folder.is_dir():
+    """Delete a folder of files, if it is there; of a link the link, and nothing where it leads."""
+    if folder.is_symlink():
+        folder.unlink()
+    elif folder.is_dir():
         for each in folder.iterdir():
             each.unlink(missing_ok=True)
         folder.rmdir()

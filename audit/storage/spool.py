@@ -34,7 +34,7 @@ class Spool:
         self._peeked = (0, 0)
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as cause:
             raise EvidenceUnavailable(
                 f"the spool `{path}` cannot be opened: {cause.strerror}", code="spool-unwritable"

@@ -2,7 +2,8 @@
 and the same below ``/log/<scope>/``. Those of the logs that ended before it are below ``/ended/<n>/log/``.
 
 Whoever watches the log needs no credential: entries hold digests and signatures, no content. Scopes are not listed
-here, because their names tell who the tenants are. A path is parsed by the grammar of tiles before any file is opened.
+here, because their names tell who the tenants are. A path is parsed by the grammar of tiles before any file is opened, and links are
+not followed: whoever may write to the folder of a log must not have other files of this machine published.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from starlette.routing import Route
 
 from audit import datadir, layout, scope, tiles
 from audit.errors import MalformedError
+from audit.folder import directory_files
 from proxy.api.errors import answered
 from proxy.errors import NotFound
 
@@ -37,7 +39,7 @@ def routes(data_dir: Path) -> list[Route]:
             raise NotFound(str(error)) from None
 
     async def checkpoint(request: Request) -> Response:
-        content = await _read(folder(request) / tiles.CHECKPOINT_PATH)
+        content = await _read(folder(request), tiles.CHECKPOINT_PATH)
         return Response(content, media_type="text/plain; charset=utf-8", headers={"cache-control": FRESH})
 
     async def tile(request: Request) -> Response:
@@ -46,7 +48,7 @@ def routes(data_dir: Path) -> list[Route]:
             tiles.parse_path(path)
         except MalformedError as error:
             raise NotFound(str(error)) from None
-        content = await _read(folder(request) / path)
+        content = await _read(folder(request), path)
         return Response(content, media_type="application/octet-stream", headers={"cache-control": IMMUTABLE})
 
     return [
@@ -61,8 +63,8 @@ def routes(data_dir: Path) -> list[Route]:
     ]
 
 
-async def _read(place: Path) -> bytes:
+async def _read(folder: Path, path: str) -> bytes:
     try:
-        return await asyncio.to_thread(place.read_bytes)
-    except FileNotFoundError:
+        return await asyncio.to_thread(directory_files(folder).read, path)
+    except (OSError, MalformedError):
         raise NotFound("expected a file of the log, got none of that name") from None

@@ -4,6 +4,7 @@ Another tenant's record and one that does not exist are the same answer.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,8 @@ from proxy.auth import Principal
 from proxy.errors import ClientError, EvidenceDown, NotFound
 from proxy.snapshot import Snapshot
 
-MAX_ID = 128
+_ID = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
+"""What an id can be; for anything else the store is not asked, as one takes what another refuses (PostgreSQL has no NUL)."""
 
 
 def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[Route]:
@@ -35,7 +37,7 @@ def routes(log: Log, data_dir: Path, snapshot: Callable[[], Snapshot]) -> list[R
         """The records asked for, and the data directory that has them."""
         tenant = tenant_of(request, snapshot())
         identifier = request.path_params["id"]
-        known = len(identifier) <= MAX_ID
+        known = _ID.fullmatch(identifier) is not None
         place, records = await asyncio.to_thread(_find, data_dir, identifier) if known else (data_dir, ())
         if not records or _tenant(records) != tenant:
             raise NotFound("expected the id of a record of this tenant", code="record-not-found")

@@ -55,7 +55,7 @@ def parse(body: bytes) -> Asked:
 
 def _name(raw: dict[str, Any], key: str) -> str:
     found = raw.get(key)
-    if not isinstance(found, str) or not 0 < len(found) <= MAX_NAME or not found.isascii():
+    if not isinstance(found, str) or not 0 < len(found) <= MAX_NAME or not (found.isascii() and found.isprintable()):
         raise ClientError(f"`{key}`: expected a name of at most {MAX_NAME} characters", code="invalid-type", param=key)
     return found
 

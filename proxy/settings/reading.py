@@ -3,7 +3,6 @@
 Refuses what is too large, no YAML, or wrong at any key, and says where. Values of secrets are never quoted.
 """
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,13 @@ from pydantic import ValidationError
 
 from audit.errors import MalformedError
 from audit.signers import uri
+from policies import bounded_file
 from proxy.errors import ConfigurationError
 from proxy.settings.document import BUILTIN, Settings
 from proxy.settings.governing import Person, Policy
 from proxy.settings.records import KeySettings, Storage
+
+MAX_BYTES = 16 * 1024 * 1024
 
 
 def load(path: Path, *, environ: Mapping[str, str]) -> Settings:
@@ -45,14 +47,16 @@ def _check_keys(found: KeySettings, path: Path) -> None:
 
 
 def read_yaml(path: Path) -> Any:
-    """Parse one YAML file of at most 16 MiB. Raises ``ConfigurationError`` with line and column."""
+    """Parse one YAML file. Raises ``ConfigurationError`` with line and column.
+
+    A pipe is refused: a server that is told to read its files again would wait for it, and could not even be stopped.
+    """
     try:
-        size = path.stat().st_size
-        if size > 16 * 1024 * 1024:
-            raise ConfigurationError(f"`{path}`: expected at most 16 MiB, got {size} bytes")
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(bounded_file.read(path, MAX_BYTES).decode())
     except OSError as error:
-        raise ConfigurationError(f"`{path}`: cannot be read ({os.strerror(error.errno or 0)})") from None
+        raise ConfigurationError(f"`{path}`: cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise ConfigurationError(f"`{path}`: not valid YAML: nested too deeply") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         where = getattr(error, "problem_mark", None)
         place = f" at line {where.line + 1}, column {where.column + 1}" if where else ""

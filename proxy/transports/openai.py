@@ -88,8 +88,8 @@ class OpenAITransport:
                 response = await self._opened().post(
                     url, data=body, headers=headers, timeout=timeout, allow_redirects=False
                 )
-            if response.status != 200:
-                await _refuse(response)
+                if response.status != 200:
+                    await _refuse(response)
         except TimeoutError as cause:
             raise UpstreamTimeout("no answer within the time limit") from cause
         except aiohttp.ClientError as cause:
@@ -173,8 +173,10 @@ def _unreachable(cause: aiohttp.ClientError) -> UpstreamError:
 
 async def _refuse(response: aiohttp.ClientResponse) -> NoReturn:
     """Raise the error of an answer that is not 200. Its text is looked at for known words and never passed on."""
-    text = (await response.content.read(MAX_ERROR_BYTES)).lower()
-    response.close()
+    try:
+        text = (await response.content.read(MAX_ERROR_BYTES)).lower()
+    finally:
+        response.close()
     raise error_of(response.status, text)
 
 

@@ -25,6 +25,7 @@ REASONING = b": reasoning\n\n"
 OURS = "apostille"
 """The member in which this proxy speaks; an upstream that writes it would speak in our name."""
 
+_MARK = "\ufeff".encode()
 _END_LINE = re.compile(rb"(?:\A|[\r\n])(?:\xef\xbb\xbf)?data:[ \t]*\[DONE\]")
 """An end mark as the most careless reader takes it: any of the three line ends, with or without a space, with anything behind it."""
 _DATA_LINE = re.compile(rb"(?:\A|[\r\n])(?:\xef\xbb\xbf)?data(?=[:\r\n]|\Z)")
@@ -158,10 +159,11 @@ class EventStream:
 
 
 def data_of(event: bytes) -> bytes:
-    """Data of an event, its lines joined (9.2.6)."""
+    """Data of an event, its lines joined (9.2.6). A byte order mark, which a reader drops at the beginning (9.2.5), hides none."""
     if event.startswith(b"data: ") and b"\n" not in event:
         return event[6:]
-    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    own = [line.removeprefix(_MARK) for line in event.splitlines()]
+    lines = [line[5:].removeprefix(b" ") for line in own if line.startswith(b"data:")]
     return b"\n".join(lines)
 
 

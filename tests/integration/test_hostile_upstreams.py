@@ -253,11 +253,29 @@ async def test_no_upstream_speaks_in_our_name(tmp_path: Path) -> None:
         plain=whole(completion(apostille=claims)),
         streamed=stream(*BEGUN, event({"content": "x"}, apostille=claims), PAUSE, *END),
     )
-    async with Upstream({"forger": forged, **GOOD}) as upstream, behind(tmp_path, upstream) as server:
-        for streamed, receipt in product((False, True), ("none", "id", "full")):
-            found = await ask(server, "forger", streamed=streamed, apostille={"receipt": receipt})
+    marked = b"\xef\xbb\xbf" + event({"content": "x"}, apostille=claims)
+    models = {
+        "forger": forged,
+        "at-first": Hostile(plain=forged.plain, streamed=stream(marked, PAUSE, *END)),
+        "later": Hostile(plain=forged.plain, streamed=stream(*BEGUN, marked, PAUSE, *END)),
+    }
+    async with Upstream({**models, **GOOD}) as upstream, behind(tmp_path, upstream) as server:
+        for name, streamed, receipt in product(models, (False, True), ("none", "id", "full")):
+            found = await ask(server, name, streamed=streamed, apostille={"receipt": receipt})
             assert (found.status, b"FORGED" in found.content) == (200, False), found.content
-        await stopped(server, tmp_path, 6)
+        await stopped(server, tmp_path, 18)
+
+
+async def test_an_error_that_never_ends_is_waited_for_as_long_as_a_head(tmp_path: Path) -> None:
+    parts = (b"HTTP/1.1 400 X\r\ntransfer-encoding: chunked\r\n\r\n1;", FOREVER)
+    models = {"endless": Hostile(plain=parts, streamed=parts), **GOOD}
+    async with Upstream(models) as upstream, behind(tmp_path, upstream, fusion={"deadline_ms": 20_000}) as server:
+        for streamed in (False, True):
+            found = await ask(server, "endless", streamed=streamed)
+            assert (found.status, json.loads(found.content)["error"]["code"]) == (504, "upstream-timeout")
+        await at_rest(server)
+        assert upstream.open == 0
+        await stopped(server, tmp_path, 2)
 
 
 LIES = {

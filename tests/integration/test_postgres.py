@@ -13,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 from psycopg import sql
+from yarl import URL
 
 from audit import datadir, founding
 from audit.errors import EvidenceUnavailable, HistoryError
@@ -103,6 +104,9 @@ async def test_everything_that_reads_evidence_reads_it_from_postgresql(tmp_path:
         async with session.get(f"{server.url}/v1/records/{record}") as response:
             kinds = [each["kind"] for each in (await response.json())["records"]]
         assert kinds == ["decision", "result"]
+        for name in ("%00", f"{record}%00", "%F0%9F%98%80", "%ED%A0%80"):
+            async with session.get(URL(f"{server.url}/v1/records/{name}/proof", encoded=True)) as response:
+                assert response.status == 404, name
         assert await asyncio.to_thread(server.stop) == 0, server.log_text
     data = tmp_path / "data"
     assert not (data / datadir.DATABASE).exists()

@@ -10,6 +10,7 @@ WALLS = "tests/integration/test_walls.py"
 CALLS = "tests/integration/test_calls.py"
 EVENTS = "tests/unit/proxy/wire/test_event_stream.py"
 MONITOR = "tests/unit/proxy/test_monitor.py"
+LISTENING = "tests/unit/proxy/test_listening.py"
 
 GUARDS = (
     Guard(
@@ -46,6 +47,27 @@ GUARDS = (
         "if self._is_trusted(peer) else found.trusted",
         "if True else found.trusted",
         "tests/unit/proxy/test_auth.py::test_a_header_counts_from_a_trusted_hop_only",
+    ),
+    Guard(
+        "request: a trailer is no field of the head",
+        "proxy/listening.py",
+        "if self._in_head:",
+        "if True:",
+        f"{LISTENING}::test_a_trailer_is_no_field_of_the_head",
+    ),
+    Guard(
+        "request: a body before another protocol is not the next request",
+        "proxy/listening.py",
+        "if self.parser.should_upgrade() and (",
+        "if False and (",
+        f"{LISTENING}::test_a_body_that_asks_for_another_protocol_is_not_the_next_request",
+    ),
+    Guard(
+        "request: one credential",
+        "proxy/listening.py",
+        '_ONCE = (b"host", b"authorization")',
+        '_ONCE = (b"host",)',
+        f"{LISTENING}::test_a_field_that_every_reader_takes_differently_is_refused",
     ),
     Guard(
         "governance: an approval that ended does not count",

@@ -24,7 +24,7 @@ GUARDS = (
     Guard(
         "evidence: no file beside those of a bundle",
         BUNDLE_CHECK,
-        "if path not in known and not layout.is_bundled(path):",
+        "if path not in known and not (_is_tile(bundle, path) if path.startswith(_TILES) else layout.is_bundled(path)):",
         "if False:",
         f"{TAMPERING}[a file that no bundle has]",
     ),

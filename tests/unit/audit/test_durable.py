@@ -1,5 +1,6 @@
 """New files: whole under their names or not there, and never in place of another."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -49,3 +50,30 @@ def test_a_file_that_comes_meanwhile_stays(tmp_path: Path) -> None:
         made(place, lambda: place.write_bytes(b"another's"))
     assert place.read_bytes() == b"another's"
     assert list(tmp_path.iterdir()) == [place]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["link", "dangling", "pipe", "folder"])
+def test_nothing_is_appended_to_what_is_no_file_of_its_own(tmp_path: Path, kind: str) -> None:
+    place, other = tmp_path / "new", tmp_path / "other"
+    other.write_bytes(b"other")
+    match kind:
+        case "link":
+            place.symlink_to(other)
+        case "dangling":
+            place.symlink_to(tmp_path / "nowhere")
+        case "pipe":
+            os.mkfifo(place)
+        case _:
+            place.mkdir()
+    with pytest.raises(OSError, match="new"):
+        durable.appending(place)
+    assert other.read_bytes() == b"other"
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_what_is_appended_comes_behind_what_was_there(tmp_path: Path) -> None:
+    for content in (b"one", b" and two"):
+        with durable.appending(tmp_path / "new") as file:
+            file.write(content)
+    assert (tmp_path / "new").read_bytes() == b"one and two"

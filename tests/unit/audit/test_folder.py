@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,6 +53,35 @@ def test_a_folder_that_is_a_link_is_no_evidence(bundle: Path, tmp_path: Path, fo
     (bundle / folder).symlink_to(tmp_path / "elsewhere")
     listed_again(bundle)
     assert verify_main([str(bundle)]) != 0
+
+
+def test_folders_in_folders_without_end_are_no_evidence(bundle: Path) -> None:
+    """Neither the interpreter's stack nor the time of a look through them is the bundle's to choose."""
+    handle = os.open(bundle / "records", os.O_RDONLY | os.O_DIRECTORY)
+    for _ in range(3_000):
+        os.mkdir("a", dir_fd=handle)
+        inner = os.open("a", os.O_RDONLY | os.O_DIRECTORY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(handle)
+    try:
+        assert verify_main([str(bundle)]) == 1
+    finally:
+        subprocess.run(["rm", "-rf", str(bundle)], check=True)  # it is too deep for Python's own way
+
+
+@pytest.mark.parametrize(
+    "path", ["tile/0/x999/999", "tile/9/000.p/1", "tile/entries/000.p/1", "tile/0/001", "tile/a.html"]
+)
+def test_a_file_among_the_tiles_that_the_log_has_not_is_none_of_a_bundles(
+    bundle: Path, path: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = bundle / layout.LOG / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"whatever somebody wants to have verified")
+    listed_again(bundle)
+    assert verify_main([str(bundle)]) == 1
+    assert f"`log/{path}` is none of a bundle's files" in capsys.readouterr().out
 
 
 def test_what_is_behind_a_link_is_neither_read_nor_is_its_digest_told(

@@ -189,3 +189,13 @@ def test_a_place_where_no_spool_can_be_says_so(tmp_path: Path) -> None:
     with pytest.raises(EvidenceUnavailable) as caught:
         Spool(tmp_path / "file" / "one.spool", BIG)
     assert caught.value.code == "spool-unwritable"
+
+
+def test_a_spool_that_is_a_link_is_not_opened_and_nothing_behind_it_is_cut(place: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    place.parent.mkdir()
+    place.symlink_to(other)
+    with pytest.raises(EvidenceUnavailable) as found:
+        Spool(place, BIG)
+    assert (found.value.code, other.read_bytes()) == ("spool-unwritable", b"other")

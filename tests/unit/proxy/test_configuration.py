@@ -1,5 +1,6 @@
 """Configuration and catalogue files: unknown keys refuse, and each error names file, place and expectation."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,24 @@ def test_a_file_that_is_not_yaml_names_line_and_column(tmp_path: Path) -> None:
     path.write_text("version: 1\n  tenants: [", encoding="utf-8")
     with pytest.raises(ConfigurationError, match="line 2"):
         settings.load(path, environ={})
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "folder", "deep", "sparse"])
+def test_what_is_no_file_that_somebody_wrote_is_refused_and_not_waited_for(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "apostille.yaml"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "deep":
+            path.write_text("[" * 100_000)
+        case _:
+            path.touch()
+            os.truncate(path, 1 << 40)
+    with pytest.raises(ConfigurationError, match="cannot be read" if kind != "deep" else "not valid YAML"):
+        settings.read_yaml(path)
 
 
 def test_every_setting_is_described() -> None:

@@ -28,6 +28,15 @@ async def _hello(_: Request) -> PlainTextResponse:
     return PlainTextResponse("hello")
 
 
+async def _told(request: Request) -> PlainTextResponse:
+    """What was asked, as far as it was understood: the body first."""
+    content = await request.body()
+    return PlainTextResponse(f"told {content!r} {request.headers.get('x-forwarded-for')}")
+
+
+ROUTES = [Route("/", _hello), Route("/told", _told, methods=["POST"])]
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     ready, ports = threading.Event(), [0]
@@ -36,9 +45,7 @@ def port() -> Iterator[int]:
         ports[0] = found
         ready.set()
 
-    config = uvicorn.Config(
-        Starlette(routes=[Route("/", _hello)]), port=0, http=BoundedHead, lifespan="off", log_config=None
-    )
+    config = uvicorn.Config(Starlette(routes=ROUTES), port=0, http=BoundedHead, lifespan="off", log_config=None)
     server = Announcing(config, tell)
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]  # signals are the main thread's
     thread = threading.Thread(target=server.run)
@@ -59,7 +66,11 @@ def test_uvicorn_is_the_release_whose_protocol_was_read() -> None:
     assert "httptools.HttpRequestParser(self)" in inspect.getsource(HttpToolsProtocol.__init__)
     assert "self.parser.feed_data(data)" in inspect.getsource(HttpToolsProtocol.data_received)
     ours = {name for name in vars(BoundedHead) if callable(getattr(BoundedHead, name)) and not name.startswith("_")}
-    assert ours == {"connection_made", "connection_lost", "data_received", "on_message_begin", "on_headers_complete"}
+    assert ours == {
+        "connection_made", "connection_lost", "data_received", "on_message_begin", "on_header", "on_headers_complete",
+        "on_body", "on_message_complete", "on_response_complete",
+    }  # fmt: skip
+    assert "on_response=self.on_response_complete" in inspect.getsource(HttpToolsProtocol.on_headers_complete)
     assert ours <= vars(HttpToolsProtocol).keys()
     private = {name for name in vars(BoundedHead) if name.startswith("_") and not name.startswith("__")}
     theirs = set(re.findall(r"self\.(_\w+)", inspect.getsource(HttpToolsProtocol)))
@@ -93,6 +104,65 @@ def test_a_head_without_end_is_not_read(port: int) -> None:
             client.sendall(b"x: " + b"y" * 60_000 + b"\r\n")
             sent += 60_005
     assert sent < 1 << 26
+
+
+def _all_of(port: int, *parts: bytes) -> bytes:
+    """Everything that is answered until the connection is closed."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", port)) as client, contextlib.suppress(ConnectionError):
+        for part in parts:
+            client.sendall(part)
+            time.sleep(0.05)
+        while part := client.recv(65_536):
+            answer += part
+    return answer
+
+
+CHUNKED = b"POST /told HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
+
+
+@pytest.mark.timeout(60)
+def test_a_trailer_is_no_field_of_the_head(port: int) -> None:
+    answer = _all_of(port, CHUNKED + b"x-forwarded-for: 192.0.2.1\r\n\r\n")
+    assert answer.endswith(b"told b'hi' None")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("head", [CHUNKED, CHUNKED.replace(b"POST /told", b"GET /")])
+@pytest.mark.parametrize("part", [b"x:\r\n" * 16_384, b"x" * 65_536])
+def test_trailers_without_end_are_not_read(port: int, head: bytes, part: bytes) -> None:
+    sent = 0
+    with socket.create_connection(("127.0.0.1", port)) as client, contextlib.suppress(OSError):
+        client.sendall(head)
+        while sent < 1 << 26:
+            client.sendall(part)
+            sent += len(part)
+    assert sent < 1 << 26
+
+
+@pytest.mark.timeout(60)
+def test_a_body_that_asks_for_another_protocol_is_not_the_next_request(port: int) -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\nupgrade: h2c\r\nconnection: upgrade\r\ncontent-length: %d\r\n\r\n"
+    answer = _all_of(port, head % len(ANSWERED), ANSWERED)
+    assert (answer.count(b"HTTP/1.1 "), b"HTTP/1.1 400" in answer, b"hello" in answer) == (1, True, False)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("twice", [b"host: y", b"authorization: Bearer a\r\nAuthorization: Bearer b"])
+def test_a_field_that_every_reader_takes_differently_is_refused(port: int, twice: bytes) -> None:
+    answer = _all_of(port, b"GET / HTTP/1.1\r\nhost: x\r\n" + twice + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400")
+
+
+@pytest.mark.timeout(60)
+def test_the_rest_of_a_request_that_was_answered_is_not_waited_for_without_end(port: int) -> None:
+    head, sent = b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n", 0
+    with socket.create_connection(("127.0.0.1", port)) as client, contextlib.suppress(OSError):
+        client.sendall(head)
+        for sent in range(100):  # noqa: B007  # how many it took
+            client.sendall(b"x")
+            time.sleep(0.05)
+    assert sent < 90
 
 
 @pytest.mark.timeout(60)

@@ -123,6 +123,7 @@ def test_a_pair_may_be_named_in_either_order_and_has_one_id() -> None:
         b'{"record": "r", "rating": ["up"]}',
         b"\xff",
         b'{"record":"r"}',
+        b'{"record":"r\\u0000","rating":"up"}',
     ],
 )
 def test_another_body_is_refused(body: bytes) -> None:
