@@ -1,4 +1,4 @@
-"""Statements about acts of the operator's on content: it was erased, opened, or disclosed (``docs/spec/predicates.md``).
+"""Statements about acts of the operator's on content: it was erased, opened, disclosed, or trained on (``docs/spec/predicates.md``).
 
 Pure. An erasure names the records whose keys are gone, so that missing content has a reason on record; whose they were is in it as a
 salted commitment only, whose salt goes to whoever asked for the erasure and is kept nowhere.
@@ -14,7 +14,7 @@ from audit.statement import Statement
 from audit.vocabulary import RecordKind, Sha256Hex
 
 RECORDS = "records"
-"""Name of a subject of an erasure: SHA-256 of the ids of its records, one a line."""
+"""Name of a subject of an erasure, and of a training: SHA-256 of the ids of its records, one a line."""
 DATA_SUBJECT = "data-subject"
 """Name of the other subject of an erasure: the commitment to tenant and pseudonym, where a person's records were erased."""
 DECISION = "decision"
@@ -22,6 +22,7 @@ DECISION = "decision"
 
 BY_SUBJECT, BY_RECORD, BY_RETENTION = "subject", "record", "retention"
 OPENED, DISCLOSED = "opened", "disclosed"
+TRAIN, COMPARE = "train-router", "compare-routers"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,16 @@ class Access:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """Prompts of ``records`` were opened for a machine and shown to nobody. ``purpose``: ``train-router`` or ``compare-routers``."""
+
+    id: str
+    records: tuple[str, ...]
+    purpose: str
+    reason: str
+
+
 def subject_commitment(salt: bytes, tenant: str, subject: str) -> Sha256Hex:
     """Commitment to a data subject of a tenant: SHA-256 of salt and JSON array. ``salt``: 32 random bytes."""
     return canonical.commit(salt, json.dumps([tenant, subject]).encode())
@@ -63,7 +74,7 @@ def subject_commitment(salt: bytes, tenant: str, subject: str) -> Sha256Hex:
 
 def render_erasure(erasure: Erasure, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
     """Canonical bytes of the statement."""
-    subjects = {RECORDS: canonical.digest("".join(f"{each}\n" for each in erasure.records).encode())}
+    subjects = {RECORDS: _of_records(erasure.records)}
     if erasure.data_subject is not None:
         subjects[DATA_SUBJECT] = erasure.data_subject
     predicate = {
@@ -79,6 +90,10 @@ def render_erasure(erasure: Erasure, *, at: str, position: Position, anchor: Anc
         "backupsUntil": erasure.backups_until,
     }
     return statement.render(RecordKind.ERASURE, subjects, predicate)
+
+
+def _of_records(records: tuple[str, ...]) -> Sha256Hex:
+    return canonical.digest("".join(f"{each}\n" for each in records).encode())
 
 
 def erasure_of(found: Statement) -> Erasure:
@@ -129,5 +144,30 @@ def access_of(found: Statement) -> Access:
         act=members.text(value, "act"),
         fields=members.texts(value, "fields"),
         to=members.text(value, "to"),
+        reason=members.text(value, "reason"),
+    )
+
+
+def render_training(training: Training, *, at: str, position: Position, anchor: Anchor | None) -> bytes:
+    """Canonical bytes of the statement."""
+    predicate = {
+        "requestId": training.id,
+        **predicates.common_object(at, position, anchor),
+        "records": training.records,
+        "purpose": training.purpose,
+        "reason": training.reason,
+    }
+    return statement.render(RecordKind.CONTENT_TRAINING, {RECORDS: _of_records(training.records)}, predicate)
+
+
+def training_of(found: Statement) -> Training:
+    """The training of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
+    if found.kind is not RecordKind.CONTENT_TRAINING or found.subjects.keys() != {RECORDS}:
+        raise MalformedError(f"expected a training on content whose subject is `{RECORDS}`", code="statement")
+    value = found.predicate
+    return Training(
+        id=predicate_reading.request_id(value),
+        records=members.texts(value, "records"),
+        purpose=members.text(value, "purpose"),
         reason=members.text(value, "reason"),
     )

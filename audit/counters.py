@@ -6,7 +6,7 @@ Pure, in bounded memory (``audit.tally``). Each is given records one by one and 
 from collections.abc import Iterator
 from dataclasses import fields
 
-from audit.statement import Contribution
+from audit.gists import Attempt
 from audit.tables import Attempts, NamedAttempts, Outcomes, ResidencyRow, RuleRow
 from audit.tally import MAX_KEYS, OTHERS, Seen, Tally, names, rows
 from audit.vocabulary import DecisionOutcome, LegStatus
@@ -29,7 +29,7 @@ class AttemptCounter:
         self.contributed = self.failed = self.cut = self.estimated = 0
         self.tokens_in = self.tokens_out = self.cost_micro_usd = 0
 
-    def add(self, each: Contribution, index: int) -> None:
+    def add(self, each: Attempt, index: int) -> None:
         """Count one attempt, told of by the result at ``index``."""
         self.seen.add(index)
         self.contributed += each.used
@@ -54,7 +54,7 @@ class AttemptsByName:
     def __init__(self) -> None:
         self._counters: dict[str, AttemptCounter] = {}
 
-    def add(self, name: str, each: Contribution, index: int) -> None:
+    def add(self, name: str, each: Attempt, index: int) -> None:
         """Count one attempt under a name."""
         counter = self._counters.get(name)
         if counter is None:
@@ -131,7 +131,7 @@ class RuleCounter:
         )
 
 
-def residency(each: Contribution) -> Place:
+def residency(each: Attempt) -> Place:
     """Key of a call in the table of places. The comparison is the one that traces make (``apostille.residency.verified``)."""
     verdict = {True: AS_DECLARED, False: ELSEWHERE, None: NOT_EVIDENCED}[each.in_declared_region]
     return each.deployment, each.regions, each.region_observed, verdict

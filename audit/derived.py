@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from audit import otlp, traces
+from audit import gists, otlp, traces
 from audit.checkpoint import Checkpoint
 from audit.errors import MalformedError
 from audit.figures import Figures, Scope
@@ -34,12 +34,12 @@ class Derivation:
 
     def __init__(self) -> None:
         self._figures = Figures(EVERYTHING)
-        self._pairing = Pairing(self._figures.activated)
+        self._pairing = Pairing(lambda found: self._figures.activated(found.record, found.index))
 
     def traces(self, records: Iterable[tuple[int, bytes]]) -> Iterator[bytes]:
         """A line of OTLP JSON for each request; ``records``: index and envelope."""
         for request in requests(records, self._pairing):
-            self._figures.take(request)
+            self._figures.take(gists.of_request(request))
             with suppress(MalformedError):  # no span can tell of it: audit.verify names such a record
                 yield otlp.line(traces.spans(request))
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from audit import counters, instants
+from audit import counters, gist_reading, instants
 from audit.administration import Activated
 from audit.counters import AttemptCounter, AttemptsByName, OutcomeCounter, Place, RuleCounter
 from audit.errors import MalformedError
+from audit.gist_reading import Read, Requests
+from audit.gists import Attempt, Decision, Request, Result
 from audit.governance import Governance
-from audit.pairing import Pairing, Request, Signed, requests
-from audit.statement import Contribution, DecisionRecord, ResultRecord
 from audit.tables import DayRow, DeploymentRow, RuleRow, SubstitutionRow, Tables
 from audit.tally import MAX_KEYS, OTHERS, Seen, Tally, names, rows
 from audit.vocabulary import DecisionOutcome, LegStatus, ResultOutcome
@@ -40,13 +40,11 @@ class Scope:
         return self.begin <= moment < self.end and (self.codes is None or not self.codes.isdisjoint(jurisdictions))
 
 
-def count(scope: Scope, entries: Iterable[tuple[int, bytes]]) -> tuple[Tables, Pairing]:
+def count(scope: Scope, entries: Iterable[tuple[int, bytes]]) -> tuple[Tables, Requests]:
     """The figures of a log's entries, and the pass that found them: it knows what could not be read."""
     counter = Figures(scope)
-    pairing = Pairing(counter.activated)
-    for request in requests(entries, pairing):
-        counter.take(request)
-    return counter.tables(), pairing
+    passing = counter.follow(map(gist_reading.read, gist_reading.in_batches(entries)))
+    return counter.tables(), passing
 
 
 _NAMED = (
@@ -90,32 +88,38 @@ class Figures:
         self._residency: Tally[Place] = Tally((OTHERS, (), "", ""))
         self._governance = Governance()
 
-    def activated(self, found: Signed[Activated]) -> None:
+    def follow(self, found: Iterable[Read]) -> Requests:
+        """Count what was read of a log, from its beginning to its end; gives the pass, which knows what could not be read."""
+        passing = Requests(self.activated, self.take)
+        passing.follow(found)
+        return passing
+
+    def activated(self, record: Activated, index: int) -> None:
         """Take a policy activation; those of other periods too, for the last one may decide still."""
-        self._governance.activated(found)
+        self._governance.activated(record, index)
 
     def take(self, request: Request) -> None:
         """Count one request, if it is in scope."""
         decision, result = request.decision, request.result
         try:
-            moment = instants.moment(decision.record.at)
+            moment = instants.moment(decision.at)
         except MalformedError:  # audit.verify names such a record
             self._undated += 1
             return
-        if not self._scope.covers(moment, decision.record.jurisdictions):
+        if not self._scope.covers(moment, decision.jurisdictions):
             self._outside += 1
             return
         self._requests += 1
-        self._seen.add(decision.index)
-        self._take_day(moment.date().isoformat(), decision.record.outcome)
-        self._take_decision(decision.record, decision.index)
-        self._take_exclusions(decision.record, decision.index)
-        self._governance.take(decision.record, moment, decision.index)
+        self._seen.add(request.decided_at)
+        self._take_day(moment.date().isoformat(), decision.outcome)
+        self._take_decision(decision, request.decided_at)
+        self._take_exclusions(decision, request.decided_at)
+        self._governance.take(decision, moment, request.decided_at)
         if result is None:
-            self._named["results"].add(OPEN, decision.index)
+            self._named["results"].add(OPEN, request.decided_at)
             return
-        self._seen.add(result.index)
-        self._take_result(decision.record, result.record, result.index)
+        self._seen.add(request.ended_at)
+        self._take_result(decision, result, request.ended_at)
 
     def _take_day(self, day: str, outcome: DecisionOutcome) -> None:
         counter = self._days.get(day)
@@ -124,7 +128,7 @@ class Figures:
             counter = self._days.setdefault(known, OutcomeCounter())
         counter.add(outcome)
 
-    def _take_decision(self, decision: DecisionRecord, index: int) -> None:
+    def _take_decision(self, decision: Decision, index: int) -> None:
         self._decisions.add(decision.outcome)
         self._conflicts += decision.conflict
         self._streams += decision.stream
@@ -135,17 +139,15 @@ class Figures:
         self._add("policies", (decision.policy,), index)
         self._add("facts", (decision.facts,), index)
         self._add("catalogues", (decision.catalogue,), index)
-        self._add(
-            "ignored_signals", (f"{each.source}: {each.why}" for each in decision.signals if not each.used), index
-        )
-        if len(decision.legs) > 1:
+        self._add("ignored_signals", decision.ignored, index)
+        if decision.composite:
             self._composites += 1
             self._add("aggregators", (decision.aggregator,), index)
         if decision.refusal is not None:
             self._add("refusals", (decision.refusal.code,), index)
             self._add("refusing_rules", dict.fromkeys(decision.refusal.rules), index)
 
-    def _take_exclusions(self, decision: DecisionRecord, index: int) -> None:
+    def _take_exclusions(self, decision: Decision, index: int) -> None:
         met: set[str] = set()
         for each in decision.excluded:
             bases = each.legal_basis + ("",) * len(each.rules)
@@ -164,19 +166,19 @@ class Figures:
         for made in decision.substituted:
             self._substitutions.add((made.excluded, made.substitute, made.rules, made.reason), index)
 
-    def _take_result(self, decision: DecisionRecord, result: ResultRecord, index: int) -> None:
+    def _take_result(self, decision: Decision, result: Result, index: int) -> None:
         self._add("results", (result.outcome.value,), index)
         if result.outcome not in (ResultOutcome.OK, ResultOutcome.REFUSED):
             self._add("errors", (result.error or result.outcome.value,), index)
-        composite = len(decision.legs) > 1
+        composite = decision.composite
         if result.aggregation is not None and composite:
             self._add("methods", (result.aggregation.method,), index)
             self._add("gates", filter(None, (result.aggregation.gate,)), index)
             self._add("flags", result.aggregation.flags, index)
-        for each in result.contributions:
+        for each in result.attempts:
             self._take_attempt(each, index, composite=composite)
 
-    def _take_attempt(self, each: Contribution, index: int, *, composite: bool) -> None:
+    def _take_attempt(self, each: Attempt, index: int, *, composite: bool) -> None:
         key = (each.deployment, each.model, each.provider, each.regions)
         counter = self._deployments.get(key)
         if counter is None:

@@ -14,8 +14,7 @@ from audit import instants
 from audit.administration import Activated, Emergency, PolicyActivation
 from audit.counters import INNER_KEYS
 from audit.errors import MalformedError
-from audit.pairing import Signed
-from audit.statement import DecisionRecord, Shadow
+from audit.gists import Decision, Shadow
 from audit.tables import BreakGlassRow, DraftRow, InForceRow
 from audit.tally import MAX_KEYS, OTHERS, Seen, Tally, names, rows
 
@@ -39,19 +38,18 @@ class Governance:
 
     # --- activations --------------------------------------------------------------------------------------------------
 
-    def activated(self, found: Signed[Activated]) -> None:
+    def activated(self, record: Activated, index: int) -> None:
         """Take the next activation of the log."""
-        record = found.record
         instance = record.position.instance
         current = self._current.get(instance)
         if current is None or not current.same(record.activation):
             if current is not None:
                 current.until = current.until or record.at
-            self._begin(instance, record, found.index)
+            self._begin(instance, record, index)
         else:
-            current.seen.add(found.index)
+            current.seen.add(index)
         for act in record.activation.emergencies:
-            self._act(act, record.at, found.index)
+            self._act(act, record.at, index)
 
     def _begin(self, instance: str, record: Activated, index: int) -> None:
         if len(self._sets) >= MAX_KEYS:
@@ -77,23 +75,23 @@ class Governance:
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def take(self, decision: DecisionRecord, moment: datetime, index: int) -> None:
+    def take(self, decision: Decision, moment: datetime, index: int) -> None:
         """Count a request that was decided at ``moment`` and is in the report."""
         self._under(decision, index)
-        if decision.inputs is not None and decision.inputs.suspended:
+        if decision.suspended:
             self._suspended.add(index)
-            for rule in dict.fromkeys(decision.inputs.suspended):
+            for rule in dict.fromkeys(decision.suspended):
                 self._suspended_rules.add(rule, index)
             for act in self._acts_of.get(decision.tenant, ()):
-                act.request(decision.inputs.suspended, moment, index)
+                act.request(decision.suspended, moment, index)
         if decision.shadow is not None:
-            policy: str = decision.shadow.policy
+            policy = decision.shadow.policy
             policy = policy if policy in self._drafts or len(self._drafts) < MAX_KEYS else OTHERS
             self._drafts.setdefault(policy, _Draft()).request(decision, decision.shadow, index)
 
-    def _under(self, decision: DecisionRecord, index: int) -> None:
+    def _under(self, decision: Decision, index: int) -> None:
         """Count the request for the set that decided it: the newest such activation before it, for a set can come back."""
-        identity = (decision.position.instance, decision.policy, decision.facts, decision.catalogue)
+        identity = (decision.instance, decision.policy, decision.facts, decision.catalogue)
         known = self._by_identity.get(identity, [])
         place = bisect_right(known, index, key=lambda each: each.index)
         if place:
@@ -205,7 +203,7 @@ class _Draft:
         self.seen, self.otherwise = Seen(), Seen()
         self.changes, self.rules = names(), names(INNER_KEYS)
 
-    def request(self, decision: DecisionRecord, said: Shadow, index: int) -> None:
+    def request(self, decision: Decision, said: Shadow, index: int) -> None:
         self.seen.add(index)
         if not otherwise(decision, said):
             return
@@ -226,7 +224,7 @@ class _Draft:
         )
 
 
-def otherwise(decision: DecisionRecord, said: Shadow) -> bool:
+def otherwise(decision: Decision, said: Shadow) -> bool:
     """Whether a draft would have decided otherwise: another outcome, other deployments kept out, or another code of refusal."""
     code = decision.refusal.code if decision.refusal is not None else ""
     kept_out = {each.deployment for each in decision.excluded}

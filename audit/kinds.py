@@ -34,6 +34,7 @@ KINDS: Mapping[RecordKind, Kind] = {
     RecordKind.RESULT: Kind(statement.result_of, _outcome),
     RecordKind.ERASURE: Kind(acts.erasure_of),
     RecordKind.CONTENT_ACCESS: Kind(acts.access_of),
+    RecordKind.CONTENT_TRAINING: Kind(acts.training_of),
     RecordKind.KEY_EVENT: Kind(administration.key_event_of),
     RecordKind.POLICY_ACTIVATION: Kind(administration.activation_of),
     RecordKind.FEEDBACK: Kind(learning.feedback_of),

@@ -1,8 +1,8 @@
 """Documents that were learned or trained, as records name them: which they are, and whether files are these.
 
-Pure. A ``model-activation`` names the reliabilities that came into force, and a decision those that it was made with; a decision
-names its router, and a result the map that its confidence was read from, each by the SHA-256 of a whole document. None of them is
-believed for what is in it: that it is the one on record is all that is shown.
+Pure. A ``model-activation`` names the reliabilities or the router that came into force, and a decision the reliabilities that it
+was made with; a decision names its router, and a result the map that its confidence was read from, each by the SHA-256 of a whole
+document. None of them is believed for what is in it: that it is the one on record is all that is shown.
 """
 
 import re
@@ -15,16 +15,19 @@ from audit.files import Files
 from audit.learning import ModelActivation
 from audit.records import Anchor
 from audit.statement import Statement
-from audit.vocabulary import RecordKind
+from audit.vocabulary import Learnt, RecordKind
 
+MAX_BYTES = 1 << 22
+"""Of a document."""
 _TRAINED = re.compile(r"[a-z0-9:-]{1,80}[:-]([0-9a-f]{64})", re.ASCII)
 """``router`` of a decision and ``confidenceMethod`` of a result, where a document has a part in it."""
 
 
 @dataclass(slots=True)
 class Named:
-    """Digests that records name. ``learned``: of reliabilities, which are kept before they are named; ``trained``: of routers and of
-    maps of confidence, which earlier releases did not keep. ``trees``: what each activation was computed from."""
+    """Digests that records name. ``learned``: of reliabilities and routers that were activated, which are kept before they are named;
+    ``trained``: of routers and of maps of confidence, which earlier releases did not keep. ``trees``: what each activation was
+    computed from, but of a router that was taken back: the one that is in force again may be one that no log taught."""
 
     learned: set[str] = field(default_factory=set)
     trained: set[str] = field(default_factory=set)
@@ -48,8 +51,9 @@ class Named:
             self._trained(answer.aggregation.confidence_method if answer.aggregation is not None else "")
 
     def _activated(self, made: ModelActivation) -> None:
-        self.learned.add(made.reliabilities)
-        self.trees.setdefault(made.reliabilities, set()).add(made.tree)
+        self.learned.add(made.document)
+        if made.what is Learnt.RELIABILITIES or made.act != learning.ROLLBACK:
+            self.trees.setdefault(made.document, set()).add(made.tree)
 
     def _trained(self, name: str) -> None:
         match = _TRAINED.fullmatch(name)
@@ -98,8 +102,9 @@ def _kept(files: Files) -> set[str]:
 
 
 def _tree(content: bytes) -> Anchor:
-    """The tree that a document of reliabilities says it was computed from."""
-    value = canonical.decode(content)
+    """The tree that a document of reliabilities says it was computed from, or a router under ``trained_on``."""
+    value = canonical.decode(content, limit=MAX_BYTES)
     if not isinstance(value, dict):
-        raise MalformedError("expected a document of reliabilities as a JSON object", code="learned-digest")
-    return predicate_reading.anchor_from(members.member(value, "tree", dict))
+        raise MalformedError("expected a learned document as a JSON object", code="learned-digest")
+    about = members.member(value, "trained_on", dict) if "trained_on" in value else value
+    return predicate_reading.anchor_from(members.member(about, "tree", dict))

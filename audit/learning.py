@@ -1,4 +1,4 @@
-"""Statements about learning: a client judged an answer, and reliabilities that were learned came into force
+"""Statements about learning: a client judged an answer, and reliabilities or a router that were learned came into force
 (``docs/spec/predicates.md``).
 
 Pure. A judgement names the result that it is about and a pseudonym of the key that it came with; it holds no text and no content.
@@ -11,12 +11,12 @@ from audit import members, predicate_reading, predicates, statement
 from audit.errors import MalformedError
 from audit.records import Anchor, Position, ResultRecord
 from audit.statement import Statement
-from audit.vocabulary import Judgement, LegStatus, RecordKind, ResultOutcome, Role, Sha256Hex
+from audit.vocabulary import Judgement, Learnt, LegStatus, RecordKind, ResultOutcome, Role, Sha256Hex
 
 RESULT = "result"
 """Name of a feedback's subject: SHA-256 of the result's PAE."""
-RELIABILITIES = "reliabilities"
-"""Name of a model-activation's subject: SHA-256 of the document that was learned."""
+ACTIVATE, ROLLBACK = "activate", "rollback"
+"""Acts of a model-activation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,16 @@ class Feedback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelActivation:
-    """Reliabilities that decide from here on. ``cause``: ``start`` or ``reload``; ``act``: ``activate`` or ``rollback``.
+    """What was learned and decides from here on. ``what``: name of the subject, whose digest is that of the document;
+    ``cause``: ``start`` or ``reload``; ``act``: ``activate`` or ``rollback``.
 
-    ``tree``: of the log that they were learned from. ``held``: judgements that were kept apart to compare; ``loss_before`` and
-    ``loss_after``: mean log-loss on them of what was in force and of these, in millionths. A rollback compares nothing.
+    ``tree``: of the log that it was learned from; for a router that was not, and is back in force, of the one that it replaces.
+    ``held``: judgements that were kept apart to compare; ``loss_before`` and ``loss_after``: mean log-loss on them of what was in
+    force and of this, in millionths. A rollback compares nothing.
     """
 
-    reliabilities: Sha256Hex
+    what: Learnt
+    document: Sha256Hex
     cause: str
     act: str
     previous: Sha256Hex | None
@@ -101,16 +104,21 @@ def render_model_activation(made: ModelActivation, *, at: str, position: Positio
         "lossBefore": made.loss_before,
         "lossAfter": made.loss_after,
     }
-    return statement.render(RecordKind.MODEL_ACTIVATION, {RELIABILITIES: made.reliabilities}, predicate)
+    return statement.render(RecordKind.MODEL_ACTIVATION, {made.what: made.document}, predicate)
 
 
 def model_activation_of(found: Statement) -> ModelActivation:
     """The activation of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
-    if found.kind is not RecordKind.MODEL_ACTIVATION or found.subjects.keys() != {RELIABILITIES}:
-        raise MalformedError(f"expected a model activation whose subject is `{RELIABILITIES}`", code="statement")
+    what = next((each for each in Learnt if found.subjects.keys() == {each}), None)
+    if found.kind is not RecordKind.MODEL_ACTIVATION or what is None:
+        raise MalformedError(
+            f"expected a model activation whose subject is one of {', '.join(f'`{each}`' for each in Learnt)}",
+            code="statement",
+        )
     value = found.predicate
     return ModelActivation(
-        reliabilities=found.subjects[RELIABILITIES],
+        what=what,
+        document=found.subjects[what],
         cause=members.text(value, "cause"),
         act=members.text(value, "act"),
         previous=members.digest_or_none(value, "previous"),

@@ -17,7 +17,8 @@ from audit.vocabulary import Sha256Hex
 T = TypeVar("T")
 E = TypeVar("E", bound=StrEnum)
 
-_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
+"""What a digest in hexadecimal is."""
 
 
 def member(value: Mapping[str, Any], key: str, kind: type[T]) -> T:
@@ -102,7 +103,7 @@ def digest_or_none(value: Mapping[str, Any], key: str) -> Sha256Hex | None:
 
 def digest_of(found: object) -> Sha256Hex:
     """A digest in hexadecimal; raises ``MalformedError``."""
-    if not isinstance(found, str) or not _DIGEST.fullmatch(found):
+    if not isinstance(found, str) or not DIGEST.fullmatch(found):
         raise MalformedError("expected 64 lower-case hexadecimal digits", code="predicate")
     return Sha256Hex(found)
 

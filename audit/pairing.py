@@ -10,16 +10,17 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from audit import administration, dsse, statement
 from audit.administration import Activated
 from audit.errors import MalformedError
 from audit.recent import NOTHING, Recent
 from audit.statement import DecisionRecord, ResultRecord, Statement
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import RecordKind, RequestId, Sha256Hex
 
 R = TypeVar("R", DecisionRecord, ResultRecord, Activated)
+W = TypeVar("W")
 
 _READERS: Mapping[RecordKind, Callable[[Statement], DecisionRecord | ResultRecord | Activated]] = {
     RecordKind.DECISION: statement.decision_of,
@@ -50,22 +51,54 @@ class Request:
 Read = Signed[DecisionRecord] | Signed[ResultRecord] | Signed[Activated]
 
 
-def read(index: int, content: bytes, recent: Recent = NOTHING) -> Read | None:
-    """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
+class Opened(NamedTuple):
+    """What is in an envelope, and the key id that it names."""
+
+    payload: bytes
+    payload_type: str
+    keyid: str
+
+    def digest(self) -> Sha256Hex:
+        """Of the PAE: the identity of a record."""
+        return Sha256Hex(hashlib.sha256(dsse.pae(self.payload_type, self.payload)).hexdigest())
+
+
+def opened(content: bytes) -> Opened:
+    """An envelope of its bytes; raises ``MalformedError``."""
     if len(content) > dsse.MAX_ENVELOPE_BYTES:
         raise MalformedError(f"expected at most {dsse.MAX_ENVELOPE_BYTES} bytes of envelope", code="too-large")
     try:
+        spelt = dsse.in_own_spelling(content)
+        if spelt is not None:
+            payload = binascii.a2b_base64(spelt.payload, strict_mode=True)
+            return Opened(payload, spelt.payload_type, spelt.keyid)
         outer = json.loads(content.decode())
         payload = binascii.a2b_base64(outer["payload"], strict_mode=True)
-        payload_type, keyid = str(outer["payloadType"]), str(outer["signatures"][0]["keyid"])
-        known = recent.take(payload)
-        found = _statement(payload) if known is None else None
+        return Opened(payload, str(outer["payloadType"]), str(outer["signatures"][0]["keyid"]))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
         raise MalformedError("expected a signed statement", code="envelope") from cause
-    record = known if found is None else _READERS[found.kind](found)
+
+
+def said(payload: bytes) -> Statement | None:
+    """Statement of a payload; None for kinds that are no part of a request. Raises ``MalformedError``."""
+    try:
+        inner = json.loads(payload.decode())
+        kind = _KINDS.get(inner["predicateType"])
+        if kind is None:
+            return None
+        subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
+        return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
+        raise MalformedError("expected a signed statement", code="envelope") from cause
+
+
+def read(index: int, content: bytes, recent: Recent = NOTHING) -> Read | None:
+    """Record of an envelope's bytes; None for other kinds of record. Raises ``MalformedError``."""
+    inner = opened(content)
+    record = recent.take(inner.payload) or _record(inner.payload)
     if record is None:
         return None
-    digest = Sha256Hex(hashlib.sha256(dsse.pae(payload_type, payload)).hexdigest())
+    digest, keyid = inner.digest(), inner.keyid
     if isinstance(record, DecisionRecord):
         return Signed(index=index, digest=digest, keyid=keyid, record=record)
     if isinstance(record, ResultRecord):
@@ -73,13 +106,35 @@ def read(index: int, content: bytes, recent: Recent = NOTHING) -> Read | None:
     return Signed(index=index, digest=digest, keyid=keyid, record=record)
 
 
-def _statement(payload: bytes) -> Statement | None:
-    inner = json.loads(payload.decode())
-    kind = _KINDS.get(inner["predicateType"])
-    if kind is None:
-        return None
-    subjects = {each["name"]: Sha256Hex(each["digest"]["sha256"]) for each in inner["subject"]}
-    return Statement(kind=kind, subjects=subjects, predicate=dict(inner["predicate"]))
+def _record(payload: bytes) -> DecisionRecord | ResultRecord | Activated | None:
+    found = said(payload)
+    return None if found is None else _READERS[found.kind](found)
+
+
+class Waiting(Generic[W]):
+    """Decisions whose result has not come by yet, by their digests."""
+
+    def __init__(self) -> None:
+        self._open: dict[Sha256Hex, tuple[RequestId, W]] = {}
+        self.unmatched = 0
+        """Results that came without a decision, or with one of another request."""
+
+    def add(self, digest: Sha256Hex, request_id: RequestId, decision: W) -> None:
+        """A decision came by."""
+        self._open[digest] = request_id, decision
+
+    def end(self, digest: Sha256Hex, request_id: RequestId) -> W | None:
+        """A result came by that names a decision of this digest: the decision, if it was waiting."""
+        found = self._open.get(digest)
+        if found is None or found[0] != request_id:
+            self.unmatched += 1
+            return None
+        del self._open[digest]
+        return found[1]
+
+    def all(self) -> Iterator[W]:
+        """Those that wait, oldest first."""
+        return (decision for _, decision in self._open.values())
 
 
 class Pairing:
@@ -94,11 +149,14 @@ class Pairing:
     ) -> None:
         self._activated = activated
         self._recent = recent
-        self._open: dict[Sha256Hex, Signed[DecisionRecord]] = {}
-        self.unmatched = 0
-        """Results whose decision was not seen: the pass began after it, or the record is wrong."""
+        self._waiting: Waiting[Signed[DecisionRecord]] = Waiting()
         self.unreadable = 0
         """Envelopes that are not what they should be; ``audit.verify`` names them."""
+
+    @property
+    def unmatched(self) -> int:
+        """Results whose decision was not seen: the pass began after it, or the record is wrong."""
+        return self._waiting.unmatched
 
     def take(self, index: int, content: bytes) -> Request | None:
         """Feed one entry; gives the request that it completes, if it does."""
@@ -110,7 +168,7 @@ class Pairing:
         if found is None:
             return None
         if isinstance(found.record, DecisionRecord):
-            self._open[found.digest] = found
+            self._waiting.add(found.digest, found.record.request_id, found)
             return None
         if isinstance(found.record, Activated):
             self._activated(found)
@@ -118,20 +176,16 @@ class Pairing:
         return self._complete(found)
 
     def _complete(self, result: Signed[ResultRecord]) -> Request | None:
-        decision = self._open.get(result.record.decision)
-        if decision is None or decision.record.request_id != result.record.request_id:
-            self.unmatched += 1
-            return None
-        del self._open[result.record.decision]
-        return Request(decision=decision, result=result)
+        decision = self._waiting.end(result.record.decision, result.record.request_id)
+        return None if decision is None else Request(decision=decision, result=result)
 
     def open(self) -> tuple[Request, ...]:
         """Requests whose result was not seen, oldest first."""
-        return tuple(Request(decision=each, result=None) for each in self._open.values())
+        return tuple(Request(decision=each, result=None) for each in self._waiting.all())
 
     def lowest_open(self) -> int | None:
         """Index of the oldest decision without a result: where another pass must begin to lose nothing."""
-        return next((each.index for each in self._open.values()), None)
+        return next((each.index for each in self._waiting.all()), None)
 
 
 def requests(entries: Iterable[tuple[int, bytes]], pairing: Pairing) -> Iterator[Request]:

@@ -48,7 +48,7 @@ from audit.records import (
 )
 from audit.vocabulary import DecisionOutcome, LegStatus, RequestId, ResultOutcome, Role, Sha256Hex
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
+REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """Wider than a UUID, and still safe as the name of a file."""
 
 _DECISION = Plain(DecisionRecord)
@@ -116,15 +116,20 @@ def _sd_from(value: Mapping[str, Any]) -> tuple[str, ...]:
     if "_sd" not in value:
         return ()
     found = texts(value, "_sd")
-    if text(value, "_sd_alg") != disclosures.ALGORITHM or not all(map(disclosures.is_digest, found)):
+    if not is_committed(value):
         raise MalformedError("expected SHA-256 digests in base64url in `_sd`", code="predicate")
     return found
+
+
+def is_committed(value: Mapping[str, Any]) -> bool:
+    """Whether the texts of ``_sd`` are digests of the kind that ``_sd_alg`` must name."""
+    return value.get("_sd_alg") == disclosures.ALGORITHM and all(map(disclosures.is_digest, value["_sd"]))
 
 
 def request_id(value: Mapping[str, Any]) -> RequestId:
     """Member ``requestId``."""
     found = text(value, "requestId")
-    if not _REQUEST_ID.fullmatch(found):
+    if not REQUEST_ID.fullmatch(found):
         raise MalformedError("expected `requestId` of letters, digits, `.`, `_`, `-`", code="predicate")
     return RequestId(found)
 

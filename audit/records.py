@@ -279,12 +279,17 @@ class Contribution:
 
     @property
     def in_declared_region(self) -> bool | None:
-        """Whether the reported region is a declared one; None where that is not evidenced. Older records tell it by name alone."""
-        if self.residency:
-            return {"as-declared": True, "violated": False}.get(self.residency)
-        if not self.region_observed:
-            return None
-        return self.region_observed.casefold() in map(str.casefold, self.regions)
+        """See ``in_declared_region``."""
+        return in_declared_region(self.residency, self.region_observed, self.regions)
+
+
+def in_declared_region(residency: str, observed: str, regions: tuple[str, ...]) -> bool | None:
+    """Whether the reported region is a declared one; None where that is not evidenced. Older records tell it by name alone."""
+    if residency:
+        return {"as-declared": True, "violated": False}.get(residency)
+    if not observed:
+        return None
+    return observed.casefold() in map(str.casefold, regions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,15 +163,21 @@ def _subjects(value: object) -> dict[str, Sha256Hex]:
 
 def decision_of(statement: Statement) -> DecisionRecord:
     """The decision record of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
-    return predicate_reading.decision_from(statement.predicate, _only_subject(statement, RecordKind.DECISION, PROMPT))
+    check_subject(statement, RecordKind.DECISION)
+    return predicate_reading.decision_from(statement.predicate, statement.subjects[PROMPT])
 
 
 def result_of(statement: Statement) -> ResultRecord:
     """The result record of a statement; raises ``MalformedError`` if it is another kind or lacks a member."""
-    return predicate_reading.result_from(statement.predicate, _only_subject(statement, RecordKind.RESULT, ANSWER))
+    check_subject(statement, RecordKind.RESULT)
+    return predicate_reading.result_from(statement.predicate, statement.subjects[ANSWER])
 
 
-def _only_subject(statement: Statement, kind: RecordKind, name: str) -> Sha256Hex:
+_SUBJECT = {RecordKind.DECISION: PROMPT, RecordKind.RESULT: ANSWER}
+
+
+def check_subject(statement: Statement, kind: RecordKind) -> None:
+    """Check that a statement is a decision, or a result, and has its one subject; raises ``MalformedError``."""
+    name = _SUBJECT[kind]
     if statement.kind is not kind or statement.subjects.keys() != {name}:
         raise MalformedError(f"expected a {kind.value} statement whose subject is `{name}`", code="statement")
-    return statement.subjects[name]

@@ -108,6 +108,13 @@ class Judgement(StrEnum):
     """One leg's answer to another's."""
 
 
+class Learnt(StrEnum):
+    """What is learned from feedback; each is the name of its activation's subject."""
+
+    RELIABILITIES = "reliabilities"
+    ROUTER = "router"
+
+
 class RecordKind(StrEnum):
     """Kinds of statement; each is the last path segment but one of its predicate type."""
 
@@ -118,8 +125,10 @@ class RecordKind(StrEnum):
     """An operator opened or disclosed what a record commits to."""
     KEY_EVENT = "key-event"
     POLICY_ACTIVATION = "policy-activation"
+    CONTENT_TRAINING = "content-training"
+    """An operator had prompts of many requests opened, to train a router."""
     MODEL_ACTIVATION = "model-activation"
-    """Reliabilities that were learned come into force."""
+    """Reliabilities or a router that were learned come into force."""
     FEEDBACK = "feedback"
     """A client judged an answer."""
     MANIFEST = "manifest"

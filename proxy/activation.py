@@ -20,15 +20,16 @@ from audit.errors import EvidenceUnavailable
 from audit.learning import ModelActivation
 from audit.log import Log, Pending
 from audit.records import Anchor, Position
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import Learnt, RecordKind, Sha256Hex
 from policies.decision import Action, Query
 from policies.jurisdiction import normal
 from policies.packs import PolicySet
-from proxy import learned_file, router_file
+from proxy import learned_file, learned_router, router_file
 from proxy.clock import Clock, instant, timestamp
 from proxy.core.case import usual_context
 from proxy.errors import ConfigurationError
 from proxy.learned_file import InForce
+from proxy.learned_router import RouterInForce
 from proxy.snapshot import Snapshot
 from proxy.transports import Transports
 
@@ -132,6 +133,11 @@ class Activation:
                 f"`{learned_file.place(fresh.settings.data_dir)}`: expected what is in force, got none; "
                 "`apostille learn --rollback` takes an activation back"
             )
+        if self._current.router is not None and fresh.router is None and fresh.configured == self._current.configured:
+            raise ConfigurationError(
+                f"`{learned_router.place(fresh.settings.data_dir)}`: expected what is in force, got none; "
+                "`apostille learn --router --rollback` takes an activation back"
+            )
         warm(fresh, self._clock)
         keep_texts(fresh)
         return fresh
@@ -175,13 +181,13 @@ def warm(snapshot: Snapshot, clock: Clock) -> None:
 
 def keep_texts(snapshot: Snapshot) -> None:
     """Keep what decides beside the log, each document named by its digest, for bundles and auditors: every text of the policy sets,
-    the router, the maps of confidence. Reliabilities are there already: whoever activates them keeps them.
+    the configured router, the maps of confidence. What was learned is there already: whoever activates it keeps it.
 
     Raises ``ConfigurationError``, ``OSError``.
     """
     texts = [text.encode() for found in _sets(snapshot) for text in found.texts.values()]
     rulebook = snapshot.rulebook
-    trained = router_file.documents(snapshot.settings.routing.model_file, rulebook.router, rulebook.calibration)
+    trained = router_file.documents(snapshot.settings.routing.model_file, snapshot.configured, rulebook.calibration)
     kept = {layout.policy_path(text): text for text in texts}
     kept |= {layout.learned_path(digest): content for digest, content in trained.items()}
     for path, content in kept.items():
@@ -200,17 +206,23 @@ def _sets(snapshot: Snapshot) -> Iterator[PolicySet]:
 def _activations(fresh: Snapshot, before: Snapshot | None, at: str) -> tuple[Pending, ...]:
     """What goes on record before a snapshot decides. ``before``: what it replaces; None at a start."""
     if before is None:
-        learned = (_learned(fresh.learned, START, fresh.learned.previous, at),) if fresh.learned else ()
-        return (_pending(fresh, START, None, at), *learned)
-    policy = _pending(fresh, RELOAD, Sha256Hex(before.rulebook.point.digest), at)
-    if fresh.learned is None or fresh.rulebook.learned == before.rulebook.learned:
-        return (policy,)
-    return policy, _learned(fresh.learned, RELOAD, before.rulebook.learned, at)
+        started = (
+            _learned(_of_reliabilities(fresh.learned, START, fresh.learned.previous), at) if fresh.learned else None,
+            _learned(_of_router(fresh.router, START, fresh.router.named.previous), at) if fresh.router else None,
+        )
+        return (_pending(fresh, START, None, at), *filter(None, started))
+    made = [_pending(fresh, RELOAD, Sha256Hex(before.rulebook.point.digest), at)]
+    if fresh.learned is not None and fresh.rulebook.learned != before.rulebook.learned:
+        made.append(_learned(_of_reliabilities(fresh.learned, RELOAD, before.rulebook.learned), at))
+    if fresh.router is not None and fresh.rulebook.router.digest != before.rulebook.router.digest:
+        made.append(_learned(_of_router(fresh.router, RELOAD, Sha256Hex(before.rulebook.router.digest)), at))
+    return tuple(made)
 
 
-def _learned(found: InForce, cause: str, previous: Sha256Hex | None, at: str) -> Pending:
-    made = ModelActivation(
-        reliabilities=found.learned.digest,
+def _of_reliabilities(found: InForce, cause: str, previous: Sha256Hex | None) -> ModelActivation:
+    return ModelActivation(
+        what=Learnt.RELIABILITIES,
+        document=found.learned.digest,
         cause=cause,
         act=found.act,
         previous=previous,
@@ -220,10 +232,27 @@ def _learned(found: InForce, cause: str, previous: Sha256Hex | None, at: str) ->
         loss_after=found.compared.after,
     )
 
+
+def _of_router(found: RouterInForce, cause: str, previous: Sha256Hex) -> ModelActivation:
+    return ModelActivation(
+        what=Learnt.ROUTER,
+        document=found.named.document,
+        cause=cause,
+        act=found.named.act,
+        previous=previous,
+        tree=found.named.tree,
+        held=found.named.compared.judgements,
+        loss_before=found.named.compared.before,
+        loss_after=found.named.compared.after,
+    )
+
+
+def _learned(made: ModelActivation, at: str) -> Pending:
+
     def build(position: Position, anchor: Anchor | None) -> bytes:
         return learning.render_model_activation(made, at=at, position=position, anchor=anchor)
 
-    return Pending(request_id=f"model-{made.reliabilities[:16]}", kind=RecordKind.MODEL_ACTIVATION, build=build)
+    return Pending(request_id=f"model-{made.document[:16]}", kind=RecordKind.MODEL_ACTIVATION, build=build)
 
 
 def _pending(snapshot: Snapshot, cause: str, previous: Sha256Hex | None, at: str) -> Pending:
@@ -262,7 +291,12 @@ def _fingerprint(config: Path, snapshot: Snapshot) -> tuple[tuple[str, int, int]
     settings = snapshot.settings
     folders = [*settings.pack_dirs, *settings.policy.shadow_dirs]
     folders += [settings.policy.signatures_dir] if settings.policy.signatures_dir else []
-    files = [config, learned_file.place(settings.data_dir), *settings.catalogue_files()]
+    files = [
+        config,
+        learned_file.place(settings.data_dir),
+        learned_router.place(settings.data_dir),
+        *settings.catalogue_files(),
+    ]
     files += sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*"))[:MAX_WATCHED]
     found = []
     for path in files:

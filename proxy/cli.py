@@ -22,7 +22,7 @@ COMMANDS = {
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
     "report": ("proxy.reporting", "report_main", "a transparency report from the signed records"),
     "train-router": ("proxy.training.cli", "train_main", "train the router on labelled prompts and graded answers"),
-    "learn": ("proxy.learning_cli", "learn_main", "reliabilities from feedback: learn, compare, activate"),
+    "learn": ("proxy.learning_cli", "learn_main", "reliabilities or a router from feedback: learn, compare, activate"),
     "eval": ("proxy.evaluation.cli", "eval_main", "measure a running proxy on recorded answers"),
     "verify": ("audit.cli", "verify_main", "check a record, a bundle, or the whole log"),
     "bundle": ("audit.bundle_command", "bundle_main", "write an evidence bundle for an auditor"),

@@ -4,11 +4,12 @@ Who names one has shown that it is better (``apostille learn --activate``), or t
 a start and at a reload, and puts what it names on record before it decides.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit import canonical, durable, layout, members
+from audit import canonical, durable, layout, learning, members
 from audit.errors import MalformedError
 from audit.vocabulary import Sha256Hex
 from policies import bounded_file
@@ -18,7 +19,7 @@ from proxy.core.learning.held import Comparison
 from proxy.errors import ConfigurationError
 
 ACTIVE = "active.json"
-ACTIVATE, ROLLBACK = "activate", "rollback"
+ACTIVATE, ROLLBACK = learning.ACTIVATE, learning.ROLLBACK
 MAX_ACTIVE_BYTES = 4_096
 
 
@@ -60,6 +61,17 @@ def load(data_dir: Path) -> InForce | None:
 
 def _in_force(raw: dict[str, Any], data_dir: Path) -> InForce:
     digest = members.digest(raw, "document")
+    act, compared = shown(raw)
+    return InForce(
+        learned=read(document_place(data_dir, digest), digest),
+        act=act,
+        previous=members.digest_or_none(raw, "previous"),
+        compared=compared,
+    )
+
+
+def shown(raw: Mapping[str, Any]) -> tuple[str, Comparison]:
+    """How a document came to be in force. Raises ``MalformedError`` where it was neither shown to be better nor taken back."""
     act = members.text(raw, "act")
     compared = Comparison(
         judgements=members.integer(raw, "held"),
@@ -68,12 +80,7 @@ def _in_force(raw: dict[str, Any], data_dir: Path) -> InForce:
     )
     if act not in (ACTIVATE, ROLLBACK) or (act == ACTIVATE and not compared.better):
         raise MalformedError("expected a document that was shown to be better, or a rollback")
-    return InForce(
-        learned=read(document_place(data_dir, digest), digest),
-        act=act,
-        previous=members.digest_or_none(raw, "previous"),
-        compared=compared,
-    )
+    return act, compared
 
 
 def read(path: Path, digest: Sha256Hex | None = None) -> Learned:
@@ -92,12 +99,11 @@ def name(data_dir: Path, content: bytes, act: str, previous: Sha256Hex | None, c
     digest = canonical.digest(content)
     place(data_dir).parent.mkdir(parents=True, exist_ok=True)
     durable.replace(document_place(data_dir, digest), content)
-    said = {
-        "document": digest,
-        "act": act,
-        "previous": previous,
-        "held": compared.judgements,
-        "lossBefore": compared.before,
-        "lossAfter": compared.after,
-    }
-    durable.replace(place(data_dir), canonical.encode(said))
+    durable.replace(
+        place(data_dir), canonical.encode({"document": digest, "previous": previous, **said(act, compared)})
+    )
+
+
+def said(act: str, compared: Comparison) -> dict[str, object]:
+    """What ``shown`` reads."""
+    return {"act": act, "held": compared.judgements, "lossBefore": compared.before, "lossAfter": compared.after}

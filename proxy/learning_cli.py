@@ -1,4 +1,5 @@
-"""``apostille learn``: reliabilities from the feedback in a verified log; whether they are better; and their coming into force.
+"""``apostille learn``: reliabilities, or a router, from the feedback in a verified log; whether they are better; and their coming
+into force.
 
 Results on standard output, everything else on standard error. Exit: 0 done, 1 the answer is no (not better, too few judgements, not
 what the log gives), 2 usage or configuration, 3 could not tell.
@@ -10,17 +11,12 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from audit import checkpoint, datadir, durable, layout
+from audit import datadir, durable
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, UnreadableError, in_words
-from audit.log_check import read_checkpoint
-from audit.obligations import Outcome
+from audit.errors import AuditError, in_words
 from audit.records import Anchor
-from audit.tiles import TileReader
-from audit.verify import verify_log
-from audit.vocabulary import MILLIONTHS, Sha256Hex
 from policies import bounded_file
-from proxy import learned_file
+from proxy import learned_file, router_learning_cli
 from proxy import settings as configuration
 from proxy.core import loading
 from proxy.core.catalogue import Catalogue
@@ -29,14 +25,10 @@ from proxy.core.learning.applied import applied
 from proxy.core.learning.document import Learned
 from proxy.core.learning.held import Comparison
 from proxy.errors import ConfigurationError
+from proxy.learning_source import RELOAD, Refused, better, check_tree, verified
 from proxy.settings import Settings
 
 DONE, NO, USAGE, UNKNOWN = 0, 1, 2, 3
-RELOAD = "in force at the server's next reload (SIGHUP, or by itself with `policy.watch_seconds`) or start"
-
-
-class Refused(Exception):
-    """The answer is no; the message says why."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,6 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     acts.add_argument("--held", type=Path, metavar="FILE", help="compare a document with what is in force")
     acts.add_argument("--activate", type=Path, metavar="FILE", help="the same, and bring it into force if it is better")
     acts.add_argument("--rollback", action="store_true", help="bring back what was in force before")
+    router = parser.add_argument_group("the router, in the place of reliabilities")
+    router.add_argument(
+        "--router", action="store_true", help="learn, compare or activate a router, from prompts that are kept"
+    )
+    router.add_argument("--reason", default="", help="why prompts are opened, on record; no names")
+    router.add_argument("--seed", type=int, default=0, help="order of the prompts, with --out")
+    router.add_argument("--wait", type=float, default=30.0, metavar="S", help="how long to wait for a running server")
     return parser
 
 
@@ -57,8 +56,15 @@ def learn_main(argv: Sequence[str]) -> int:
     arguments = parser.parse_args(argv)
     if arguments.config is None and (arguments.out is None or arguments.data is None):
         parser.error("expected --config, or --data with --out")
+    if arguments.router and (arguments.config is None or arguments.data is not None):
+        parser.error("expected --config alone, with --router")
+    if arguments.router and not (arguments.reason or arguments.rollback):
+        parser.error("expected --reason, with --router: prompts are opened")
     try:
         settings = None if arguments.config is None else configuration.load(arguments.config, environ={})
+        if arguments.router:
+            assert settings is not None
+            return router_learning_cli.run(router_learning_cli.asked(arguments), settings)
         if arguments.rollback:
             assert settings is not None
             return _rollback(settings.data_dir)
@@ -77,7 +83,7 @@ def learn_main(argv: Sequence[str]) -> int:
 
 
 def _learned(arguments: argparse.Namespace, settings: Settings | None, source: DataDirectory) -> int:
-    tree = _verified(source)
+    tree = verified(source)
     if arguments.out is not None:
         content = document.learn(tree, projection.judgements(source, tree.size))
         durable.replace(arguments.out, content)
@@ -88,44 +94,16 @@ def _learned(arguments: argparse.Namespace, settings: Settings | None, source: D
     candidate = document.parse(content)
     _check_origin(candidate, content, source, tree)
     found = _compared(settings, candidate, source, tree)
-    print(f"held judgements: {found.judgements}")
-    if not found.enough:
-        raise Refused(f"expected at least {held.LEAST} held judgements, got {found.judgements}")
-    print(
-        f"mean log-loss: {found.before / MILLIONTHS:.6f} in force, {found.after / MILLIONTHS:.6f} with {candidate.digest}"
-    )
-    if not found.better:
-        raise Refused("expected a smaller log-loss than that of what is in force")
+    print(better(found, candidate.digest))
     if arguments.activate is not None:
         _activate(settings.data_dir, content, learned_file.ACTIVATE, found)
     return DONE
 
 
-def _verified(source: DataDirectory) -> Anchor:
-    """The tree of a log that holds, all of it. Raises ``UnreadableError`` for one that does not: it teaches nothing."""
-    log, public = source.files.below(layout.LOG), source.files.below(layout.KEYS)
-    note = read_checkpoint(log.read)
-    report = verify_log(
-        log,
-        layout.trust_of(public),
-        certificates=layout.certificates_of(public),
-        records=source.in_order(),
-        earlier=note.raw.encode(),
-    )
-    if report.outcome is not Outcome.OK:
-        wrong = next(each for each in report.findings if each.outcome is report.outcome)
-        raise UnreadableError(f"expected a log that verifies, got: {wrong.obligation.id}: {wrong.reason}")
-    tree = checkpoint.parse_text(note.text)
-    return Anchor(origin=tree.origin, size=tree.size, root=Sha256Hex(tree.root.hex()))
-
-
 def _check_origin(candidate: Learned, content: bytes, source: DataDirectory, tree: Anchor) -> None:
     """The document is what this log gives, byte for byte, at the size that it names. Raises ``Refused``."""
-    claimed = candidate.tree
-    if claimed.origin != tree.origin or claimed.size > tree.size:
-        raise Refused(f"expected a document of the log `{tree.origin}` of at most {tree.size} entries")
-    root = TileReader(source.files.below(layout.LOG).read, tree.size).root_at(claimed.size)
-    if root.hex() != claimed.root or document.learn(claimed, projection.judgements(source, claimed.size)) != content:
+    check_tree(candidate.tree, source, tree)
+    if document.learn(candidate.tree, projection.judgements(source, candidate.tree.size)) != content:
         raise Refused("expected the document that the log gives, got another")
 
 

@@ -20,21 +20,19 @@ from audit import acts, bundle, bundle_selection, canonical, datadir, dsse, open
 from audit.acts import Access
 from audit.bundle import Making, StoredRecord
 from audit.content import parcels, places
-from audit.content.orders import ErasureOrder, Order
+from audit.content.orders import ErasureOrder
 from audit.content.parcels import Opened
 from audit.content.places import Stores
 from audit.datadir import DataDirectory
-from audit.errors import AuditError, HistoryError, UnreadableError, in_words
+from audit.errors import AuditError, UnreadableError, in_words
 from audit.statement import Statement
 from audit.vocabulary import RecordKind, Sha256Hex
-from proxy import content
+from proxy import content, content_orders
 from proxy import settings as configuration
 from proxy.errors import ConfigurationError
-from proxy.log_opening import opened_log
 from proxy.settings import Settings
 
 NOTHING, USAGE, UNFINISHED = 1, 2, 3
-LOOK_S = 0.1
 SHOWN = frozenset("\n\t")
 
 
@@ -56,39 +54,6 @@ def _run(arguments: argparse.Namespace, work: Callable[[argparse.Namespace, Sett
     except (AuditError, OSError) as error:
         print(f"could not be done: {in_words(error)}", file=sys.stderr)
         return UNFINISHED
-
-
-def _carried_out(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bool:
-    """Order an act, and have it done. False: it is not done yet, and standard error says what becomes of it."""
-    stores.keys.order(order)
-    try:
-        done = _done(order, settings, stores, wait_s)
-    except AuditError as error:
-        print(f"the log cannot be written: {error}", file=sys.stderr)
-        done = False
-    if done:
-        return True
-    if isinstance(order, Access):  # nothing will be shown, so nothing should say later that it was
-        stores.keys.finish(order)
-        print("nothing was shown: that it is could not be put on record in time", file=sys.stderr)
-    else:
-        print(f"ordered as {order.id}: whoever holds the log next carries it out", file=sys.stderr)
-    return False
-
-
-def _done(order: Order, settings: Settings, stores: Stores, wait_s: float) -> bool:
-    """Carry it out here, or wait for the server that holds the log."""
-    try:
-        with opened_log(settings) as log:
-            content.steward(stores, settings, log).carry_out()
-    except HistoryError as error:
-        if error.code != "log-in-use":
-            raise
-        end = time.monotonic() + wait_s
-        while stores.keys.pending(order.id) and time.monotonic() < end:
-            time.sleep(LOOK_S)
-        return not stores.keys.pending(order.id)
-    return True
 
 
 # --- erase ------------------------------------------------------------------------------------------------------------
@@ -120,7 +85,7 @@ def _erase(arguments: argparse.Namespace, settings: Settings, stores: Stores) ->
     if arguments.dry_run:
         print("".join(f"  {each}\n" for each in records) + "nothing was erased (--dry-run)")
         return 0
-    if not _carried_out(order, settings, stores, arguments.wait):
+    if not content_orders.carried_out(order, settings, stores, arguments.wait):
         return UNFINISHED
     print(f"erased, on record as {order.id}.1; backups of the key store: {settings.content.backup_days} days at most")
     if order.data_subject is not None:
@@ -198,7 +163,7 @@ def _open(arguments: argparse.Namespace, settings: Settings, stores: Stores) -> 
         if not _known(fields, found):
             return USAGE
         access = _access(arguments, acts.OPENED, fields, "", source)
-    if not _carried_out(access, settings, stores, arguments.wait):
+    if not content_orders.carried_out(access, settings, stores, arguments.wait):
         return UNFINISHED
     shown = {name: _value(found, name) for name in fields}
     if arguments.out is None:
@@ -224,7 +189,7 @@ def _disclose(arguments: argparse.Namespace, settings: Settings, stores: Stores)
         if not _known(fields, found):
             return USAGE
         access = _access(arguments, acts.DISCLOSED, fields, arguments.to, source)
-        if not _carried_out(access, settings, stores, arguments.wait):
+        if not content_orders.carried_out(access, settings, stores, arguments.wait):
             return UNFINISHED
         making = Making(
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"), opened=tuple(_parts(arguments.record, found, fields))

@@ -33,23 +33,28 @@ def calibration() -> Calibration:
     return maps.parse(bounded_file.read(CALIBRATION, maps.MAX_BYTES))
 
 
-def documents(path: Path | None, model: Model, confidence: Calibration) -> Mapping[str, bytes]:
-    """The documents of a router that was loaded from a file and of the maps, by their digests, as records name them.
+def configured(path: Path | None) -> bytes:
+    """The document of ``load``. Raises ``ConfigurationError``."""
+    return content(path or SHIPPED)
+
+
+def documents(path: Path | None, router: str, confidence: Calibration) -> Mapping[str, bytes]:
+    """The documents of the configured router and of the maps, by their digests, as records name them. ``router``: its digest
+    when it was loaded.
 
     Raises ``ConfigurationError``, also where the file is another one meanwhile.
     """
-    found = {
-        str(canonical.digest(content)): content for content in (_content(path or SHIPPED), CALIBRATION.read_bytes())
-    }
-    if found.keys() != {model.digest, confidence.digest}:
+    found = {str(canonical.digest(each)): each for each in (configured(path), CALIBRATION.read_bytes())}
+    if found.keys() != {router, confidence.digest}:
         raise ConfigurationError(
-            f"`{path or SHIPPED}`: expected the router `{model.digest}` that was loaded, got another",
+            f"`{path or SHIPPED}`: expected the router `{router}` that was loaded, got another",
             code="router-unreadable",
         )
     return found
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of a router's file. Raises ``ConfigurationError``."""
     try:
         return bounded_file.read(path, MAX_BYTES)
     except OSError as cause:
@@ -60,6 +65,6 @@ def _content(path: Path) -> bytes:
 
 def _read(path: Path) -> Model:
     try:
-        return parse(_content(path))
+        return parse(content(path))
     except ConfigurationError as error:
         raise ConfigurationError(f"`{path}`: {error}", code=error.code) from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from audit import acts, canonical, members
-from audit.acts import Access
+from audit.acts import Access, Training
 from audit.errors import MalformedError
 from audit.vocabulary import Sha256Hex
 
@@ -44,7 +44,7 @@ class ErasureOrder:
         return replace(self, part=self.part + 1, batch=None)
 
 
-Order = ErasureOrder | Access
+Order = ErasureOrder | Access | Training
 
 
 def encode(order: Order) -> bytes:
@@ -60,6 +60,10 @@ def encode(order: Order) -> bytes:
                 "to": order.to,
                 "reason": order.reason,
             }
+        )
+    if isinstance(order, Training):
+        return canonical.encode(
+            {"training": order.purpose, "id": order.id, "records": order.records, "reason": order.reason}
         )
     batch = order.batch
     return canonical.encode(
@@ -91,6 +95,13 @@ def decode(content: bytes) -> Order:
             act=members.text(value, "access"),
             fields=members.texts(value, "fields"),
             to=members.text(value, "to"),
+            reason=members.text(value, "reason"),
+        )
+    if "training" in value:
+        return Training(
+            id=members.text(value, "id"),
+            records=members.texts(value, "records"),
+            purpose=members.text(value, "training"),
             reason=members.text(value, "reason"),
         )
     return ErasureOrder(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from audit import acts
-from audit.acts import Access, Erasure
+from audit.acts import Access, Erasure, Training
 from audit.content import orders
 from audit.content.orders import ErasureOrder
 from audit.content.places import Stores
@@ -71,6 +71,9 @@ class Steward:
         if isinstance(order, Access):
             self._append(order.id, RecordKind.CONTENT_ACCESS, acts.render_access, order)
             self.stores.keys.finish(order)
+        elif isinstance(order, Training):
+            self._append(order.id, RecordKind.CONTENT_TRAINING, acts.render_training, order)
+            self.stores.keys.finish(order)
         elif not self._erase(order):
             self.stores.keys.finish(order)
         return True
@@ -89,7 +92,9 @@ class Steward:
         self.stores.keys.proceed(order)
         return True
 
-    def _append(self, identifier: str, kind: RecordKind, render: Callable[..., bytes], what: Access | Erasure) -> None:
+    def _append(
+        self, identifier: str, kind: RecordKind, render: Callable[..., bytes], what: Access | Erasure | Training
+    ) -> None:
         # A crash came between the statement and the note that it is there; the log may have ended since.
         if self.log.recorded(identifier):
             return

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from audit import chain_report, checkpoint, datadir, layout, parallel
+from audit import chain_report, checkpoint, datadir, gist_reading, layout, parallel
 from audit.bundle_contents import Period
 from audit.chain_check import Ends, verify_period
 from audit.checkpoint import Checkpoint, SignedNote
@@ -21,7 +21,6 @@ from audit.figures import Figures, Scope
 from audit.files import Files
 from audit.log_check import read_checkpoint, verify_log
 from audit.obligations import Outcome, Report
-from audit.pairing import Pairing, requests
 from audit.report import cover
 from audit.report.cover import Cover, LogRow
 from audit.spans import SCOPE_VERSION
@@ -39,21 +38,20 @@ class _Log:
     first: int
 
 
-def computed(root: Path, scope: Scope, now: datetime, *, jobs: int) -> tuple[Cover, Tables]:
-    """Cover and tables of a report, at the checkpoints that the logs have now.
+def computed(root: Path, scope: Scope, now: datetime, *, verified: bool = True, jobs: int = 1) -> tuple[Cover, Tables]:
+    """Cover and tables of a report, at the checkpoints that the logs have now. ``verified`` false: nobody verifies them first.
 
-    ``jobs``: processes that verify them first; 0: nobody does.
-    Raises ``AuditError`` for a directory without a readable log.
+    ``jobs``: processes that verify and read long logs; the report is the same with any number.
+    Raises ``AuditError`` for a directory without a readable log, and where a process dies.
     """
     logs = _logs(root)
-    found = _verified(logs, scope, jobs) if jobs else None
+    found = _verified(logs, scope, jobs) if verified else None
     figures, unreadable, unmatched = Figures(scope), 0, 0
     for log in logs:
-        pairing = Pairing(figures.activated)
         with datadir.opened(log.place) as source:
-            for request in requests(_numbered(source, log), pairing):
-                figures.take(request)
-        unreadable, unmatched = unreadable + pairing.unreadable, unmatched + pairing.unmatched
+            batches = gist_reading.in_batches(_numbered(source, log))
+            passing = figures.follow(parallel.in_order(jobs, gist_reading.read, batches))
+        unreadable, unmatched = unreadable + passing.unreadable, unmatched + passing.unmatched
     newest = logs[-1].tree
     page = Cover(
         jurisdiction=scope.jurisdiction,

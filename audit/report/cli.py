@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         type=job_count,
         default=parallel.cores(),
         metavar="N",
-        help="processes that verify a long log (default: one for each core, %(default)s)",
+        help="processes that verify and read a long log (default: one for each core, %(default)s)",
     )
     return parser
 
@@ -96,7 +96,7 @@ def report_main(argv: Sequence[str], known: Jurisdictions) -> int:
         parser.error(str(error))
     data = arguments.data or Path(os.environ.get("APOSTILLE_DATA") or "var/data")
     try:
-        page, tables = chain.computed(data, scope, now, jobs=0 if arguments.no_verify else arguments.jobs)
+        page, tables = chain.computed(data, scope, now, verified=not arguments.no_verify, jobs=arguments.jobs)
         written = _write(arguments.out, arguments.format, page, tables)
     except (AuditError, OSError) as error:
         print(f"apostille report: {in_words(error)}", file=sys.stderr)

@@ -67,6 +67,7 @@ def routes(
             "reload_failing": None if activation.failing is None else asdict(activation.failing),
             "catalogue": current.rulebook.catalogue.digest,
             "reliabilities": current.rulebook.learned,
+            "router": current.rulebook.router.digest,
             "traces": [
                 {
                     "sink": s.sink,

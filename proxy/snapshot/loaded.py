@@ -13,7 +13,7 @@ from policies import facts, packs
 from policies.errors import PolicyError
 from policies.jurisdiction import Signal, SignalSource
 from policies.point import PolicyPoint
-from proxy import learned_file, router_file
+from proxy import learned_file, learned_router, router_file
 from proxy.auth import Authenticator
 from proxy.calls.monitor import Limits
 from proxy.clock import Clock, instant
@@ -22,8 +22,10 @@ from proxy.core.case import Caller, Draft, Rulebook
 from proxy.core.governance import Approvable, Approval, BreakGlass
 from proxy.core.hedging import Hedging
 from proxy.core.learning.applied import applied
+from proxy.core.routing.model import Model
 from proxy.errors import ConfigurationError
 from proxy.learned_file import InForce
+from proxy.learned_router import RouterInForce
 from proxy.settings import ScopeLogs, Settings
 from proxy.snapshot import bounds, callers, compositions, signatures, sources
 
@@ -32,8 +34,8 @@ from proxy.snapshot import bounds, callers, compositions, signatures, sources
 class Snapshot:
     """What is in force. ``callers``: each tenant as a caller without signals of a request. ``approval``: who signed for it.
 
-    ``learned``: reliabilities that were learned and activated. ``credentials``: value of each variable that a catalogue names, from
-    the environment or from the file in ``<name>_FILE``.
+    ``learned``, ``router``: reliabilities, and a router, that were learned and activated.
+    ``credentials``: value of each variable that a catalogue names, from the environment or from the file in ``<name>_FILE``.
     """
 
     settings: Settings
@@ -45,7 +47,13 @@ class Snapshot:
     limits: Limits
     hedging: Hedging
     learned: InForce | None
+    router: RouterInForce | None
     credentials: Mapping[str, str] = field(repr=False)
+
+    @property
+    def configured(self) -> str:
+        """Digest of the router that the configuration names, whatever was learned over it."""
+        return self.router.named.over if self.router else self.rulebook.router.digest
 
     def caller(
         self, tenant: str, signals: tuple[Signal, ...], trusted: frozenset[SignalSource], principal: str = ""
@@ -69,6 +77,9 @@ def build(
     """
     documents = sources.documents(settings)
     learned = learned_file.load(settings.data_dir)
+    configured = router_file.load(settings.routing.model_file)
+    moved = learned_router.load(settings.data_dir, configured)
+    router = moved.model if moved else configured
     try:
         known = facts.load(documents)
         named = dict.fromkeys((*(p for t in settings.tenants.values() for p in t.packs), *added))
@@ -81,7 +92,7 @@ def build(
     except PolicyError as error:
         raise ConfigurationError(str(error)) from error
     approvable = Approvable(
-        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents, learned)
+        policy=policy_set.digest, facts=known.digest, configuration=_configuration(settings, documents, learned, router)
     )
     approval = Approval()
     emergencies: tuple[BreakGlass, ...] = ()
@@ -95,7 +106,7 @@ def build(
             {name: compositions.declared(name, settings.pipelines, catalogue) for name in settings.pipelines}
         ),
         defaults=bounds.defaults(settings),
-        router=router_file.load(settings.routing.model_file),
+        router=router,
         calibration=router_file.calibration(),
         learned=learned.learned.digest if learned else None,
         emergencies=emergencies,
@@ -112,12 +123,13 @@ def build(
         limits=bounds.limits(settings, catalogue),
         hedging=bounds.hedging(settings),
         learned=learned,
+        router=moved,
         credentials=MappingProxyType(credentials),
     )
 
 
 def _configuration(
-    settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]], learned: InForce | None
+    settings: Settings, documents: Sequence[tuple[str, Mapping[str, Any]]], learned: InForce | None, router: Model
 ) -> str:
     """Digest of what says whom rules bind and where calls go: catalogue, tenants without their keys, token issuers,
     compositions, whose logs records go into. Client keys come and go, and change neither.
@@ -128,7 +140,7 @@ def _configuration(
         "jwt": [issuer.model_dump(mode="json", exclude={"public_key_file"}) for issuer in settings.jwt],
         "pipelines": {name: p.model_dump(mode="json") for name, p in settings.pipelines.items()},
         "fusion": settings.fusion.model_dump(mode="json"),
-        "router": router_file.load(settings.routing.model_file).digest,
+        "router": router.digest,
         "calibration": router_file.calibration().digest,
     }
     if settings.scopes != ScopeLogs():

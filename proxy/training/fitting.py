@@ -33,10 +33,11 @@ class Row:
 class Fit:
     """Weights as they grow: one row per output. A single output is a logit, several a softmax."""
 
-    def __init__(self, outputs: int, *, dense: bool = False) -> None:
+    def __init__(self, outputs: int, *, dense: bool = False, moved: float = FIRST) -> None:
+        """``moved``: squares of steps that every weight is taken to have made: the more, the smaller the next."""
         self.rows = [[0.0] * BUCKETS for _ in range(outputs)]
         self.dense = [[0.0] * (DIMENSIONS if dense else 0) for _ in range(outputs)]
-        self._moved = [[FIRST] * BUCKETS for _ in range(outputs)]
+        self._moved = [[moved] * BUCKETS for _ in range(outputs)]
         self._dense_moved = [[FIRST] * (DIMENSIONS if dense else 0) for _ in range(outputs)]
 
     def train(self, examples: Sequence[Row], seed: int, epochs: int = EPOCHS) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import acts, administration, examine, kinds, learning, manifests, statement, succession
-from audit.acts import Access, Erasure
+from audit.acts import Access, Erasure, Training
 from audit.administration import KeyEvent, PolicyActivation
 from audit.errors import MalformedError
 from audit.learning import Feedback, ModelActivation
@@ -36,6 +36,7 @@ RENDER = {
     PolicyActivation: administration.render_policy_activation,
     Erasure: acts.render_erasure,
     Access: acts.render_access,
+    Training: acts.render_training,
     Feedback: learning.render_feedback,
     ModelActivation: learning.render_model_activation,
 }
@@ -69,6 +70,7 @@ STATEMENTS: dict[RecordKind, st.SearchStrategy[bytes]] = {
     RecordKind.POLICY_ACTIVATION: administrative(PolicyActivation),
     RecordKind.ERASURE: administrative(Erasure),
     RecordKind.CONTENT_ACCESS: administrative(Access),
+    RecordKind.CONTENT_TRAINING: administrative(Training),
     RecordKind.FEEDBACK: administrative(Feedback),
     RecordKind.MODEL_ACTIVATION: administrative(ModelActivation),
 }

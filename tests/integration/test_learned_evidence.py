@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from audit import canonical, layout, learning, statement
+from audit import canonical, layout, learning, predicates, statement
 from audit.learning import ModelActivation
 from audit.records import Anchor, DecisionRecord
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.vocabulary import Learnt, RecordKind, Sha256Hex
 from proxy.cli import main
 from proxy.core.learning import document
 from tests.simulators import traffic
@@ -27,7 +27,8 @@ ROUTER = b'{"a router": "of an operator"}'
 def activation(ledger: Ledger, **changes: object) -> None:
     """Put it on record that the document is in force."""
     made = ModelActivation(
-        reliabilities=DIGEST,
+        what=Learnt.RELIABILITIES,
+        document=DIGEST,
         cause="start",
         act="rollback",
         previous=None,
@@ -128,6 +129,32 @@ def test_an_activation_that_states_another_tree_than_its_document_is_found(
     activation(ledger, tree=Anchor(origin=ORIGIN, size=1, root=Sha256Hex("cd" * 32)))
     ledger.publish()
     assert failed(capsys, str(bundled(ledger, tmp_path / "out"))) == (1, {"learned"})
+
+
+@pytest.mark.parametrize(
+    ("taught", "act", "stated", "expected"),
+    [
+        (TREE, "activate", TREE, (0, set())),
+        (TREE, "activate", replace(TREE, size=1), (1, {"learned"})),
+        (None, "activate", TREE, (1, {"learned"})),
+        (None, "rollback", TREE, (0, set())),
+    ],
+)
+def test_a_learned_router_is_of_the_tree_that_its_activation_states(
+    ledger: Ledger,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    taught: Anchor | None,
+    act: str,
+    stated: Anchor,
+    expected: tuple[int, set[str]],
+) -> None:
+    tree = {} if taught is None else {"tree": predicates.anchor_object(taught)}
+    router = canonical.encode({"trained_on": tree})
+    ledger.write(layout.learned_path(canonical.digest(router)), router)
+    activation(ledger, what=Learnt.ROUTER, document=canonical.digest(router), act=act, tree=stated)
+    ledger.publish()
+    assert failed(capsys, str(bundled(ledger, tmp_path / "out"))) == expected
 
 
 def test_a_map_of_confidence_is_named_by_the_result_that_was_read_from_it(

@@ -208,7 +208,8 @@ async def test_an_author_that_fails_before_its_first_word_leaves_the_best_candid
             found = await response.content.read()
         await stopped(server, tmp_path)
     (result,) = results(tmp_path / "data")
-    if told:
+    failed = result.aggregation is not None and "author-failed" in result.aggregation.flags
+    if told or failed:  # on a busy machine nothing of what was cut may have come
         assert text_of(found) in ("one calls it red.", "two calls it red.")
         assert found.endswith(b"data: [DONE]\n\n")
         assert "author-failed" in result.aggregation.flags

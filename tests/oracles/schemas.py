@@ -23,7 +23,7 @@ from typing import Any
 import jsonschema
 
 from audit import acts, administration, canonical, disclosures, dsse, learning, manifests, statement, succession
-from audit.acts import Access, Erasure
+from audit.acts import Access, Erasure, Training
 from audit.administration import Emergency, KeyEvent, PolicyActivation
 from audit.datadir import DATABASE, open_directory
 from audit.errors import MalformedError
@@ -31,7 +31,7 @@ from audit.learning import Feedback, ModelActivation
 from audit.manifests import Manifest
 from audit.records import Aggregation, Anchor, Contribution, DecisionRecord, Inputs, Position, ResultRecord
 from audit.succession import LogEnd, LogStart
-from audit.vocabulary import KeyEventKind, RecordKind, RequestId, Sha256Hex
+from audit.vocabulary import KeyEventKind, Learnt, RecordKind, RequestId, Sha256Hex
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "spec" / "schemas"
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -48,6 +48,7 @@ RENAMED: Mapping[tuple[type, str], str] = {
     (DecisionRecord, "sd"): "_sd",
     (Erasure, "id"): "requestId",
     (Access, "id"): "requestId",
+    (Training, "id"): "requestId",
     (Feedback, "id"): "requestId",
 }
 """Fields that are called something else than their own name in camel case."""
@@ -101,7 +102,8 @@ Schema = dict[str, Any]
 class Form:
     """A kind of statement: the class of its predicate, the field that is a subject, its subject's name.
 
-    ``further``: name of a second subject, which may be missing. ``common``: ``at``, ``instance`` and ``anchor`` stand beside the
+    ``further``: name of a second subject, which may be missing. ``others``: what the one subject may be called instead, and
+    ``apart``: the field that says so. ``common``: ``at``, ``instance`` and ``anchor`` stand beside the
     class's own fields. ``rule``: what holds of members together.
     """
 
@@ -109,6 +111,8 @@ class Form:
     subject_field: str
     subject: str
     further: str = ""
+    others: tuple[str, ...] = ()
+    apart: str = ""
     common: bool = True
     rule: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -133,9 +137,14 @@ FORMS: Mapping[RecordKind, Form] = {
         record=Erasure, subject_field="data_subject", subject=acts.RECORDS, further=acts.DATA_SUBJECT
     ),
     RecordKind.CONTENT_ACCESS: Form(record=Access, subject_field="decision", subject=acts.DECISION),
+    RecordKind.CONTENT_TRAINING: Form(record=Training, subject_field="", subject=acts.RECORDS),
     RecordKind.FEEDBACK: Form(record=Feedback, subject_field="result", subject=learning.RESULT),
     RecordKind.MODEL_ACTIVATION: Form(
-        record=ModelActivation, subject_field="reliabilities", subject=learning.RELIABILITIES
+        record=ModelActivation,
+        subject_field="document",
+        subject=Learnt.RELIABILITIES.value,
+        others=(Learnt.ROUTER.value,),
+        apart="what",
     ),
 }
 """Every kind that is written."""
@@ -154,12 +163,12 @@ class _Maker:
         self.defs: dict[str, Schema] = {}
         self._closed = closed
 
-    def members(self, record: type, leave_out: str = "") -> tuple[dict[str, Schema], list[str]]:
+    def members(self, record: type, leave_out: tuple[str, ...] = ()) -> tuple[dict[str, Schema], list[str]]:
         """Members of an object, and the names of those that must be there."""
         hints = typing.get_type_hints(record)
         found, required = {}, []
         for each in dataclasses.fields(record):
-            if each.name == leave_out:
+            if each.name in leave_out:
                 continue
             name = wire_name(record, each.name)
             known, nullable = self._value(hints[each.name], record, each.name)
@@ -219,7 +228,7 @@ _SCALARS: Mapping[Any, Schema] = {
 def schema(kind: RecordKind, *, closed: bool = False) -> Schema:
     """Schema of a kind of statement."""
     form, maker = FORMS[kind], _Maker(closed=closed)
-    members, required = maker.members(form.record, leave_out=form.subject_field)
+    members, required = maker.members(form.record, leave_out=(form.subject_field, form.apart))
     if form.common:
         members |= {
             "at": INSTANT,
@@ -244,9 +253,9 @@ def schema(kind: RecordKind, *, closed: bool = False) -> Schema:
 
 
 def _subjects(form: Form) -> Schema:
-    names = [name for name in (form.subject, form.further) if name]
+    names = [name for name in (form.subject, form.further, *form.others) if name]
     one = _exactly({"name": {"enum": names}, "digest": _exactly({"sha256": DIGEST})})
-    found: Schema = {"type": "array", "minItems": 1, "maxItems": len(names), "items": one}
+    found: Schema = {"type": "array", "minItems": 1, "maxItems": 2 if form.further else 1, "items": one}
     if form.further:
         found["contains"] = {"type": "object", "properties": {"name": {"const": form.subject}}}
     return found

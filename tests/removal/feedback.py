@@ -5,6 +5,9 @@ from tests.removal.guard import Guard
 EVIDENCE = "tests/unit/proxy/core/learning/test_evidence.py"
 JUDGEMENTS = "tests/unit/proxy/core/learning/test_judgements.py"
 OVER_HTTP = "tests/integration/test_feedback.py"
+ROUTER = "tests/unit/proxy/training/test_feedback.py"
+ROUTER_OVER_HTTP = "tests/integration/test_learned_router.py"
+PROMPTS = "tests/unit/proxy/test_kept_prompts.py"
 IN_A_LOG = "tests/integration/test_feedback_evidence.py"
 
 GUARDS = (
@@ -60,7 +63,7 @@ GUARDS = (
     Guard(
         "feedback: only what the log gives comes into force",
         "proxy/learning_cli.py",
-        "if root.hex() != claimed.root or document.learn(claimed, projection.judgements(source, claimed.size)) != content:",
+        "if document.learn(candidate.tree, projection.judgements(source, candidate.tree.size)) != content:",
         "if False:",
         f"{OVER_HTTP}::test_what_was_learned_decides_after_a_reload_and_is_taken_back",
     ),
@@ -73,10 +76,59 @@ GUARDS = (
     ),
     Guard(
         "feedback: a log that does not verify teaches nothing",
-        "proxy/learning_cli.py",
+        "proxy/learning_source.py",
         "if report.outcome is not Outcome.OK:",
         "if False:",
         f"{IN_A_LOG}::test_feedback_that_fits_holds_and_teaches_and_a_changed_log_does_not",
+    ),
+    Guard(
+        "router: what a key says of it is capped altogether",
+        "proxy/core/learning/evidence.py",
+        "of_key = {key: min(Fraction(1), KEY / total) for key, total in by_key.items()}",
+        "of_key = dict.fromkeys(by_key, Fraction(1))",
+        f"{ROUTER}::test_a_key_counts_four_judgements_altogether_and_two_a_day",
+    ),
+    Guard(
+        "router: a step is small",
+        "proxy/training/feedback.py",
+        "fit = Fit(1, moved=SETTLED)",
+        "fit = Fit(1)",
+        f"{ROUTER}::test_no_key_moves_a_prompt_farther_than_the_bound_whatever_it_says",
+    ),
+    Guard(
+        "router: a rare word leaves no trace",
+        "proxy/training/feedback.py",
+        "if having[b] >= COMMON",
+        "if having[b]",
+        f"{ROUTER}::test_a_word_of_few_prompts_moves_no_weight_and_a_common_one_does",
+    ),
+    Guard(
+        "router: only what log and kept content give comes into force",
+        "proxy/router_learning_cli.py",
+        "if _trained(found, origin, learned, prompts) != candidate:",
+        "if False:",
+        f"{ROUTER_OVER_HTTP}::test_a_router_that_feedback_taught_decides_after_a_reload_and_is_taken_back",
+    ),
+    Guard(
+        "router: nothing comes of a prompt whose key went meanwhile",
+        "proxy/kept_prompts.py",
+        "if not all(stores.keys.held(record) for record in prompts):",
+        "if False:",
+        f"{PROMPTS}::test_nothing_comes_of_a_prompt_whose_key_went_while_it_was_in_use",
+    ),
+    Guard(
+        "router: a prompt that expired is not opened",
+        "proxy/kept_prompts.py",
+        "if held is None or held.expires <= time.time() or sealed is None:",
+        "if held is None or sealed is None:",
+        f"{PROMPTS}::test_what_is_erased_or_expired_is_not_opened",
+    ),
+    Guard(
+        "router: nothing is opened where there is too little",
+        "proxy/router_learning_cli.py",
+        "if len(chosen.statements) < feedback.LEAST:",
+        "if False:",
+        f"{ROUTER_OVER_HTTP}::test_without_kept_content_or_with_too_little_no_router_is_learned",
     ),
     Guard(
         "verify: feedback comes after its result",

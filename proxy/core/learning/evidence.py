@@ -8,7 +8,7 @@ as its weight, and all comparisons with other models together as ``PAIRS`` at mo
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -73,6 +73,19 @@ def _of_key(days: Iterable[_Day]) -> tuple[Fraction, Fraction]:
     right, wrong = sum((r for r, _ in capped), Fraction(0)), sum((w for _, w in capped), Fraction(0))
     scale = min(Fraction(1), KEY / (right + wrong))
     return right * scale, wrong * scale
+
+
+def counted(judged: Sequence[Judged]) -> tuple[Fraction, ...]:
+    """What each judgement counts, millionths, where a key counts ``KEY_DAY`` a day and ``KEY`` altogether, whatever it is about."""
+    by_day: dict[tuple[Sha256Hex, str], int] = defaultdict(int)
+    for each in judged:
+        by_day[each.key, each.day] += each.weight
+    of_day = {place: min(Fraction(1), Fraction(KEY_DAY, total)) for place, total in by_day.items()}
+    by_key: dict[Sha256Hex, Fraction] = defaultdict(Fraction)
+    for (key, day), total in by_day.items():
+        by_key[key] += total * of_day[key, day]
+    of_key = {key: min(Fraction(1), KEY / total) for key, total in by_key.items()}
+    return tuple(each.weight * of_day[each.key, each.day] * of_key[each.key] for each in judged)
 
 
 def compare(preferred: Iterable[Preferred]) -> Mapping[TaskClass, Mapping[tuple[str, str], int]]:

@@ -7,6 +7,7 @@ of the whole document, and goes into every record that the router had a part in.
 import base64
 import binascii
 import json
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,12 +23,14 @@ MAX_BYTES = 4 * 1024 * 1024
 DIMENSIONS = 512
 """Length of an embedding."""
 HALF = 128
+WIDE = 4
+"""Bytes of a weight of ``ease`` that was moved by feedback."""
 Row = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Rows of signed bytes, one a class: by bucket, and by dimension of an embedding where it reads one. ``unit``: millionths."""
+    """Rows of whole numbers, one a class: by bucket, and by dimension of an embedding where it reads one. ``unit``: millionths."""
 
     unit: int
     rows: tuple[Row, ...] = field(repr=False)
@@ -75,7 +78,7 @@ def parse(content: bytes) -> Model:
             trained_on=str(raw["trained_on"]["digest"]),
             plain=_head(raw["plain"], 4),
             embedded=None if embedded is None else _head(embedded, 4, dense=True),
-            ease=_head(raw["ease"], 1),
+            ease=_ease(raw["ease"]),
             usual_ease=usual,
         )
     except (ValueError, KeyError, TypeError, binascii.Error, zlib.error, RecursionError) as cause:
@@ -91,6 +94,15 @@ def _head(raw: Mapping[str, Any], rows: int, *, dense: bool = False) -> Head:
     )
 
 
+def _ease(raw: Mapping[str, Any]) -> Head:
+    if "bytes" not in raw:
+        return _head(raw, 1)
+    if raw["bytes"] != WIDE:
+        raise ValueError(f"`bytes` of {WIDE}")
+    content = _opened(raw["rows"], BUCKETS * WIDE)
+    return Head(unit=_integer(raw["unit"], 1000 * MILLIONTHS), rows=(struct.unpack(f">{BUCKETS}i", content),))
+
+
 def _integer(value: object, most: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= most:
         raise ValueError(f"a whole number from 1 to {most}")
@@ -98,11 +110,21 @@ def _integer(value: object, most: int) -> int:
 
 
 def _rows(text: str, rows: int, length: int) -> tuple[Row, ...]:
-    opened = zlib.decompressobj()
-    content = opened.decompress(base64.b85decode(text), rows * length + 1)
-    if len(content) != rows * length:
-        raise ValueError(f"{rows} rows of {length} weights")
+    content = _opened(text, rows * length)
     return tuple(tuple(b - HALF for b in content[i : i + length]) for i in range(0, len(content), length))
+
+
+def _opened(text: str, size: int) -> bytes:
+    content = zlib.decompressobj().decompress(base64.b85decode(text), size + 1)
+    if len(content) != size:
+        raise ValueError(f"{size} bytes of weights")
+    return content
+
+
+def exact(row: Sequence[int]) -> dict[str, object]:
+    """A row of millionths to the digit: weights that move by less than a signed byte tells."""
+    content = struct.pack(f">{len(row)}i", *row)
+    return {"unit": 1, "bytes": WIDE, "rows": base64.b85encode(zlib.compress(content, 9)).decode()}
 
 
 def packed(rows: Sequence[Sequence[float]]) -> tuple[int, str]:

@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import pytest
 from audit import administration, datadir, layout, learning, manifests, parallel, succession
 from audit.administration import KeyEvent
 from audit.appraisal import Appraised, Appraiser, Batch, in_turn
+from audit.derived import EVERYTHING
 from audit.errors import UnreadableError
 from audit.examine import Trust
 from audit.learning import Feedback
 from audit.log_check import Spread
 from audit.manifests import Manifest
 from audit.records import Anchor
+from audit.report import chain, document, render
 from audit.succession import LogEnd, LogStart
 from audit.verify import Outcome, Report, verify_log
 from audit.vocabulary import EndReason, Judgement, KeyEventKind, RecordKind, Sha256Hex
@@ -67,6 +70,11 @@ def another_record(log: Ledger) -> None:
     log.tamper_record("r-135", RecordKind.DECISION, lambda content: ledger.flipped(content, 40))
 
 
+def no_record(log: Ledger) -> None:
+    """A decision of the second bundle is something else."""
+    log.tamper_record("r-135", RecordKind.DECISION, lambda _: b"{}")
+
+
 def another_entry(log: Ledger) -> None:
     """An entry of the first bundle is changed."""
     log.tamper("log/tile/entries/000", 200)
@@ -86,6 +94,20 @@ def test_processes_find_what_one_finds(written: Ledger, tmp_path: Path, change: 
     assert alone.outcome is Outcome.FAILED
     assert verified(copy, parallel.spread(2)) == alone
     assert verified(copy, parallel.spread(1)) == alone
+
+
+@pytest.mark.parametrize("change", [nothing, no_record])
+def test_processes_count_what_one_counts(written: Ledger, tmp_path: Path, change: Callable[[Ledger], None]) -> None:
+    copy = tmp_path / "data"
+    shutil.copytree(written.root, copy)
+    change(Ledger(copy, written.authority, written.log_key, written.signer))
+    now = datetime.now(UTC)
+    alone, shared = (chain.computed(copy, EVERYTHING, now, verified=False, jobs=jobs) for jobs in (1, 2))
+    assert render.html(*shared) == render.html(*alone)
+    assert document.as_json(*shared) == document.as_json(*alone)
+    page, tables = alone
+    assert (page.unreadable, tables.requests) == ((0, REQUESTS) if change is nothing else (1, REQUESTS - 1))
+    assert page.unmatched == page.unreadable
 
 
 def test_what_records_say_of_each_other_comes_back_from_processes(tmp_path: Path) -> None:
@@ -118,14 +140,14 @@ def test_what_records_say_of_each_other_comes_back_from_processes(tmp_path: Path
     end = LogEnd(
         origin=ledger.ORIGIN, log_key=nought, final=place, successor="log.example/next", reason=EndReason.COMPROMISED
     )
-    for kind, render in (
+    for kind, rendered in (
         (RecordKind.MANIFEST, partial(manifests.render, counted)),
         (RecordKind.KEY_EVENT, partial(administration.render_key_event, revoked)),
         (RecordKind.FEEDBACK, partial(learning.render_feedback, judged)),
         (RecordKind.LOG_START, partial(succession.render_start, start)),
         (RecordKind.LOG_END, partial(succession.render_end, end)),
     ):
-        log.append("", kind, render(at=at, position=log.position(), anchor=None))
+        log.append("", kind, rendered(at=at, position=log.position(), anchor=None))
     log.publish()
     alone = verified(log.root, in_turn)
     failed = {each.obligation.id for each in alone.findings if each.outcome is Outcome.FAILED}

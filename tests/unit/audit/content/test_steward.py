@@ -1,6 +1,7 @@
 """Orders about content, cut short at every step: whoever comes next finishes them, and each has one statement."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from audit import acts, dsse, founding, statement
-from audit.acts import Access
+from audit.acts import Access, Training
 from audit.content import keystore, places
 from audit.content.orders import ErasureOrder
 from audit.content.parcels import sealed
@@ -128,26 +129,27 @@ def test_an_erasure_that_dies_at_any_call_is_finished_by_the_next(
     assert calls > 10, "expected the run to have many calls to die at"
 
 
+ACCESS = Access(
+    id="", record="r", decision=Sha256Hex("ab" * 32), act=acts.OPENED, fields=("prompt",), to="", reason="r"
+)
+TRAINING = Training(id="", records=("r-1", "r-2"), purpose=acts.TRAIN, reason="r")
+
+
 @pytest.mark.parametrize("late", [False, True])
-def test_an_access_that_dies_at_any_call_is_on_record_once(stores: Stores, log: Log, late: bool) -> None:
+@pytest.mark.parametrize(("opening", "read"), [(ACCESS, acts.access_of), (TRAINING, acts.training_of)])
+def test_an_opening_that_dies_at_any_call_is_on_record_once(
+    stores: Stores, log: Log, late: bool, opening: Access | Training, read: Callable[[Statement], object]
+) -> None:
     for calls in range(1, 10):
-        access = Access(
-            id=f"access-{calls}",
-            record="r",
-            decision=Sha256Hex("ab" * 32),
-            act=acts.OPENED,
-            fields=("prompt",),
-            to="",
-            reason="r",
-        )
-        stores.keys.order(access)
+        order = replace(opening, id=f"opening-{calls}")
+        stores.keys.order(order)
         life, died = Life(calls, late=late), False
         try:
             steward(Stores(life.of(stores.keys), stores.items), life.of(log)).carry_out()
         except Died:
             died = True
         steward(stores, log).carry_out()
-        assert [acts.access_of(each) for each in said(log, access.id)] == [access]
+        assert [read(each) for each in said(log, order.id)] == [order]
         if not died:
             return
     pytest.fail("expected the run to come to an end")
