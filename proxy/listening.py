@@ -34,7 +34,8 @@ _ONCE = (b"host", b"authorization")
 class BoundedHead(HttpToolsProtocol):
     """A connection that is closed unless the head of a request comes whole, within a time and a size, and means one thing.
 
-    The base class waits for either without end: whoever opens connections and says nothing holds as many as there may be. It takes
+    The base class waits for either without end: whoever opens connections and says nothing, or an empty line after an answer, holds
+    as many as there may be. It takes
     trailers for fields of the head, which a gateway before us did not look at, and keeps any number of them. Of a request that
     asks for another protocol it leaves the body unread, and takes it for the next request (RFC 9112, 11.2).
 
@@ -46,6 +47,7 @@ class BoundedHead(HttpToolsProtocol):
     _awaited: asyncio.TimerHandle | None = None
     _received = 0
     _in_head = False
+    _in_message = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the base class
         """A client is there."""
@@ -64,10 +66,12 @@ class BoundedHead(HttpToolsProtocol):
         super().data_received(data)
         if self._received > MAX_HEAD_BYTES:
             self._give_up()
+        elif self._is_idle():  # an empty line, or the rest of what was answered: the base class stopped its own clock
+            self._await()
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._in_head = True
+        self._in_head = self._in_message = True
         self._await()
         super().on_message_begin()
 
@@ -94,6 +98,7 @@ class BoundedHead(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole."""
+        self._in_message = False
         self._stop()
         super().on_message_complete()
 
@@ -102,6 +107,10 @@ class BoundedHead(HttpToolsProtocol):
         super().on_response_complete()
         if self.cycle is not None and self.cycle.response_complete and self.cycle.more_body:
             self._await()
+
+    def _is_idle(self) -> bool:
+        """Whether everything that was asked is answered, and nothing more is asked yet."""
+        return self.cycle is not None and self.cycle.response_complete and not self._in_message
 
     def _await(self) -> None:
         if self._awaited is None:

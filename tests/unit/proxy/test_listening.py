@@ -178,6 +178,34 @@ def test_a_connection_that_is_kept_alive_is_not_closed_between_requests(port: in
         assert client.recv(1) == b"", "expected the second head to have its limit too"
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("first", "then"), [(ANSWERED, b"\r\n"), (ANSWERED[:-2] + b"content-length: 5\r\n\r\n", b"12345")]
+)
+def test_what_comes_after_an_answer_and_begins_nothing_keeps_no_connection(
+    port: int, first: bytes, then: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(first)
+        answer = b""
+        while not answer.endswith(b"hello"):
+            answer += client.recv(4096)
+        client.sendall(then)
+        client.settimeout(20)
+        assert client.recv(1) == b""
+
+
+@pytest.mark.timeout(60)
+def test_an_empty_line_before_a_head_is_passed_over(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as client:
+        for part in (b"\r\n", ANSWERED, b"\r\n", b"\r\n" + ANSWERED):
+            client.sendall(part)
+            time.sleep(0.05)
+        answer = b""
+        while answer.count(b"hello") < 2:
+            answer += client.recv(4096)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="an option of Linux")
 async def test_a_connection_that_is_accepted_ends_by_itself_if_nothing_is_read() -> None:
     told: list[int] = []
