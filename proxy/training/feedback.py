@@ -1,8 +1,9 @@
 """A router that feedback moved: the weights of its ``ease``, by the prompts of requests whose answers were judged.
 
 Pure. The same judgements, prompts, router and seed give the same bytes. A prompt comes in as its features, and only weights of
-features that ``COMMON`` of the prompts have move: a rare word leaves no trace. What a key says counts as it does for reliabilities,
-over everything that it is about, and a step is so small that no key moves the ease of any prompt by more than ``evidence.BOUND``.
+features that ``COMMON`` of the prompts have, and that ``COMMON`` keys judged, move: what few people wrote leaves no trace. What a key
+says counts as it does for reliabilities, over everything that it is about, and a step is so small that no key moves the ease of any
+prompt by more than ``evidence.BOUND``.
 Task classes and the usual ease stay as they are.
 """
 
@@ -33,7 +34,7 @@ from proxy.training.fitting import RATE, Fit, Row
 LEAST = 30
 """Prompts below which nothing is learned."""
 COMMON = 5
-"""Prompts that must have a feature for its weight to move."""
+"""Prompts that must have a feature, and keys that must have judged those, for its weight to move: one person repeats a name."""
 EPOCHS = 3
 JUDGEMENT = 100.0
 """What a whole judgement weighs in the fit, so that a small part of one is not negligible to it."""
@@ -85,6 +86,11 @@ class _Example:
     right: Fraction
     wrong: Fraction
     judgements: int
+    keys: frozenset[Sha256Hex]
+
+    @property
+    def buckets(self) -> frozenset[int]:
+        return frozenset(bucket for group in self.prompt.groups for bucket in group.buckets)
 
     @property
     def share(self) -> float:
@@ -180,26 +186,35 @@ def _examples(judged: Iterable[Judged], prompts: Mapping[str, Prompt]) -> list[_
             right=sum((counts for each, counts in some if each.right), Fraction(0)),
             wrong=sum((counts for each, counts in some if not each.right), Fraction(0)),
             judgements=len(some),
+            keys=frozenset(each.key for each, _ in some),
         )
         for record, some in found.items()
     ]
 
 
 def _rows(examples: Sequence[_Example]) -> list[Row]:
-    having = Counter(
-        bucket for each in examples for bucket in {b for group in each.prompt.groups for b in group.buckets}
-    )
+    common = _common(examples)
     return [
         Row(
             groups=tuple(
-                Group(tuple(b for b in group.buckets if having[b] >= COMMON), group.value)
-                for group in each.prompt.groups
+                Group(tuple(b for b in group.buckets if b in common), group.value) for group in each.prompt.groups
             ),
             target=(each.share,),
             counts=each.weight * JUDGEMENT,
         )
         for each in examples
     ]
+
+
+def _common(examples: Sequence[_Example]) -> frozenset[int]:
+    """Buckets of features that enough prompts have, judged with enough keys."""
+    having: Counter[int] = Counter()
+    keys: dict[int, set[Sha256Hex]] = defaultdict(set)
+    for each in examples:
+        having.update(each.buckets)
+        for bucket in each.buckets:
+            keys[bucket] |= each.keys
+    return frozenset(bucket for bucket, count in having.items() if count >= COMMON and len(keys[bucket]) >= COMMON)
 
 
 def _digest(examples: Sequence[_Example]) -> Sha256Hex:

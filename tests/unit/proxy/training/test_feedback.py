@@ -114,14 +114,27 @@ def test_a_word_of_few_prompts_moves_no_weight_and_a_common_one_does() -> None:
     assert weight(after, common) != weight(before, common)
 
 
+@pytest.mark.parametrize("keys", [1, COMMON - 1, COMMON])
+def test_a_word_that_few_keys_judged_moves_no_weight_however_often_it_comes(keys: int) -> None:
+    name = "zanzibarite"
+    prompts = [prompt(n, f"Tell me of {name} {{0}}" if n < 2 * COMMON else TEXTS[1]) for n in range(2 * LEAST)]
+    judged = [said(n, who=n % keys if n < 2 * COMMON else n) for n in range(2 * LEAST)]
+    before, after = parse(SHIPPED).ease, parse(trained(judged, prompts)).ease
+    place = bucket(f"w:{name}")
+    moved = after.rows[0][place] * after.unit != before.rows[0][place] * before.unit
+    assert moved == (keys == COMMON)
+
+
 @pytest.mark.parametrize("right", [True, False])
 @pytest.mark.parametrize(("count", "days"), [(1, 1), (1, 9), (200, 1), (200, 9)])
 def test_no_key_moves_a_prompt_farther_than_the_bound_whatever_it_says(count: int, days: int, right: bool) -> None:
     prompts = [prompt(n, "What is one plus one?") for n in range(LEAST + count)]
-    judged = [said(n, who=1, right=right, day=1 + n % days) for n in range(LEAST + count)]
-    before, after = parse(SHIPPED), parse(trained(judged, prompts))
+    others = [said(n, who=100 + n) for n in range(LEAST)]
+    mine = [said(LEAST + n, who=1, right=right, day=1 + n % days) for n in range(count)]
+    without, with_them = parse(trained(others, prompts)), parse(trained([*others, *mine], prompts))
+    assert with_them.ease != without.ease
     for text in ("What is one plus one?", "What is two plus two?", "Write a poem."):
-        assert abs(ease(after, text) - ease(before, text)) <= evidence.BOUND
+        assert abs(ease(with_them, text) - ease(without, text)) <= evidence.BOUND
 
 
 def test_a_key_counts_four_judgements_altogether_and_two_a_day() -> None:
