@@ -7,12 +7,11 @@ PAE digest it carries (``docs/spec/predicates.md``), never merely to one with th
 
 import binascii
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from audit import administration, dsse, statement
+from audit import administration, canonical, dsse, statement
 from audit.administration import Activated
 from audit.errors import MalformedError
 from audit.recent import NOTHING, Recent
@@ -72,7 +71,7 @@ def opened(content: bytes) -> Opened:
         if spelt is not None:
             payload = binascii.a2b_base64(spelt.payload, strict_mode=True)
             return Opened(payload, spelt.payload_type, spelt.keyid)
-        outer = json.loads(content.decode())
+        outer = canonical.decode_quickly(content)
         payload = binascii.a2b_base64(outer["payload"], strict_mode=True)
         return Opened(payload, str(outer["payloadType"]), str(outer["signatures"][0]["keyid"]))
     except (ValueError, TypeError, KeyError, IndexError, RecursionError) as cause:
@@ -82,7 +81,7 @@ def opened(content: bytes) -> Opened:
 def said(payload: bytes) -> Statement | None:
     """Statement of a payload; None for kinds that are no part of a request. Raises ``MalformedError``."""
     try:
-        inner = json.loads(payload.decode())
+        inner = canonical.decode_quickly(payload)
         kind = _KINDS.get(inner["predicateType"])
         if kind is None:
             return None

@@ -12,15 +12,19 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import pytest
 
 from audit import dsse, forms, gist_reading, gists, keys, pairing, statement
+from audit.checkpoint import Checkpoint
+from audit.derived import Derivation
 from audit.errors import MalformedError
 from audit.gist_reading import Read
 from audit.gists import Gist
 from audit.records import DecisionRecord, ResultRecord
+from audit.report.document import as_json
 from audit.statement import PAYLOAD_TYPE
 from audit.vocabulary import Sha256Hex
 from tests.simulators import traffic
 
 SIGNER = keys.record_signer()
+MADE = "2026-11-26T00:00:00Z"
 MISSING = object()
 OTHERS = (MISSING, None, True, 0, 1.5, "", "x", "permitted", "0" * 64, [], [1], ["x"], [{}], [None], {}, {"x": "x"})
 
@@ -105,6 +109,31 @@ def test_whatever_is_changed_a_gist_is_that_of_the_whole_record_or_there_is_none
             assert gist_reading.read(((7, content),)) == whole, (place, other)
             outcomes.add(whole.unreadable)
     assert outcomes == {0, 1}
+
+
+@pytest.mark.parametrize(("member", "other"), [("task", "\ud800"), ("maxCostMicroUsd", 1 << 53)])
+def test_what_no_report_could_be_written_of_is_unreadable(member: str, other: object) -> None:
+    document = json.loads(RECORDS["plain decision"])
+    content = enveloped(changed(document, ("predicate", member), other))
+    assert as_a_whole(content) == gist_reading.read(((7, content),)) == Read((), 1)
+    derivation = Derivation()
+    assert list(derivation.traces([(0, content)])) == []
+    cover, tables = derivation.report(Checkpoint(origin="log.example/test", size=1, root=bytes(32)), MADE)
+    assert (cover.unreadable, json.loads(as_json(cover, tables))["cover"]["unreadable"]) == (1, 1)
+
+
+def test_an_envelope_whose_type_could_not_be_signed_is_unreadable() -> None:
+    outer = json.loads(enveloped(json.loads(RECORDS["plain decision"])))
+    content = json.dumps({**outer, "payloadType": "\ud800"}).encode()
+    assert as_a_whole(content) == gist_reading.read(((7, content),)) == Read((), 1)
+
+
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    document = json.loads(RECORDS["plain decision"])
+    content = enveloped(changed(document, ("predicate", "task"), "\N{GRINNING FACE}"))
+    (found,) = gist_reading.read(((7, content),)).found
+    assert isinstance(found.said, gists.Decision)
+    assert found.said.task == "\N{GRINNING FACE}"
 
 
 @pytest.mark.parametrize("name", RECORDS)
