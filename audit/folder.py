@@ -36,7 +36,8 @@ class _Folder:
         )  # it may be a link by now
 
     def digest(self, path: str) -> Sha256Hex:
-        with self._located(path).open("rb") as file:
+        handle = os.open(self._located(path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)  # as above
+        with os.fdopen(handle, "rb") as file:
             if os.fstat(file.fileno()).st_size > layout.longest(path):
                 raise MalformedError(
                     f"expected at most {layout.longest(path)} bytes in `{path}`, got more", code="too-large"

@@ -1,9 +1,10 @@
-"""``make eval``: every row of the target table over HTTP, on questions that nothing was fitted on.
+"""``make eval``: every row of the target table over HTTP, on questions that no share and no ease was fitted on.
 
 ``DATA`` names the folder of recorded answers. A seeded 60 % of the questions give the models' shares, and the router's ease is
 trained without the other 40 %. These are asked, through a proxy of the default configuration but for that router, with the vendor
-banned by policy. Each row says what must hold, what was reached, what the same legs give without a network, and how often anybody
-connected to the banned vendor.
+banned by policy. Weights of task classes and maps of confidence are as shipped: those know the class of many of the questions, and
+these were fitted on answers to a part of them. Each row says what must hold, what was reached, what the same legs give without a
+network, and how often anybody connected to the banned vendor.
 """
 
 import argparse
