@@ -1,8 +1,9 @@
 """The target table over many seeded splits, without a network: ``python -m tests.evaluation.splits --data FOLDER``.
 
 One split says little: on 40 % of the questions a difference of a point is within chance. Each split fits the shares on 60 % of the
-questions and asks the others. Whether a question is hard is told by weights that did not see it (five folds). Plans and votes are the
-product's own; the row of programs needs the sandbox, and is asked over HTTP alone (``tests.evaluation.run``).
+questions and asks the others. Whether a question is hard is told by weights that did not see it (five folds). Plans, votes and the
+maps of confidence, by which the gate opens, are the product's own; the row of programs needs the sandbox, and is asked over HTTP
+alone (``tests.evaluation.run``).
 
 ``where all answered``: the questions for which every model that was to be asked has a recorded answer. A gap of a recording is no
 failure of a provider, but the proxy cannot tell them apart.
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from audit.vocabulary import LegStatus, Role
 from policies.shipped import homes
+from proxy import router_file
 from proxy.core import planning
 from proxy.core.aggregation import answers, voting
 from proxy.core.aggregation.expected import AnswerKind
@@ -72,6 +74,7 @@ class Played:
             first=tuple(seat_of(slot, task) for slot in plan.first),
             rest=tuple(seat_of(slot, task) for slot in plan.rest),
             threshold=plan.threshold,
+            calibration=router_file.calibration(),
         )
         slots = {slot.leg: slot for slot in (*plan.first, *plan.rest)}
         replies: tuple[Reply, ...] = ()

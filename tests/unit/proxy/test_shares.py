@@ -92,3 +92,17 @@ def test_the_table_over_splits_is_played_without_a_network(tmp_path: Path) -> No
     assert len(found) == 2
     assert all(0 < each["cost_ratio"] < 1 and each["difference_points"] > -30 for each in found)
     assert "held in" in splits.line(row, found)
+
+
+def test_the_gate_of_the_table_over_splits_opens_by_the_maps_that_are_shipped(tmp_path: Path) -> None:
+    """Two weak models that agree are more often right than their log-odds say: the strong one is not asked."""
+    recording = recorded.load(sample.write(tmp_path / "recording"), ["orchard"])
+    row = run.Row(name="s", benchmarks="orchard", vendor="summit", banned="summit-9", mode="standard", least=0, most=1)
+    weak = shares.Share(right=400_000, questions=100, tokens_out=50)
+    plan = splits._planner(recording, {model: {TaskClass.MATH: weak} for model in recording.models}, row)(
+        TaskClass.MATH
+    )
+    asked = [splits.Played(recording).ask(item, plan, TaskClass.MATH) for item in recording.items]
+    pair = [sum(recording.cost(slot.primary.model, each.item) for slot in plan.first) for each in asked]
+    assert plan.rest
+    assert 0 < sum(each.cost == cost for each, cost in zip(asked, pair, strict=True)) < len(asked)
