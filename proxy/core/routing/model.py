@@ -25,6 +25,8 @@ DIMENSIONS = 512
 HALF = 128
 WIDE = 4
 """Bytes of a weight of ``ease`` that was moved by feedback."""
+MOST = 2 ** (8 * WIDE - 1) - 1
+"""Millionths that such a weight may have."""
 Row = tuple[int, ...]
 
 
@@ -122,7 +124,9 @@ def _opened(text: str, size: int) -> bytes:
 
 
 def exact(row: Sequence[int]) -> dict[str, object]:
-    """A row of millionths to the digit: weights that move by less than a signed byte tells."""
+    """A row of millionths to the digit: weights that move by less than a signed byte tells. Raises ``ValueError``."""
+    if max(map(abs, row), default=0) > MOST:
+        raise ValueError(f"expected weights of at most {MOST // MILLIONTHS} log-odds, got more")
     content = struct.pack(f">{len(row)}i", *row)
     return {"unit": 1, "bytes": WIDE, "rows": base64.b85encode(zlib.compress(content, 9)).decode()}
 

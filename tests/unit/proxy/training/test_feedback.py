@@ -150,6 +150,13 @@ def test_too_few_prompts_teach_nothing() -> None:
         trained([said(n) for n in range(LEAST - 1)], MANY)
 
 
+def test_a_router_of_weights_beyond_all_measure_teaches_nothing() -> None:
+    raw = json.loads(SHIPPED)
+    active = json.dumps({**raw, "ease": {**raw["ease"], "unit": 1000 * MILLIONTHS}}).encode()
+    with pytest.raises(ValueError, match="log-odds"):
+        trained([said(n) for n in range(LEAST)], MANY, active=active)
+
+
 def test_the_candidate_wins_where_it_predicts_better_and_loses_where_it_does_not() -> None:
     prompts = {each.record: each for each in (prompt(n) for n in range(3 * LEAST))}
     learned = [said(n) for n in range(2 * LEAST)]
