@@ -40,7 +40,7 @@ def traces_main(argv: Sequence[str]) -> int:
     sys.stderr.write(f"{count:,} traces\n")
     if left:
         sys.stderr.write(
-            f"left out: {left:,} requests with values that no span can have; `apostille verify` names them\n"
+            f"left out: {left:,} requests that cannot be read or told in spans; `apostille verify` names them\n"
         )
     return 0
 
@@ -55,7 +55,8 @@ def _written(data: Path, period: Period, out: Path | None) -> tuple[int, int]:
 
 def _lines(data: Path, period: Period, file: BinaryIO) -> tuple[int, int]:
     count = left = 0
-    for request in _requests(data):
+    pairings: list[Pairing] = []
+    for request in _requests(data, pairings):
         try:
             line = otlp.line(traces.spans(request)) if _within(period, request) else None
         except MalformedError:
@@ -65,15 +66,16 @@ def _lines(data: Path, period: Period, file: BinaryIO) -> tuple[int, int]:
             file.write(line)
             count += 1
     file.flush()
-    return count, left
+    return count, left + sum(each.unreadable for each in pairings)
 
 
-def _requests(data: Path) -> Iterator[Request]:
-    """Every request of every log, oldest log first; a decision and its result are in one."""
+def _requests(data: Path, pairings: list[Pairing]) -> Iterator[Request]:
+    """Every request of every log, oldest log first; a decision and its result are in one. ``pairings`` gets that of each log."""
     datadir.check_settled(data)
     for place in (*datadir.ended(data), data):
         with datadir.opened(place) as source:
-            yield from requests(source.between(0, source.size()), Pairing())
+            pairings.append(Pairing())
+            yield from requests(source.between(0, source.size()), pairings[-1])
 
 
 def _within(period: Period, request: Request) -> bool:

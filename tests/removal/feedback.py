@@ -98,8 +98,8 @@ GUARDS = (
     Guard(
         "router: a rare word leaves no trace",
         "proxy/training/feedback.py",
-        "if having[b] >= COMMON",
-        "if having[b]",
+        "if count >= COMMON and len(keys[bucket]) >= COMMON",
+        "if count",
         f"{ROUTER}::test_a_word_of_few_prompts_moves_no_weight_and_a_common_one_does",
     ),
     Guard(

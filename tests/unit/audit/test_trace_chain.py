@@ -245,7 +245,9 @@ def test_a_request_that_no_span_can_tell_of_is_left_out_and_counted(
         )
     assert main(["traces", "--data", str(logs.root), "--out", str(tmp_path / "traces.jsonl")]) == 0
     told = capsys.readouterr().err
-    assert told == "5 traces\nleft out: 1 requests with values that no span can have; `apostille verify` names them\n"
+    assert (
+        told == "5 traces\nleft out: 1 requests that cannot be read or told in spans; `apostille verify` names them\n"
+    )
 
 
 def test_traces_are_written_over_no_file_and_of_no_log_that_is_ending(
