@@ -6,6 +6,7 @@ happen); ``enforcement`` compares the two, so that exclusions name what would ha
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from audit.vocabulary import Role
 from proxy.core import seats
@@ -13,7 +14,7 @@ from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
 from proxy.core.question import Allowed, Question
-from proxy.core.ranking import expert, ranked, reliability, substitutes
+from proxy.core.ranking import expert, ranked, reliability, substitutes, within
 from proxy.core.request import OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import cascade, preferred
 from proxy.core.routing.cascade import Expert, Mode
@@ -218,7 +219,9 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
     by_id = {d.id: d for d in best_of.values()}
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
-    first, rest = seats.with_stand_ins(first, rest, permitted, lambda d: expert(d, question.task).cost)
+    first, rest = seats.with_stand_ins(
+        first, rest, permitted, lambda d: expert(d, question.task).cost, partial(within, question)
+    )
     return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
 
 

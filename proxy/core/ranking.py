@@ -54,12 +54,12 @@ def substitutes(question: Question, excluded: Sequence[Deployment], allowed: All
     declared = [
         found for deployment in excluded for name in deployment.alternates for found in question.catalogue.named(name)
     ]
-    matching = [d for d in ranked(question, pool.values()) if any(_within(question, e, d) for e in excluded)]
+    matching = [d for d in ranked(question, pool.values()) if any(within(question, e, d) for e in excluded)]
     order = [d for d in (*declared, *matching) if d.id in pool and d.id not in barred]
     return tuple({d.id: d for d in order}.values())
 
 
-def _within(question: Question, excluded: Deployment, stand_in: Deployment) -> bool:
+def within(question: Question, excluded: Deployment, stand_in: Deployment) -> bool:
     """Whether a stand-in keeps the tenant's bounds; what was not measured keeps none."""
     bounds, task = question.bounds, question.task
     if bounds.min_quality is not None:

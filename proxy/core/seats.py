@@ -179,22 +179,28 @@ def with_stand_ins(
     rest: tuple[Slot, ...],
     permitted: Sequence[Deployment],
     cost: Callable[[Deployment], float],
+    within: Callable[[Deployment, Deployment], bool],
 ) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
     """A cascade's seats, with other models behind those that have to be taken; no model is behind two of them.
 
     ``permitted``: best first. Behind the first of an escalation is the best without a seat: somebody has to answer. Behind each
     of those asked at once is the best of the others that costs about as little: one provider's outage is no disagreement.
+    ``within``: whether the second keeps the tenant's bounds where it stands in for the first.
     """
     taken = {slot.primary.model for slot in (*first, *rest)}
     free = [d for d in distinct(permitted) if d.model not in taken]
-    strong, free = (free[:1], free[1:]) if rest else ([], free)
+    strong = [d for d in free if within(rest[0].primary, d)][:1] if rest else []
+    free = [d for d in free if d not in strong]
     backed = []
     for slot in first:
         most = cost(slot.primary) * ABOUT_AS_LITTLE
-        stand_in = next((d for d in free if cost(d) <= most), None)
+        stand_in = next((d for d in free if cost(d) <= most and within(slot.primary, d)), None)
         free = [d for d in free if d is not stand_in]
         backed.append(slot if stand_in is None else _behind(slot, (stand_in,)))
-    return tuple(backed), (_behind(rest[0], (*strong, *free)), *rest[1:]) if rest else ()
+    if not rest:
+        return tuple(backed), ()
+    others = [d for d in free if within(rest[0].primary, d)]
+    return tuple(backed), (_behind(rest[0], (*strong, *others)), *rest[1:])
 
 
 def _behind(slot: Slot, others: Sequence[Deployment]) -> Slot:

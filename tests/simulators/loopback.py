@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -9,7 +10,7 @@ LONGEST_LINE = 1 << 25
 
 
 @dataclass(kw_only=True)
-class Loopback:
+class Loopback(ABC):
     """A listener. ``connections``: that were accepted; ``open``: that nobody has closed yet; ``cancelled``: cut by either side."""
 
     connections: int = 0
@@ -44,9 +45,9 @@ class Loopback:
         """What a catalogue names."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    @abstractmethod
     async def served(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Everything on one connection, which is closed after it."""
-        raise NotImplementedError
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

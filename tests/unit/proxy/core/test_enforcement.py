@@ -210,6 +210,18 @@ def test_every_seat_of_a_cascade_has_a_stand_in_of_its_own() -> None:
     assert behind == {"panel-1": ["n/cheap"], "panel-2": [], "panel-3": ["n/next", "n/large"]}
 
 
+def test_a_stand_in_of_a_cascade_keeps_the_tenants_bounds() -> None:
+    """What would be worse, or dearer, than the tenant allows stands behind no seat; the cascade's own models stay."""
+    strict = Bounds(min_quality=950_000, max_price=1_000_000)
+    plan = enforced(question(FOUR, FUSION, bounds=strict))
+    assert isinstance(plan, AdmittedPlan)
+    assert plan.calls.keys() == {"panel-1", "panel-2", "panel-3"}
+    assert all(len(calls) == 1 for calls in plan.calls.values())
+    free = enforced(question(FOUR, FUSION))
+    assert isinstance(free, AdmittedPlan)
+    assert [len(calls) for calls in free.calls.values()] == [1, 1, 2]
+
+
 def test_policy_that_leaves_one_model_means_self_fusion_and_a_degraded_outcome() -> None:
     plan = enforced(question(FOUR, FUSION), ["x/best", "n/large", "n/middle"])
     assert isinstance(plan, AdmittedPlan)
