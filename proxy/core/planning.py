@@ -16,7 +16,7 @@ from proxy.core.intent import IntentKind
 from proxy.core.question import Allowed, Question
 from proxy.core.ranking import expert, ranked, reliability, substitutes, within
 from proxy.core.request import OnOutage, OnRefusal, OnRestricted, TaskClass
-from proxy.core.routing import cascade, preferred
+from proxy.core.routing import cascade, preferred, trials
 from proxy.core.routing.cascade import Expert, Mode
 from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
@@ -174,17 +174,18 @@ def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowe
 
 
 def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
-    """Models whose programs are run, one after the other: the best that the mode pays for, then the best of the others."""
-    models = seats.distinct(permitted)
+    """Models whose programs are run, one after the other, until one passes the examples of its task."""
+    models = {d.id: d for d in seats.distinct(permitted)}
     if len(models) < 2:
         return None
-    reference = _reference(question, permitted)
-    defaults = question.defaults
-    ratio = defaults.high_ratio if question.intent.mode is Mode.HIGH else defaults.standard_ratio
-    priced = [d for d in models if expert(d, question.task).cost <= reference.cost * ratio]
-    begins = priced[0] if priced else min(models, key=lambda d: expert(d, question.task).cost)
-    others = [d for d in (priced or models) if d is not begins][: MAX_PROGRAMS - 1]
-    found = seats.panel((begins, *others), permitted)
+    order = trials.order(
+        [expert(d, question.task) for d in models.values()],
+        question.intent.mode,
+        question.defaults.ratio(question.intent.mode),
+        _reference(question, permitted),
+        MAX_PROGRAMS,
+    )
+    found = seats.panel((models[each] for each in order), permitted)
     return Plan(aggregator=AggregatorName.EXAMPLES, first=found[:1], rest=found[1:], threshold=_threshold(question))
 
 
@@ -212,8 +213,7 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
         tuple(expert(d, question.task) for d in best_of.values()),
         question.task,
         question.intent.mode,
-        standard_ratio=question.defaults.standard_ratio,
-        high_ratio=question.defaults.high_ratio,
+        ratio=question.defaults.ratio(question.intent.mode),
         reference=_reference(question, permitted),
     )
     by_id = {d.id: d for d in best_of.values()}

@@ -10,6 +10,7 @@ from audit.records import Bounds, Part, Preference
 from proxy.core.catalogue import Catalogue, Deployment
 from proxy.core.intent import Intent
 from proxy.core.request import Needs, OnOutage, OnRefusal, OnRestricted, TaskClass
+from proxy.core.routing.cascade import Mode
 
 NO_BOUNDS = Bounds()
 QUALITY_FIRST = Preference()
@@ -27,6 +28,10 @@ class Defaults:
     standard_ratio: float = 0.64
     high_ratio: float = 1.36
     sandbox: bool = False
+
+    def ratio(self, mode: Mode) -> float:
+        """Cost of a mode against the reference's."""
+        return self.high_ratio if mode is Mode.HIGH else self.standard_ratio
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,12 +88,11 @@ def choose(
     experts: tuple[Expert, ...],
     task: TaskClass,
     mode: Mode,
+    ratio: float,
     *,
-    standard_ratio: float = 0.64,
-    high_ratio: float = 1.36,
     reference: Expert | None = None,
 ) -> Cascade:
-    """The best cascade over at least two experts. ``reference``: whose cost is the measure; the best expert if None.
+    """The best cascade over at least two experts whose cost is at most ``ratio`` of the reference's; the best expert's if None.
 
     If none fits the budget, the cheapest is taken: a composite that was asked for is better than none.
     Raises ``ValueError`` for fewer than two experts.
@@ -101,7 +100,7 @@ def choose(
     if len(experts) < 2:
         raise ValueError(f"expected at least two experts, got {len(experts)}")
     unit = (reference or min(experts, key=lambda e: (-e.reliability, e.cost))).cost
-    budget = unit * (standard_ratio if mode is Mode.STANDARD else high_ratio)
+    budget = unit * ratio
     found = list(_candidates(experts, task, mode, unit))
     fitting = [each for each in found if each.cost <= budget] or [min(found, key=lambda each: each.cost)]
     best = max(fitting, key=lambda each: (round(each.merit, 6), -each.cost))

@@ -11,7 +11,7 @@ from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Calls, Compo
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import TaskClass
-from tests.unit.proxy.core.test_enforcement import FOUR, enforced, question
+from tests.unit.proxy.core.test_enforcement import FOUR, catalogue, deployment, enforced, question
 
 
 def chosen(aggregator: AggregatorName) -> Intent:
@@ -69,6 +69,20 @@ def test_a_cascade_goes_from_the_cheapest_to_the_best() -> None:
     found = admitted(chosen(AggregatorName.CASCADE))
     order = [slot.primary.id for slot in (*found.plan.first, *found.plan.rest)]
     assert order == ["n/small", "n/middle", "n/large", "x/best"]
+    assert len(found.plan.first) == 1
+
+
+def test_programs_are_tried_with_different_models_where_the_best_is_cheap() -> None:
+    """Nobody is cheaper than a share of the cheapest: the composite is of several models all the same."""
+    cheap = catalogue(
+        deployment("n/best", quality=880_000, price=100_000),
+        deployment("n/next", quality=850_000, price=500_000),
+        deployment("n/poor", quality=500_000, price=20_000),
+    )
+    asked = replace(question(cheap, Intent(model="apostille/fusion", kind=IntentKind.COMPOSITE)), examples=True)
+    found = enforced(asked)
+    assert isinstance(found, AdmittedPlan)
+    assert [slot.primary.id for slot in (*found.plan.first, *found.plan.rest)] == ["n/best", "n/next", "n/poor"]
     assert len(found.plan.first) == 1
 
 

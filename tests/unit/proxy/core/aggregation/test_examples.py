@@ -31,6 +31,18 @@ def found(docstring: str) -> list[tuple[str, str]]:
         ("f(1) # => 5", "f(1)", "5"),
         ("for f('(') the answer is; f(2) = 4", "f(2)", "4"),
         ("f(1, y=2) == {'a': 1}", "f(1, y=2)", "{'a': 1}"),
+        ("f(1) ==> 2", "f(1)", "2"),
+        ("f(1) => true", "f(1)", "True"),
+        ("f(1) -> null", "f(1)", "None"),
+        ("f('5 apples', 19) ->19 - 5 - 6 = 8", "f('5 apples', 19)", "8"),
+        ("f(2) = 1 + (2 / 2) = 2", "f(2)", "2"),
+        (">>> round(f([1, 2]), 2)  # of f\n    -0.5", "round(f([1, 2]), 2)  # of f", "-0.5"),
+        ("Input: x = [[1], [2]], y = 3\n    Output: [1, 2]", "f([[1], [2]], 3)", "[1, 2]"),
+        ("Input:\n      x: 'a, b'\n      y: 1\n    Output: 24 # of both", "f('a, b', 1)", "24 # of both"),
+        ("Input: (1, 2), 3\n    Output: (1, 2)", "f((1, 2), 3)", "(1, 2)"),
+        ("For x = \"ab\", y = 'c', the result should be ('b', False)", "f(\"ab\", 'c')", "('b', False)"),
+        ("for x = 8 and y = -1.5, it will be 1 and the output should be '1'.", "f(8, -1.5)", "'1'"),
+        ("x = 1, y = 2 -> 3", "f(1, 2)", "3"),
     ],
 )
 def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: str) -> None:
@@ -50,6 +62,15 @@ def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: st
         "f(1 == 2",
         ">>> f(1)\n    Traceback (most recent call last):",
         "f(__import__('os').system('true')) == x",
+        "f(1) == 1 + 2 = x",
+        "Input: x = 1\n    Output: 2",
+        "Input: x = a, y = 2\n    Output: 2",
+        "Input: x = 1, y = 2",
+        "for x = 1, y = 2 there is none",
+        "Input: x = 1, y = 2\n    Output: about 3 or so",
+        "max = 1, y = 2 -> 3",
+        ">>> a.f(1) + x\n    2",
+        ">>> round(f(x), 2)\n    2",
     ],
 )
 def test_what_is_not_a_literal_or_not_a_call_of_values_is_no_example(docstring: str) -> None:
@@ -88,7 +109,16 @@ def test_values_are_compared_as_values() -> None:
 
 
 @settings(deadline=None)
-@given(st.text(alphabet="f(x)[]{}'\"=>-.,# \n`def:12\\", max_size=400))
+@given(
+    st.one_of(
+        st.text(alphabet="f(x)[]{}'\"=>-.,# \n`def:12\\", max_size=400),
+        st.lists(
+            st.sampled_from(
+                ["x = ", "Input: ", "Output: ", "[1", "]", ", ", "'", "will be ", "\n", ">>> ", "f(1)", "=="]
+            )
+        ).map("".join),
+    )
+)
 def test_any_text_is_read_and_every_example_is_a_call_with_a_literal(text: str) -> None:
     task = examples.task("def f(x):\n" + text)
     for each in task.examples if task else ():
@@ -99,7 +129,17 @@ def test_any_text_is_read_and_every_example_is_a_call_with_a_literal(text: str) 
 
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
-    "hostile", ["f(" * 9_000, "def f(x):\n" + "f(1) == [" * 2_000, "def f(" + "f(1) ==\n" * 2_000 + "(" * 1_000]
+    "hostile",
+    [
+        "f(" * 9_000,
+        "def f(x):\n" + "f(1) == [" * 2_000,
+        "def f(" + "f(1) ==\n" * 2_000 + "(" * 1_000,
+        "def f(x):\n" + "x = [" * 3_000,
+        "def f(x):\n" + ("x = [" + "1," * 240 + "]\n Output: [") * 30,
+        "def f(x, y):\n" + "Input: " * 2_500,
+        "def f(x):\n" + ("x = 1" + " " * 19 + "\n") * 700,
+        "def f(x):\n" + "x = 1 will be " * 1_400,
+    ],
 )
 def test_a_hostile_prompt_is_read_in_bounded_time(hostile: str) -> None:
     assert examples.task(hostile) is None or len(examples.task(hostile).examples) <= examples.MAX_EXAMPLES  # type: ignore[union-attr]

@@ -7,11 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proxy.core.request import TaskClass
-from proxy.core.routing import cascade, joint
+from proxy.core.routing import cascade, joint, trials
 from proxy.core.routing.cascade import Expert, Mode
 from proxy.core.routing.joint import Pair
 
 MILLION = 1_000_000
+RATIO = {Mode.STANDARD: 0.64, Mode.HIGH: 1.36}
 
 
 def expert(name: str, quality: int, price: int, make: str = "") -> Expert:
@@ -98,34 +99,34 @@ def _gate(first: list[str], rest: list[str]) -> str:
 def test_a_cascade_asks_different_models_and_stays_within_its_budget_where_one_can(
     pool: tuple[Expert, ...], mode: Mode, task: TaskClass
 ) -> None:
-    found = cascade.choose(pool, task, mode)
+    found = cascade.choose(pool, task, mode, RATIO[mode])
     assert len({*found.first, *found.rest}) == len(found.first) + len(found.rest)
     assert len(found.first) == 2
     by_id = {e.id: e for e in pool}
     one, other = (by_id[each] for each in found.first)
     asked = one.cost + other.cost
     best = min(pool, key=lambda e: (-e.reliability, e.cost))
-    budget = best.cost * (0.64 if mode is Mode.STANDARD else 1.36)
-    cheapest = cascade.choose(pool, task, mode, standard_ratio=0.0, high_ratio=0.0)
+    budget = best.cost * RATIO[mode]
+    cheapest = cascade.choose(pool, task, mode, 0.0)
     assert asked <= budget or found == cheapest
 
 
 def test_a_pair_is_of_different_make_where_there_is_one() -> None:
     twin = expert("twin", 799, 100_000, make=SMALL.make)
-    found = cascade.choose((SMALL, twin, OTHER, BEST), TaskClass.MATH, Mode.STANDARD)
+    found = cascade.choose((SMALL, twin, OTHER, BEST), TaskClass.MATH, Mode.STANDARD, 0.64)
     assert set(found.first) == {"small", "other"}
-    assert set(cascade.choose((SMALL, twin), TaskClass.MATH, Mode.STANDARD).first) == {"small", "twin"}
+    assert set(cascade.choose((SMALL, twin), TaskClass.MATH, Mode.STANDARD, 0.64).first) == {"small", "twin"}
 
 
 def test_the_dearer_of_two_as_good_is_left() -> None:
     dear = expert("dear", 881, 4_000_000)
-    assert cascade.choose((SMALL, OTHER, LARGE, dear), TaskClass.MATH, Mode.STANDARD).rest == ("large",)
+    assert cascade.choose((SMALL, OTHER, LARGE, dear), TaskClass.MATH, Mode.STANDARD, 0.64).rest == ("large",)
 
 
 def test_the_reference_says_how_much_may_be_spent() -> None:
-    assert cascade.choose(FOUR, TaskClass.MATH, Mode.STANDARD, reference=BEST).rest == ("best",)
+    assert cascade.choose(FOUR, TaskClass.MATH, Mode.STANDARD, 0.64, reference=BEST).rest == ("best",)
     modest = expert("modest", 850, 900_000)
-    assert cascade.choose(FOUR, TaskClass.MATH, Mode.STANDARD, reference=modest).rest == ("large",)
+    assert cascade.choose(FOUR, TaskClass.MATH, Mode.STANDARD, 0.64, reference=modest).rest == ("large",)
 
 
 def test_hard_tasks_cost_more_calls() -> None:
@@ -137,3 +138,39 @@ def test_hard_tasks_cost_more_calls() -> None:
 def test_models_of_one_make_agree_on_wrong_answers_more_often() -> None:
     for task in TaskClass:
         assert joint.alike(task, one_make=False) < joint.alike(task, one_make=True) <= joint.MOST_ALIKE
+
+
+def test_answers_that_are_tested_are_tried_with_the_model_first_that_is_good_for_its_price() -> None:
+    assert trials.order(FOUR, Mode.STANDARD, 0.64, BEST, 3) == ("large", "best", "small")
+    assert trials.order(FOUR, Mode.STANDARD, 0.0, BEST, 2) == ("best", "large")
+
+
+def test_what_is_much_worse_is_not_tried_first_for_being_cheap() -> None:
+    poor = expert("poor", 500, 10_000)
+    good = expert("good", 840, 100_000)
+    for pool in ((poor, good), (poor, good, BEST)):
+        found = trials.order(pool, Mode.STANDARD, 0.64, good, 3)
+        assert found[0] == "good"
+        assert len(found) == len(pool)
+
+
+def test_who_is_tried_next_is_weighed_on_what_is_left() -> None:
+    """Two points of all questions are many of those that the first got wrong, and worth twice the cheaper one's price there."""
+    first, next_best, cheaper = (
+        expert("first", 880, 100_000),
+        expert("next", 848, 320_000),
+        expert("less", 823, 200_000),
+    )
+    assert trials.order((first, cheaper, next_best), Mode.STANDARD, 0.64, first, 3) == ("first", "next", "less")
+
+
+@given(experts, st.sampled_from(Mode), st.floats(0, 2), st.integers(1, 5))
+def test_trials_are_of_different_models_and_the_first_keeps_within_the_cost_where_one_as_useful_does(
+    pool: tuple[Expert, ...], mode: Mode, ratio: float, most: int
+) -> None:
+    reference = min(pool, key=lambda e: (-e.reliability, e.cost))
+    found = trials.order(pool, mode, ratio, reference, most)
+    assert len(set(found)) == len(found) == min(most, len(pool))
+    first = next(e for e in pool if e.id == found[0])
+    useful = [e for e in pool if e.cost <= ratio * reference.cost and e.reliability >= reference.reliability - 50_000]
+    assert first in useful or not useful
