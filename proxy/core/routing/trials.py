@@ -12,19 +12,19 @@ from proxy.core.routing.cascade import WORTH, Expert, Mode
 from proxy.core.routing.joint import Curve
 
 AS_USEFUL = 50_000
-"""Share by which the first may be behind the reference, millionths: what is much worse is no bargain at any price."""
+"""Share by which one may be behind the best of those left, millionths: what is much worse is no bargain at any price."""
 _ALL: Curve = (1.0,) * (2 * joint.STEPS + 1)
 
 
 def order(experts: Sequence[Expert], mode: Mode, ratio: float, reference: Expert, most: int) -> tuple[str, ...]:
-    """Ids of at most ``most`` experts, first to last. ``ratio``: cost of the first against the reference's, at most.
+    """Ids of at most ``most`` experts, first to last. ``ratio``: cost of each against the reference's, at most.
 
-    Where nobody as useful keeps within that cost, the one that is worth its cost most is tried first all the same.
+    Where nobody as useful keeps within that cost, the one that is worth its cost most is tried all the same.
     """
     left, failing = list(experts), _ALL
     chosen: list[str] = []
     while left and len(chosen) < most:
-        pool = left if chosen else _affordable(left, ratio, reference)
+        pool = _affordable(left, reference.cost * ratio)
         found = max(pool, key=lambda e: (round(_merit(e, mode, reference, failing), 6), -e.cost))
         chosen.append(found.id)
         left.remove(found)
@@ -32,9 +32,9 @@ def order(experts: Sequence[Expert], mode: Mode, ratio: float, reference: Expert
     return tuple(chosen)
 
 
-def _affordable(experts: Sequence[Expert], ratio: float, reference: Expert) -> Sequence[Expert]:
-    least = reference.reliability - AS_USEFUL
-    return [e for e in experts if e.cost <= reference.cost * ratio and e.reliability >= least] or experts
+def _affordable(experts: Sequence[Expert], budget: float) -> Sequence[Expert]:
+    least = max(e.reliability for e in experts) - AS_USEFUL
+    return [e for e in experts if e.cost <= budget and e.reliability >= least] or experts
 
 
 def _merit(one: Expert, mode: Mode, reference: Expert, failing: Curve) -> float:

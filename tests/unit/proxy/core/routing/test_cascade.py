@@ -143,6 +143,8 @@ def test_models_of_one_make_agree_on_wrong_answers_more_often() -> None:
 def test_answers_that_are_tested_are_tried_with_the_model_first_that_is_good_for_its_price() -> None:
     assert trials.order(FOUR, Mode.STANDARD, 0.64, BEST, 3) == ("large", "best", "small")
     assert trials.order(FOUR, Mode.STANDARD, 0.0, BEST, 2) == ("best", "large")
+    as_good = expert("as-good", 890, 3_000_000)
+    assert trials.order((LARGE, as_good, BEST), Mode.STANDARD, 0.64, BEST, 3) == ("as-good", "large", "best")
 
 
 def test_what_is_much_worse_is_not_tried_first_for_being_cheap() -> None:
@@ -172,5 +174,9 @@ def test_trials_are_of_different_models_and_the_first_keeps_within_the_cost_wher
     found = trials.order(pool, mode, ratio, reference, most)
     assert len(set(found)) == len(found) == min(most, len(pool))
     first = next(e for e in pool if e.id == found[0])
-    useful = [e for e in pool if e.cost <= ratio * reference.cost and e.reliability >= reference.reliability - 50_000]
+    useful = [
+        e
+        for e in pool
+        if e.cost <= ratio * reference.cost and e.reliability >= reference.reliability - trials.AS_USEFUL
+    ]
     assert first in useful or not useful
