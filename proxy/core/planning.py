@@ -30,6 +30,9 @@ AS_GOOD = 10_000
 """Measured shares no further apart than this, millionths, are the same: a point is within what samples tell."""
 STOOD_IN_FOR = 50_000
 """Share by which a barred model may be behind the best of the catalogue, and still be what a composite stands in for."""
+ABOUT_AS_LITTLE, ABOUT_AS_GOOD = 1.25, 50_000
+"""What a stand-in of those asked at once may cost against the model whose seat it takes, and by how much it may be right less often,
+millionths."""
 MAX_RUNGS = 4
 """Steps of a cascade that the router makes."""
 
@@ -219,10 +222,15 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
     by_id = {d.id: d for d in best_of.values()}
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
-    first, rest = seats.with_stand_ins(
-        first, rest, permitted, lambda d: expert(d, question.task).cost, partial(within, question)
-    )
+    first, rest = seats.with_stand_ins(first, rest, permitted, partial(_alike, question), partial(within, question))
     return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
+
+
+def _alike(question: Question, seated: Deployment, other: Deployment) -> bool:
+    """Whether another model is about as good for the task, and costs about as little."""
+    has, would_have = expert(seated, question.task), expert(other, question.task)
+    cheap = would_have.cost <= has.cost * ABOUT_AS_LITTLE
+    return cheap and would_have.reliability >= has.reliability - ABOUT_AS_GOOD
 
 
 def _reference(question: Question, permitted: Sequence[Deployment]) -> Expert:

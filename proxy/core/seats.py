@@ -13,8 +13,6 @@ from proxy.core.catalogue import Deployment
 
 MAX_FALLBACKS = 3
 """Most further deployments behind a leg's first choice."""
-ABOUT_AS_LITTLE = 1.25
-"""What a stand-in of those asked at once may cost against the model whose seat it takes."""
 DEFAULT_LAYERS = 2
 """Proposing layers of a mixture of agents, the panel counted."""
 
@@ -178,13 +176,14 @@ def with_stand_ins(
     first: tuple[Slot, ...],
     rest: tuple[Slot, ...],
     permitted: Sequence[Deployment],
-    cost: Callable[[Deployment], float],
+    alike: Callable[[Deployment, Deployment], bool],
     within: Callable[[Deployment, Deployment], bool],
 ) -> tuple[tuple[Slot, ...], tuple[Slot, ...]]:
     """A cascade's seats, with other models behind those that have to be taken; no model is behind two of them.
 
     ``permitted``: best first. Behind the first of an escalation is the best without a seat: somebody has to answer. Behind each
-    of those asked at once is the best of the others that costs about as little: one provider's outage is no disagreement.
+    of those asked at once is the best of the others that is about as good and costs about as little (``alike``): one provider's
+    outage is no disagreement, and with a poor stand-in it would be one. Without a stand-in the strong one is asked instead.
     ``within``: whether the second keeps the tenant's bounds where it stands in for the first.
     """
     taken = {slot.primary.model for slot in (*first, *rest)}
@@ -193,8 +192,7 @@ def with_stand_ins(
     free = [d for d in free if d not in strong]
     backed = []
     for slot in first:
-        most = cost(slot.primary) * ABOUT_AS_LITTLE
-        stand_in = next((d for d in free if cost(d) <= most and within(slot.primary, d)), None)
+        stand_in = next((d for d in free if alike(slot.primary, d) and within(slot.primary, d)), None)
         free = [d for d in free if d is not stand_in]
         backed.append(slot if stand_in is None else _behind(slot, (stand_in,)))
     if not rest:

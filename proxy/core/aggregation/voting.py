@@ -122,7 +122,7 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
     """Ask the first seats; if they agree, and that makes us sure enough, it is the answer; else ask the rest.
 
     Then an answer given by two or more wins (ties by log-odds, then the rest in order, then the first); without a majority
-    the best of the rest answers, and if it has no answer the first seat does.
+    the best of the rest answers, and if it has no answer the first seat does; of two answers alone the likelier wins.
     """
     if not replies:
         return ask(composition.first)
@@ -146,10 +146,21 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
         )
         speaker = min(best.ballots, key=lambda b: place[b.seat.leg]).seat.leg  # the strongest of those who agree
         return tally.final(composition, speaker, "majority", gate=gate)
-    answering = {b.seat.leg for b in tally.ballots if b.answer is not None}
-    strong, first = composition.rest[0].leg, composition.first[0].leg
-    leg = strong if strong in answering else first if first in tally.good else tally.any_good(order)
+    leg = _settling(composition, tally, order)
     return tally.final(composition, leg, "escalation", gate=gate, flags=("no-majority",))
+
+
+def _settling(composition: Composition, tally: Tally, order: Sequence[Seat]) -> str | None:
+    """Whose answer stands where no two gave the same: the strong one's, which settles what the first disagree about.
+
+    Where one of the first gave none, nothing was disagreed about: of two answers the likelier stands.
+    """
+    answering = [b.seat.leg for b in tally.ballots if b.answer is not None]
+    likelier = tally.best(order)
+    if likelier is not None and len(answering) == 2:
+        return tally.spokesman(likelier)
+    strong, first = composition.rest[0].leg, composition.first[0].leg
+    return strong if strong in answering else first if first in tally.good else tally.any_good(order)
 
 
 def _is_first(composition: Composition, reply: Reply) -> bool:

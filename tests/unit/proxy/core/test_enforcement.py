@@ -197,10 +197,11 @@ def test_what_a_composite_stands_in_for_says_what_it_may_cost() -> None:
 
 
 def test_every_seat_of_a_cascade_has_a_stand_in_of_its_own() -> None:
-    """One that costs about as little, where models are asked at once; a model that stood in for two would agree with itself."""
+    """One that is about as good and costs about as little, where models are asked at once; a model that stood in for two would agree
+    with itself, and a poor one would disagree."""
     six = catalogue(
         *FOUR.deployments.values(),
-        deployment("n/cheap", quality=590_000, price=100_000),
+        deployment("n/cheap", quality=600_000, price=124_000),
         deployment("n/next", quality=850_000, price=4_000_000),
     )
     plan = enforced(question(six, FUSION))

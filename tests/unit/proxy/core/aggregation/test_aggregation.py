@@ -84,6 +84,16 @@ def test_the_agreement_gate(answers: dict[str, str | None], leg: str | None, ask
     assert (final.leg, "".join(order), final.basis.gate) == (leg, asked, gate)
 
 
+@pytest.mark.parametrize(
+    ("answers", "leg"), [({"b": None}, "a"), ({"b": "41"}, "s"), ({"a": None}, "s"), ({"s": None, "b": None}, "a")]
+)
+def test_of_two_answers_alone_the_likelier_stands_and_of_three_the_strong_ones(
+    answers: dict[str, str | None], leg: str
+) -> None:
+    pair = (seat("a", 960_000), seat("b", 600_000))
+    assert played(composition(GATE, pair, "s"), {"a": "42", "b": "42", "s": "7", **answers})[0].leg == leg
+
+
 def test_agreement_that_does_not_make_sure_enough_opens_the_gate() -> None:
     final, order = played(composition(GATE, "ab", "s", threshold=990_000), {"a": "42", "b": "42", "s": "42"})
     assert (order, final.basis.gate) == (["a", "b", "s"], "low-confidence")
