@@ -94,7 +94,8 @@ def choose(
 ) -> Cascade:
     """The best cascade over at least two experts whose cost is at most ``ratio`` of the reference's; the best expert's if None.
 
-    If none fits the budget, the cheapest is taken: a composite that was asked for is better than none.
+    If none fits the budget, the one that is worth its cost most is taken: a composite that was asked for is better than none, and
+    the cheapest of the unaffordable may be far worse for a little less.
     Raises ``ValueError`` for fewer than two experts.
     """
     if len(experts) < 2:
@@ -102,7 +103,7 @@ def choose(
     unit = (reference or min(experts, key=lambda e: (-e.reliability, e.cost))).cost
     budget = unit * ratio
     found = list(_candidates(experts, task, mode, unit))
-    fitting = [each for each in found if each.cost <= budget] or [min(found, key=lambda each: each.cost)]
+    fitting = [each for each in found if each.cost <= budget] or found
     best = max(fitting, key=lambda each: (round(each.merit, 6), -each.cost))
     pair = sorted(best.first, key=lambda e: -e.reliability)
     return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in best.rest))

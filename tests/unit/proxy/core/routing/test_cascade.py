@@ -107,8 +107,15 @@ def test_a_cascade_asks_different_models_and_stays_within_its_budget_where_one_c
     asked = one.cost + other.cost
     best = min(pool, key=lambda e: (-e.reliability, e.cost))
     budget = best.cost * RATIO[mode]
-    cheapest = cascade.choose(pool, task, mode, 0.0)
-    assert asked <= budget or found == cheapest
+    assert asked <= budget or found == cascade.choose(pool, task, mode, 0.0)
+
+
+def test_where_nothing_is_affordable_the_best_for_its_price_is_taken_and_not_the_cheapest() -> None:
+    """Answers of two poor models and a fair one for 0.79 of the price, or of a fair one and the best for 0.80."""
+    poor, fair, best = expert("poor", 810, 450_000), expert("fair", 870, 470_000), expert("best", 930, 1_000_000)
+    weak = expert("weak", 500, 560_000)
+    found = cascade.choose((poor, fair, weak, best), TaskClass.MATH, Mode.STANDARD, 0.64)
+    assert (set(found.first), found.rest) == ({"poor", "fair"}, ("best",))
 
 
 def test_a_pair_is_of_different_make_where_there_is_one() -> None:
