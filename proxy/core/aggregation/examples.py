@@ -33,6 +33,8 @@ _BETWEEN = re.compile(
 _PROMPTED = re.compile(r"[ \t]{0,40}>>>[ \t]{0,8}")
 _RECKONED = re.compile(r"[\d\s+\-*/().]{1,80}=[ \t]{0,8}(?=\S)")
 """A sum that a value is explained with: `19 - 5 - 6 = 8`."""
+_WITHOUT_VALUE = ("print", "input", "exec", "eval")
+"""What an example shows of these is not what they give."""
 _SPELT = {"true": "True", "false": "False", "null": "None"}
 """Values as other languages have them."""
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
@@ -177,7 +179,7 @@ def _first_literal(text: str) -> str | None:
         line = text.strip()
         reckoned = _RECKONED.match(line)
         line = line[reckoned.end() :] if reckoned else line
-        candidates = [line, line.rstrip(".;,"), *_quoted(line), *_word(line)]
+        candidates = [line, line.rstrip(".;,"), *_quoted(line), *_ended(line), *_word(line)]
     for each in candidates:
         spelt = _SPELT.get(each, each)
         if spelt and _literal(spelt) is not _NOT_ONE:
@@ -189,6 +191,11 @@ def _quoted(line: str) -> tuple[str, ...]:
     """The string that a line begins with, where it is not the beginning of something longer."""
     closed = line.find(line[0], 1) if line[:1] in ("'", '"') else -1
     return (line[: closed + 1],) if closed > 0 and not line[closed + 1 : closed + 2].strip(",.;#)") else ()
+
+
+def _ended(line: str) -> tuple[str, ...]:
+    """What a line has before the end of its docstring."""
+    return tuple(line.removesuffix(quotes).rstrip(" .;,") for quotes in ("'''", '"""') if line.endswith(quotes))
 
 
 def _word(line: str) -> tuple[str, ...]:
@@ -203,7 +210,8 @@ def _is_call(call: str) -> bool:
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
     called = {id(each.func) for each in ast.walk(found) if isinstance(each, ast.Call)}
-    return all(id(each) in called for each in ast.walk(found) if isinstance(each, ast.Name))
+    names = [each for each in ast.walk(found) if isinstance(each, ast.Name)]
+    return all(id(each) in called and each.id not in _WITHOUT_VALUE for each in names)
 
 
 def _given(prompt: str) -> str:
@@ -230,7 +238,10 @@ _NOT_ONE = object()
 
 def _literal(text: str) -> object:
     try:
-        return ast.literal_eval(text)
+        found = ast.parse(text.lstrip(" \t"), mode="eval")
+        if any(isinstance(each, ast.Constant) and each.value is ... for each in ast.walk(found)):  # "and so on"
+            return _NOT_ONE
+        return ast.literal_eval(found)
     except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
         return _NOT_ONE
 

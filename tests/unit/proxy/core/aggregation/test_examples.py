@@ -43,6 +43,8 @@ def found(docstring: str) -> list[tuple[str, str]]:
         ("For x = \"ab\", y = 'c', the result should be ('b', False)", "f(\"ab\", 'c')", "('b', False)"),
         ("for x = 8 and y = -1.5, it will be 1 and the output should be '1'.", "f(8, -1.5)", "'1'"),
         ("x = 1, y = 2 -> 3", "f(1, 2)", "3"),
+        ("f(1) == 2'''", "f(1)", "2"),
+        ('f(1) == "a"."""', "f(1)", '"a"'),
     ],
 )
 def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: str) -> None:
@@ -70,6 +72,8 @@ def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: st
         "Input: x = 1, y = 2\n    Output: about 3 or so",
         "max = 1, y = 2 -> 3",
         ">>> a.f(1) + x\n    2",
+        ">>> print(f(1))\n    2",
+        "f(3) == [1, 2, ...]",
         ">>> round(f(x), 2)\n    2",
     ],
 )
