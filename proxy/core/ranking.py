@@ -6,7 +6,7 @@ Pure.
 from collections.abc import Iterable, Sequence
 
 from audit.vocabulary import MILLIONTHS
-from proxy.core.catalogue import Deployment
+from proxy.core.catalogue import UNMEASURED_PART, Deployment
 from proxy.core.question import Allowed, Question
 from proxy.core.request import TaskClass
 from proxy.core.routing import cascade
@@ -35,7 +35,8 @@ def reliability(deployment: Deployment, task: TaskClass) -> int:
     found = deployment.share(task)
     if found is not None:
         return found
-    return min([PRIOR_RELIABILITY, *deployment.measured.values()])
+    guessed = min([PRIOR_RELIABILITY, *deployment.measured.values()])
+    return guessed if task is task.family else guessed // UNMEASURED_PART
 
 
 def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:

@@ -30,7 +30,8 @@ class AnswerKind(StrEnum):
 _OPTION = re.compile(r"(?m)^[ \t]*\(?([A-J])[).:][ \t]+\S")
 _OUTPUT = re.compile(
     r"==[ \t]*\?\?|what (?:does|will|is) (?:this|the) (?:code|program|function|snippet)[^.?\n]{0,40}(?:print|output|return)"
-    r"|(?:predict|determine|give) the (?:output|return value)|output when executing",
+    r"|(?:predict|determine|give) the (?:output|return value)|output when executing"
+    r"|(?:answer|reply|respond) with (?:only )?(?:a|the) python literal",
     re.IGNORECASE,
 )
 _WRITE_CODE = re.compile(
@@ -38,7 +39,9 @@ _WRITE_CODE = re.compile(
     r"|fully implement|should only contain the code",
     re.IGNORECASE,
 )
-_YES_NO = re.compile(r"answer (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b", re.IGNORECASE)
+_YES_NO = re.compile(
+    r"(?:answer|reply|respond) (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b", re.IGNORECASE
+)
 _DATE = re.compile(
     r"\b(?:what|which) (?:is the |was the |calendar )?(?:exact )?date\b(?! (?:type|format|range))"
     r"|\b(?:in|on|of) (?:what|which) (?:year|date)\b|\bwhat year\b|\bYYYY-MM-DD\b",

@@ -3,6 +3,7 @@
 import pytest
 
 from proxy.core.aggregation.expected import AnswerKind
+from proxy.core.ranking import reliability
 from proxy.core.request import TaskClass
 from proxy.core.routing.tasks import refined
 from tests.unit.proxy.core.test_enforcement import deployment
@@ -39,3 +40,9 @@ def test_what_was_not_measured_of_a_part_is_a_third_of_its_family_s() -> None:
         700_000,
         None,
     ]
+
+
+@pytest.mark.parametrize("task", list(TaskClass))
+def test_what_nobody_measured_goes_before_nothing_good_in_a_part_either(task: TaskClass) -> None:
+    unknown, good = (deployment(i, measured=m) for i, m in (("n/a", {}), ("n/b", {task.family: 920_000})))
+    assert reliability(unknown, task) < reliability(good, task)

@@ -262,3 +262,16 @@ def test_calls_whose_arguments_are_nested_deeply_are_compared_or_none(levels: in
         nested = [nested]
     found = of_tool_calls({"tool_calls": [{"function": {"name": "f", "arguments": nested}}]})
     assert (found is None) is (levels > 1_000)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "kind"),
+    [
+        ("Is Paris the capital of France? Reply with yes or no.", AnswerKind.YES_NO),
+        ("Respond only yes or no: is it raining?", AnswerKind.YES_NO),
+        ("What does f([3, 1, 2]) return? Answer with a Python literal.", AnswerKind.LITERAL),
+        ("Write a function that parses a Python literal.", None),
+    ],
+)
+def test_other_words_for_an_answer_that_can_be_compared(prompt: str, kind: AnswerKind | None) -> None:
+    assert expected(prompt) is kind
