@@ -193,17 +193,22 @@ def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
 
 
 def _rungs(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
-    """A cascade over models, cheapest first, each measured better than the one before it; the best is always the last."""
+    """A cascade over models, cheapest first, each measured better than the one before it, as far as the best; then, where nobody is
+    cheaper than the best, the next best."""
     models = seats.distinct(permitted)
     if len(models) < 2:
         return None
-    best, others = models[0], sorted(models[1:], key=lambda d: expert(d, question.task).cost)
+    best, others = models[0], models[1:]
+    most = expert(best, question.task).cost
+    cheaper = sorted(
+        (d for d in others if expert(d, question.task).cost < most), key=lambda d: expert(d, question.task).cost
+    )
     rungs: list[Deployment] = []
-    for each in others:
+    for each in cheaper:
         floor = reliability(rungs[-1], question.task) if rungs else -1
         if floor < reliability(each, question.task) < reliability(best, question.task):
             rungs.append(each)
-    steps = (*(rungs or others)[: MAX_RUNGS - 1], best)
+    steps = (*rungs[: MAX_RUNGS - 1], best) if rungs else (best, *others[: MAX_RUNGS - 1])
     found = seats.panel(steps, permitted)
     return Plan(aggregator=AggregatorName.CASCADE, first=found[:1], rest=found[1:], threshold=_threshold(question))
 
@@ -212,13 +217,19 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
     best_of = {d.model: d for d in reversed(seats.distinct(permitted))}
     if len(best_of) < 2:
         return None
+    experts = {d.id: expert(d, question.task) for d in best_of.values()}
+    free = question.intent.aggregator is None and question.min_panel is None
+    measured = tuple(experts[d.id] for d in best_of.values() if free and d.share(question.task) is not None)
     chosen = cascade.choose(
-        tuple(expert(d, question.task) for d in best_of.values()),
+        tuple(experts.values()),
         question.task,
         question.intent.mode,
         ratio=question.defaults.ratio(question.intent.mode),
         reference=_reference(question, permitted),
+        alone=measured,
     )
+    if len(chosen.first) == 1:
+        return _single(question, sorted(permitted, key=lambda d: d.id != chosen.first[0]))
     by_id = {d.id: d for d in best_of.values()}
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))

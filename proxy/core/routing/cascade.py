@@ -65,9 +65,13 @@ class Expert:
         return joint.curve(self.reliability * 1000 // MILLIONTHS)
 
 
+ALONE = 0.05
+"""Accuracy, net of what cost is worth, by which one model must be ahead of every cascade to be asked alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """Ids of the experts asked at once, and of those asked when they do not agree, best first."""
+    """Ids of the experts asked at once, and of those asked when they do not agree, best first. One id: that model alone."""
 
     first: tuple[str, ...]
     rest: tuple[str, ...]
@@ -75,11 +79,13 @@ class Cascade:
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A cascade with what is expected of it. ``cost``: micro-dollars; ``merit``: accuracy, less what cost and waiting are worth."""
+    """A cascade with what is expected of it. ``cost``: micro-dollars; ``merit``: accuracy (``right``), less what cost and waiting
+    are worth."""
 
     first: tuple[Expert, Expert]
     rest: tuple[Expert, ...]
     cost: float
+    right: float
     merit: float
 
 
@@ -91,29 +97,46 @@ def choose(
     ratio: float,
     *,
     reference: Expert | None = None,
+    alone: tuple[Expert, ...] = (),
 ) -> Cascade:
     """The best cascade over at least two experts whose cost is at most ``ratio`` of the reference's; the best expert's if None.
 
     If none fits the budget, the one that is worth its cost most is taken: a composite that was asked for is better than none, and
-    the cheapest of the unaffordable may be far worse for a little less.
+    the cheapest of the unaffordable may be far worse for a little less. ``alone``: who may answer alone where every cascade is
+    expected to be right less often and is much worse for its price (``ALONE``).
     Raises ``ValueError`` for fewer than two experts.
     """
     if len(experts) < 2:
         raise ValueError(f"expected at least two experts, got {len(experts)}")
-    unit = (reference or min(experts, key=lambda e: (-e.reliability, e.cost))).cost
-    budget = unit * ratio
-    found = list(_candidates(experts, task, mode, unit))
+    reference = reference or min(experts, key=lambda e: (-e.reliability, e.cost))
+    unit, budget = reference.cost, reference.cost * ratio
+    worth = WORTH[mode] / unit if unit else 0.0
+    found = list(_candidates(experts, task, mode, worth))
     fitting = [each for each in found if each.cost <= budget] or found
     best = max(fitting, key=lambda each: (round(each.merit, 6), -each.cost))
+    single = _alone(alone, best, worth, budget)
+    if single is not None:
+        return Cascade(first=(single.id,), rest=())
     pair = sorted(best.first, key=lambda e: -e.reliability)
     return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in best.rest))
 
 
-def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, unit: float) -> Iterator[_Candidate]:
+def _alone(experts: Sequence[Expert], best: _Candidate, worth: float, budget: float) -> Expert | None:
+    """The model that is much better for its price than the best cascade, and affordable or cheaper; None if there is none."""
+
+    def merit(each: Expert) -> float:
+        return round(each.accuracy - worth * each.cost, 6)
+
+    better = [e for e in experts if e.accuracy >= best.right and merit(e) > best.merit + ALONE]
+    found = [e for e in better if e.cost <= max(budget, best.cost)]
+    return max(found, key=lambda e: (merit(e), -e.cost), default=None)
+
+
+def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, worth: float) -> Iterator[_Candidate]:
+    """All that is looked at. ``worth``: accuracy that a micro-dollar is worth."""
     by_quality = sorted(experts, key=lambda e: (-e.reliability, e.cost))
     curves = {e.id: e.curve for e in experts}
     apart = joint.alike(task, one_make=False)
-    worth = WORTH[mode] / unit if unit else 0.0
     for one, other in _pairs(_cheap(experts)):
         pair = Pair.of(curves[one.id], curves[other.id], joint.alike(task, one_make=one.make == other.make))
         asked, disagreed = one.cost + other.cost, pair.disagreement()
@@ -121,7 +144,7 @@ def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, unit: fl
         for rest in _escalations(by_quality, (one, other), mode):
             cost = asked + disagreed * sum(e.cost for e in rest)
             right = _right(pair, [curves[e.id] for e in rest], (curves[one.id], curves[other.id]), apart)
-            yield _Candidate(first=(one, other), rest=rest, cost=cost, merit=right - slow - worth * cost)
+            yield _Candidate(first=(one, other), rest=rest, cost=cost, right=right, merit=right - slow - worth * cost)
 
 
 def _pairs(cheap: Sequence[Expert]) -> list[tuple[Expert, Expert]]:

@@ -72,6 +72,38 @@ def test_a_cascade_goes_from_the_cheapest_to_the_best() -> None:
     assert len(found.plan.first) == 1
 
 
+def test_a_cascade_begins_with_nobody_who_is_dearer_than_the_best() -> None:
+    cheap_best = catalogue(
+        deployment("n/best", quality=900_000, price=100_000),
+        deployment("n/dear", quality=700_000, price=9_000_000),
+        deployment("n/cheaper", quality=600_000, price=50_000),
+    )
+    alone = catalogue(*(d for d in cheap_best.deployments.values() if d.id != "n/cheaper"))
+    for found, order in ((cheap_best, ["n/cheaper", "n/best"]), (alone, ["n/best", "n/dear"])):
+        plan = enforced(question(found, chosen(AggregatorName.CASCADE)))
+        assert isinstance(plan, AdmittedPlan)
+        assert [slot.primary.id for slot in (*plan.plan.first, *plan.plan.rest)] == order
+
+
+def test_a_composite_that_spoils_its_best_model_is_that_model_unless_a_panel_is_asked_for() -> None:
+    spoilt = catalogue(
+        deployment("n/best", quality=920_000, price=100_000),
+        deployment("n/poor", quality=500_000, price=9_000_000),
+        deployment("n/fair", quality=600_000, price=1_000_000),
+    )
+    fusion = Intent(model="apostille/fusion", kind=IntentKind.COMPOSITE)
+    for asked, aggregator in (
+        (question(spoilt, fusion), AggregatorName.SINGLE),
+        (question(spoilt, fusion, min_panel=2), AggregatorName.AGREEMENT_GATE),
+        (question(spoilt, chosen(AggregatorName.AGREEMENT_GATE)), AggregatorName.AGREEMENT_GATE),
+        (question(spoilt, fusion, task=TaskClass.FACTUAL), AggregatorName.AGREEMENT_GATE),
+    ):
+        plan = enforced(asked)
+        assert isinstance(plan, AdmittedPlan)
+        assert plan.plan.aggregator is aggregator
+        assert plan.plan.first[0].primary.id == "n/best" or aggregator is not AggregatorName.SINGLE
+
+
 def test_programs_are_tried_with_different_models_where_the_best_is_cheap() -> None:
     """Nobody is cheaper than a share of the cheapest: the composite is of several models all the same."""
     cheap = catalogue(

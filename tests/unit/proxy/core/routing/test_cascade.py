@@ -118,6 +118,31 @@ def test_where_nothing_is_affordable_the_best_for_its_price_is_taken_and_not_the
     assert (set(found.first), found.rest) == ({"poor", "fair"}, ("best",))
 
 
+def test_a_model_that_every_cascade_would_spoil_is_asked_alone() -> None:
+    cheap, middle, dear = (
+        expert("cheap", 920, 100_000),
+        expert("middle", 600, 1_000_000),
+        expert("dear", 500, 9_000_000),
+    )
+    pool = (cheap, middle, dear)
+    for mode in Mode:
+        assert cascade.choose(pool, TaskClass.MATH, mode, RATIO[mode], alone=pool) == cascade.Cascade(("cheap",), ())
+        assert len(cascade.choose(pool, TaskClass.MATH, mode, RATIO[mode]).first) == 2
+        assert len(cascade.choose(pool, TaskClass.MATH, mode, RATIO[mode], alone=(middle, dear)).first) == 2
+
+
+@given(experts, st.sampled_from(Mode), st.sampled_from(TaskClass), st.floats(0, 2))
+def test_who_is_asked_alone_is_right_as_often_as_the_cascade_would_be(
+    pool: tuple[Expert, ...], mode: Mode, task: TaskClass, ratio: float
+) -> None:
+    found = cascade.choose(pool, task, mode, ratio, alone=pool)
+    if len(found.first) == 1:
+        by_id = {e.id: e for e in pool}
+        otherwise = cascade.choose(pool, task, mode, ratio)
+        first, rest = ([by_id[each] for each in ids] for ids in (otherwise.first, otherwise.rest))
+        assert by_id[found.first[0]].accuracy >= cascade.expected_accuracy(first, rest, task) - 1e-9
+
+
 def test_a_pair_is_of_different_make_where_there_is_one() -> None:
     twin = expert("twin", 799, 100_000, make=SMALL.make)
     found = cascade.choose((SMALL, twin, OTHER, BEST), TaskClass.MATH, Mode.STANDARD, 0.64)
