@@ -123,6 +123,24 @@ def test_a_weighted_vote_follows_the_reliable_one_and_a_majority_the_many() -> N
     assert played(composition(AggregatorName.MAJORITY, seats), answers)[0].leg == "b"
 
 
+@pytest.mark.parametrize(
+    ("share", "asked", "answers"),
+    [
+        (166_666, "What is 6 times 7?", {"a": "41", "b": "42", "c": "42"}),
+        (500_000, "Is it so? Answer yes or no.", {"a": "no", "b": "yes", "c": "yes"}),
+    ],
+)
+def test_of_voters_that_nobody_measured_two_outvote_one(share: int, asked: str, answers: dict[str, str | None]) -> None:
+    found = composition(
+        AggregatorName.WEIGHTED_VOTE,
+        tuple(seat(leg, share) for leg in "abc"),
+        messages=({"role": "user", "content": asked},),
+    )
+    final = played(found, answers)[0]
+    assert final.leg == "b"
+    assert all(vote.weight > 0 for vote in final.basis.votes)
+
+
 def test_self_fusion_samples_one_deployment_with_different_numbers() -> None:
     seats = tuple(Seat(leg=f"s{i}", role=Role.PANEL, model="m", make="x", reliability=700_000) for i in range(3))
     found = composition(AggregatorName.SELF_FUSION, seats)
