@@ -40,7 +40,14 @@ _WRITE_CODE = re.compile(
     re.IGNORECASE,
 )
 _YES_NO = re.compile(
-    r"(?:answer|reply|respond) (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b", re.IGNORECASE
+    r"(?:answer|reply|respond) (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b"
+    r"|\byes or no ?[?:.)]|\(yes/no\)|\btrue or false\b",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\b(?:answer|reply|respond|output|return|give|state|write)\b(?: me| with| as)*(?: only| just)*(?: an?| one| the)?"
+    r"(?: single| final| whole| bare)* (?:number|integer)\b(?: only| alone|(?=[.,;:!]|\s*\Z))",
+    re.IGNORECASE,
 )
 _DATE = re.compile(
     r"\b(?:what|which) (?:is the |was the |calendar )?(?:exact )?date\b(?! (?:type|format|range))"
@@ -81,6 +88,8 @@ def expected(prompt: str) -> AnswerKind | None:
         return AnswerKind.EXPRESSION
     if _DATE.search(text):
         return AnswerKind.DATE
+    if _NUMBER.search(text):
+        return AnswerKind.EXPRESSION
     if _JSON.search(text) and not _FORMAT.search(text):
         return AnswerKind.JSON
     return AnswerKind.EXPRESSION if _FORMAT.search(text) and any(c.isdigit() for c in text) else None
