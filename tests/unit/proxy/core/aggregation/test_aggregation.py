@@ -94,6 +94,14 @@ def test_of_two_answers_alone_the_likelier_stands_and_of_three_the_strong_ones(
     assert played(composition(GATE, pair, "s"), {"a": "42", "b": "42", "s": "7", **answers})[0].leg == leg
 
 
+def test_two_of_three_that_are_asked_at_once_are_a_majority_whatever_the_third_is_worth() -> None:
+    final = played(
+        composition(GATE, (seat("a", 600_000), seat("b", 650_000), seat("c", 970_000))),
+        {"a": "42", "b": "42", "c": "7"},
+    )[0]
+    assert (final.leg, final.basis.method, final.basis.gate, final.basis.flags) == ("b", "majority", "disagreement", ())
+
+
 def test_agreement_that_does_not_make_sure_enough_opens_the_gate() -> None:
     final, order = played(composition(GATE, "ab", "s", threshold=990_000), {"a": "42", "b": "42", "s": "42"})
     assert (order, final.basis.gate) == (["a", "b", "s"], "low-confidence")
