@@ -166,7 +166,7 @@ def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowe
     if wanted is None and open_ended and question.intent.mode is Mode.HIGH:
         wanted = AggregatorName.JUDGE_AUTHOR
     if wanted is AggregatorName.SINGLE or (wanted is None and open_ended):
-        return _single(question, permitted)
+        return _single(question, _behind(question, permitted[0], permitted))
     if wanted in READ_BY_OTHERS:
         return _read_by_others(question, wanted, permitted)
     if wanted is AggregatorName.SELF_FUSION:
@@ -228,13 +228,19 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
         reference=_reference(question, permitted),
         alone=measured,
     )
-    if len(chosen.first) == 1:
-        return _single(question, sorted(permitted, key=lambda d: d.id != chosen.first[0]))
     by_id = {d.id: d for d in best_of.values()}
+    if len(chosen.first) == 1:
+        return _single(question, _behind(question, by_id[chosen.first[0]], permitted))
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
     first, rest = seats.with_stand_ins(first, rest, permitted, partial(_alike, question), partial(within, question))
     return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
+
+
+def _behind(question: Question, best: Deployment, permitted: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    """A model that a composite asks alone, then the same elsewhere, then others that keep the tenant's bounds, best first."""
+    others = [d for d in permitted if d.model != best.model and within(question, best, d)]
+    return (*seats.same_model(best, permitted), *others)
 
 
 def _alike(question: Question, seated: Deployment, other: Deployment) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records import Part
+from audit.records import Bounds, Part
 from audit.vocabulary import DecisionOutcome, Role
 from proxy.core.aggregation import next_step
 from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Calls, Composition, Seat
@@ -102,6 +102,23 @@ def test_a_composite_that_spoils_its_best_model_is_that_model_unless_a_panel_is_
         assert isinstance(plan, AdmittedPlan)
         assert plan.plan.aggregator is aggregator
         assert plan.plan.first[0].primary.id == "n/best" or aggregator is not AggregatorName.SINGLE
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_behind_a_model_that_a_composite_asks_alone_are_the_same_elsewhere_then_those_within_the_bounds(
+    comparable: bool,
+) -> None:
+    spoilt = catalogue(
+        deployment("n/best", quality=920_000, price=100_000),
+        deployment("n/poor", quality=500_000, price=9_000_000),
+        deployment("n/fair", quality=600_000, price=110_000),
+        deployment("dear/best", quality=920_000, price=8_000_000, measured={TaskClass.MATH: 400_000}),
+    )
+    fusion = Intent(model="apostille/fusion", kind=IntentKind.COMPOSITE)
+    for bounds, behind in ((Bounds(), ["n/fair", "n/poor"]), (Bounds(max_price=2_000_000), ["n/fair"])):
+        plan = enforced(question(spoilt, fusion, bounds=bounds, comparable=comparable))
+        assert isinstance(plan, AdmittedPlan)
+        assert [d.id for d in plan.plan.first[0].options] == ["n/best", "dear/best", *behind]
 
 
 def test_programs_are_tried_with_different_models_where_the_best_is_cheap() -> None:
