@@ -37,10 +37,13 @@ _STATED = re.compile(rf"`?[ \t]{{0,8}}(?:{_SIGNS}|{_MUST})[ \t]{{0,8}}")
 """In the report of a fault: what a call gives now is no example."""
 _FAULTY = re.compile(r"\b(?:fix|bugs?|buggy|debug|wrong|incorrectly?|instead of)\b", re.IGNORECASE)
 MAX_BEFORE = 40
-_PART_OF_MORE = re.compile(r"(?:[\w.]|\bdef |\bnot |[\w)\]][ \t]*[+*/%^×][ \t]*|[\d)\]][ \t]*-[ \t]*|-)\Z")
+_PART_OF_MORE = re.compile(
+    r"(?:[\w.]|\b(?:def|not|if|elif|while|return) |\bprint\(|[\w)\]][ \t]*[+*/%^×][ \t]*|[\d)\]][ \t]*-[ \t]*|-)\Z"
+)
 """What stands before a call that is a part of an expression, or no call of the function."""
 _NODES = re.compile(r"\b(?:ListNode|TreeNode|linked[ -]list|binary (?:search )?tree)s?\b", re.IGNORECASE)
 """Inputs that are written as lists and are none."""
+_COMPARED = re.compile(r"[ \t]{0,8}[=!<>]=[^\n]{0,500}\n[ \t]{0,40}(?:True|False)\b")
 _PROMPTED = re.compile(r"[ \t]{0,40}>>>[ \t]{0,8}")
 _WITHOUT_VALUE = ("print", "input", "exec", "eval")
 """What an example shows of these is not what they give."""
@@ -138,7 +141,8 @@ def _examples(prompt: str, name: str) -> Iterator[Example]:
         if end is None or _PART_OF_MORE.search(before):
             continue
         doctest = before.endswith((">>> ", ">>>"))
-        begins, end = (begins, end) if doctest else _expression(prompt, begins) or (begins, end)
+        if not doctest or _COMPARED.match(prompt, end):
+            begins, end = _expression(prompt, begins) or (begins, end)
         doctest = doctest or prompt[max(0, begins - 4) : begins].endswith((">>> ", ">>>"))
         call = prompt[begins:end]
         told, output = _told(prompt, end, stated, doctest=doctest)

@@ -25,6 +25,7 @@ _WORD = re.compile(r"[^\s,;#`]{1,100}")
 _CLOSING = re.compile(r"(?:'''|\"\"\")\s*$")
 _ENDS = re.compile(
     r"[`)\]]{0,2}(?:\s*$|\s*#|\s*[.;:!](?!\.)|,(?!\s*(?:[-+]?\d|['\"\[{]|\(\s*[-\d'\"]|(?:True|False|None|true|false|null)\b))"
+    r"|\s+and (?:`?\w+\(|so on\b)"
     r"|\s+\((?![^)]*(?:approx|about|roughly|round))|\s+[—–]"
     r"|\s+(?:because|since|as|where|with|while|which|when|after|so|due|for|then|given|Explanation|Example|Input|Output|Note)\b)"
 )
