@@ -59,7 +59,9 @@ def signature(prompt: str, name: str) -> Signature:
     if end is None:
         return Signature()
     told = _RETURNS.match(prompt, end)
-    returned = _canonical(told.group(1).strip(" \t`")) if told else ""
+    returned = told.group(1).strip(" \t`") if told else ""
+    if values.parsed(returned, "eval") is None:
+        returned = ""
     return Signature(parameters=_parameters(prompt[opened:end]), returned=returned)
 
 
@@ -76,19 +78,20 @@ def fits(annotation: str, literal: str) -> bool:
 
 
 def _parameters(brackets: str) -> tuple[Parameter, ...]:
-    tree = values.parsed(f"def f{brackets}: pass")
+    source = f"def f{brackets}: pass"
+    tree = values.parsed(source)
     found = tree.body[0] if isinstance(tree, ast.Module) else None
     if not isinstance(found, ast.FunctionDef):
         return ()
     given = found.args
     if given.posonlyargs or given.vararg or given.kwonlyargs or given.kwarg or len(given.args) > MAX_PARAMETERS:
         return ()
-    return tuple(Parameter(each.arg, ast.unparse(each.annotation) if each.annotation else "") for each in given.args)
+    return tuple(Parameter(each.arg, _text(source, each.annotation)) for each in given.args)
 
 
-def _canonical(annotation: str) -> str:
-    found = values.parsed(annotation, "eval")
-    return "" if found is None else ast.unparse(found)
+def _text(source: str, annotation: ast.expr | None) -> str:
+    """As it stands: an annotation may be nested too deeply to be written anew."""
+    return "" if annotation is None else ast.get_source_segment(source, annotation) or ""
 
 
 def _plain(annotation: str) -> bool:

@@ -37,3 +37,12 @@ def test_values_of_a_class_of_the_tasks_own_are_no_literals() -> None:
     assert signature("def f(x: typing.Optional[List[int]]) -> None:", "f").plain
     assert not signature("def f(head: Optional[ListNode]):", "f").plain
     assert not signature("def f(x) -> TreeNode:", "f").plain
+
+
+@pytest.mark.parametrize(
+    "deep", ["-" * 400 + "1", "a" + ".a" * 230, "[" * 190 + "]" * 190, "a" + "()" * 200, "not " * 100 + "a"]
+)
+def test_a_type_of_any_depth_is_read(deep: str) -> None:
+    found = signature(f"def f(x: {deep}) -> {deep[:150]}:", "f")
+    assert found.parameters == (Parameter("x", deep),)
+    assert fits(deep, "2")
