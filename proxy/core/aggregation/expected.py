@@ -40,7 +40,9 @@ _WRITE_CODE = re.compile(
     re.IGNORECASE,
 )
 _YES_NO = re.compile(
-    r"(?:answer|reply|respond) (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b", re.IGNORECASE
+    r"(?:answer|reply|respond) (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b"
+    r"|\A\s{0,9}yes(?: or | ?/ ?)no\s?[:,?]|[.?!]\s{1,9}\(?yes(?: or | ?/ ?)no\)?[?.]?\s{0,9}\Z",
+    re.IGNORECASE,
 )
 _DATE = re.compile(
     r"\b(?:what|which) (?:is the |was the |calendar )?(?:exact )?date\b(?! (?:type|format|range))"
@@ -56,7 +58,7 @@ _MATHS = re.compile(
     r"\bhow (?:many|much|long|old|far|tall|fast)\b|\bsolve\b|\bcalculate\b|\bcompute\b|\bevaluate\b|\bsimplify\b|\bfind the\b"
     r"|what (?:is|are) the (?:\w+[ -]){0,3}(?:value|sum|product|number|probability|area|volume|length|ratio|remainder|"
     r"percentage|total|average|mean|degree|coefficient|units digit|distance|perimeter|cost|price)|\bmath(?:s|ematic\w*)? problem"
-    r"|what is \$|\\frac|\\sqrt|\d ?[-+*/×^] ?\d"
+    r"|what(?:'s| is) (?:\$|\d[\d,.]{0,20} ?x ?\d)|\\frac|\\sqrt|\d ?[-+*/×^] ?\d"
     r"|\d (?:plus|minus|times|multiplied by|divided by|to the power of) \d|square root of \d",
     re.IGNORECASE,
 )

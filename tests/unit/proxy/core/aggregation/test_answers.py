@@ -269,6 +269,12 @@ def test_calls_whose_arguments_are_nested_deeply_are_compared_or_none(levels: in
     [
         ("Is Paris the capital of France? Reply with yes or no.", AnswerKind.YES_NO),
         ("Respond only yes or no: is it raining?", AnswerKind.YES_NO),
+        ("Is 91 prime? Yes or no?", AnswerKind.YES_NO),
+        ("Yes or no: is 91 prime?", AnswerKind.YES_NO),
+        ("Is 91 prime? (yes/no)", AnswerKind.YES_NO),
+        ("He never said yes or no. What did he mean?", None),
+        ("What is 12 x 7?", AnswerKind.EXPRESSION),
+        ("What is a 1920x1080 screen good for?", None),
         ("What does f([3, 1, 2]) return? Answer with a Python literal.", AnswerKind.LITERAL),
         ("Write a function that parses a Python literal.", None),
     ],
