@@ -131,9 +131,13 @@ def _composed(question: Question, allowed: Allowed) -> Plan | None:
     panel_shrank = found is None or (
         found.aggregator is not AggregatorName.SINGLE and len(members) < _wanted(question, found)
     )
-    if panel_shrank and found is not None and found.aggregator is AggregatorName.SELF_FUSION:
+    if not panel_shrank or (found is not None and found.aggregator is AggregatorName.SELF_FUSION):
         return found
-    return _self_fusion(question, permitted) if panel_shrank else found
+    if question.intent.panel:  # nobody answers that was not named, or stands in for one that was
+        named = {d.id: d for slot in ((*found.first, *found.rest) if found else ()) for d in slot.options}
+        if named or question.on_restricted is OnRestricted.REFUSE:
+            permitted = ranked(question, named.values())
+    return _self_fusion(question, permitted) if permitted else None
 
 
 def _wanted(question: Question, found: Plan) -> int:
@@ -166,7 +170,7 @@ def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowe
     if wanted is None and open_ended and question.intent.mode is Mode.HIGH:
         wanted = AggregatorName.JUDGE_AUTHOR
     if wanted is AggregatorName.SINGLE or (wanted is None and open_ended):
-        return _single(question, permitted)
+        return _single(question, _behind(question, permitted[0], permitted))
     if wanted in READ_BY_OTHERS:
         return _read_by_others(question, wanted, permitted)
     if wanted is AggregatorName.SELF_FUSION:
@@ -228,13 +232,19 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
         reference=_reference(question, permitted),
         alone=measured,
     )
-    if len(chosen.first) == 1:
-        return _single(question, sorted(permitted, key=lambda d: d.id != chosen.first[0]))
     by_id = {d.id: d for d in best_of.values()}
+    if len(chosen.first) == 1:
+        return _single(question, _behind(question, by_id[chosen.first[0]], permitted))
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
     first, rest = seats.with_stand_ins(first, rest, permitted, partial(_alike, question), partial(within, question))
     return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
+
+
+def _behind(question: Question, best: Deployment, permitted: Sequence[Deployment]) -> tuple[Deployment, ...]:
+    """A model that a composite asks alone, then the same elsewhere, then others that keep the tenant's bounds, best first."""
+    others = [d for d in permitted if d.model != best.model and within(question, best, d)]
+    return (*seats.same_model(best, permitted), *others)
 
 
 def _alike(question: Question, seated: Deployment, other: Deployment) -> bool:

@@ -14,6 +14,10 @@ from proxy.core.routing.cascade import Expert
 
 PRIOR_RELIABILITY = MILLIONTHS // 2
 """Share of right answers taken for a model that nobody measured: it may help, and must not outrank a measured one."""
+STEPS_OF_PRICE, CHEAPEST = 7, 100_000
+"""Where nobody measured, the list price is all that tells models apart: a hundredth of the prior for each doubling of it above this,
+micro-dollars for a million tokens in and a million out, and no more after these: there a price says who pays, not who is right.
+Too little to weigh against anything that was measured."""
 
 
 def expert(deployment: Deployment, task: TaskClass) -> Expert:
@@ -35,8 +39,13 @@ def reliability(deployment: Deployment, task: TaskClass) -> int:
     found = deployment.share(task)
     if found is not None:
         return found
-    guessed = min([PRIOR_RELIABILITY, *deployment.measured.values()])
+    guessed = min([_presumed(deployment), *deployment.measured.values()])
     return guessed if task is task.family else guessed // UNMEASURED_PART
+
+
+def _presumed(deployment: Deployment) -> int:
+    doublings = min(STEPS_OF_PRICE, (_price(deployment) // CHEAPEST).bit_length())
+    return PRIOR_RELIABILITY * (100 - STEPS_OF_PRICE + doublings) // 100
 
 
 def ranked(question: Question, pool: Iterable[Deployment]) -> tuple[Deployment, ...]:

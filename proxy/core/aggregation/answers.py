@@ -41,11 +41,20 @@ _REFUSED = re.compile(
 """The reply says that no option fits."""
 _FENCED = re.compile(r"(?s)\A\s*+```(?:json)?[^\S\n]*+\n(.*?)```\s*\Z")
 _FENCES = re.compile(r"```(?:python)?\s*+([^`]{1,4000})```")
+_CHOICE_ALONE = re.compile(r"\A[\s*_`(\[]*(?:([A-Ja-j])[\s*_`.)\]]*\Z|(?:\*\*|\()([A-J])[.:)](?![^\n]*\n\s*\S))")
+"""One letter and nothing else, or one marked option on one line: ``b``, ``**B. apples**``, ``(B) apples``."""
 _YES = re.compile(r"(?i)\b(yes|no)\b")
+_VERDICT = re.compile(r"(?i)\A[\s*_\"'`(]*(yes|no|true|false)\b(?=[\s*_\"'`)]*(?:[.,;:!–—\n-]|\Z))")
+"""What a text begins with: in "Yes, there is no doubt" the last word is none."""
+_VERDICTS = {"yes": "yes", "true": "yes", "no": "no", "false": "no"}
 _SHORT = 120
 """Characters of a reply that says nothing but its answer."""
 _FEW_WORDS = 4
-_NUMBERS = re.compile(r"-?\$?\d[\d,]*(?:\.\d+)?(?:/\d+)?")
+_NUMBERS = re.compile(
+    r"(?<![\w^.])(?:(?<!\d)(?<!\d )[-−–])?[$€£]?\d[\d,]*(?:\.\d+)?(?:/\d+)?(?!\d|[.,]\d|[eE][-+]?\d|\s*[\^×]|\*{1,2}\d)"
+)
+"""Numbers that stand for themselves: neither the 10 nor the 3 of ``10^3``, and ``−5`` with its sign."""
+_SPANS = re.compile(r"`([^`\n]{1,4000})`")
 
 
 def canonical(text: str, kind: AnswerKind | None) -> str | None:
@@ -103,6 +112,8 @@ def _choice(text: str) -> str | None:
             return None if _REFUSED.search(text, stated[-1].end()) else stated[-1][1]
     if (found := _CHOICE_START.match(text)) and (len(text.strip()) <= 3 or text.strip()[1:2] in ").:\n"):
         return found[1]
+    if len(text) <= _SHORT and (single := _CHOICE_ALONE.match(text)):
+        return (single[1] or single[2]).upper()
     alone = _CHOICE_LINE.findall(text[-_TAIL:])
     if alone:
         return str(alone[-1])
@@ -118,7 +129,14 @@ def _expression(text: str) -> str | None:
         found = expressions.canonical(_first_statement(statement.value), whole=short or statement.place is Place.BOX)
         if found:
             return found
-    numbers = _NUMBERS.findall(text) if len(text) <= _SHORT and not text.lstrip().startswith("{") else ()
+    return _short_expression(text.strip()) if len(text) <= _SHORT and not text.lstrip().startswith("{") else None
+
+
+def _short_expression(text: str) -> str | None:
+    """What a short reply without a statement says: the expression that it is, else its last number."""
+    if not expressions.has_words(text):
+        return expressions.canonical(_first_statement(text.strip("*_` ")))
+    numbers = _NUMBERS.findall(text)
     return expressions.canonical(numbers[-1]) if numbers else None
 
 
@@ -137,6 +155,9 @@ def _yes_no(text: str) -> str | None:
     stated = [statement.value for statement in statements(text)]
     if stated and stated[0] in BLANK:
         return None
+    for candidate in (*stated, text):
+        if begun := _VERDICT.match(candidate):
+            return _VERDICTS[begun[1].lower()]
     for candidate in (*stated, text[-_TAIL:], text[:200]):
         found = _YES.findall(candidate)
         if found:
@@ -150,7 +171,12 @@ def _literal_answer(text: str) -> str | None:
             return None
         return literals.canonical(statement.value, quoted=statement.quoted)
     fenced = _FENCES.findall(text)
-    return literals.canonical(fenced[-1]) if fenced else None
+    if fenced:
+        return literals.canonical(fenced[-1])
+    if len(text) > _SHORT:
+        return None
+    spans = _SPANS.findall(text)
+    return literals.strictly(spans[0] if len(spans) == 1 else text.strip().strip("*"))
 
 
 def _date(text: str) -> str | None:

@@ -132,7 +132,7 @@ def _checked(
     for check in checks:
         given = [1 if check.verdicts[i] else -1 for i in members if i in check.verdicts]
         if given:
-            weight = max(0.0, scoring.weight(check.seat.reliability, kind))
+            weight = scoring.weight(check.seat.reliability, kind)
             score += CHECK_SHARE * weight * sum(given) / len(given)
     return replace(group, score=score)
 
@@ -153,4 +153,4 @@ def _upheld(checks: Sequence[_Check], winner: int) -> int:
 
 
 def _weight(seat: Seat, kind: AnswerKind | None) -> int:
-    return scoring.millionths(max(0.0, scoring.weight(seat.reliability, kind)))
+    return scoring.millionths(scoring.weight(seat.reliability, kind))

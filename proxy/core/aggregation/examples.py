@@ -6,37 +6,47 @@ outputs in words (``worded``); a value is a Python literal.
 """
 
 import ast
-import math
+import builtins
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
-from proxy.core.aggregation import worded
+from proxy.core.aggregation import signatures, suited, values, worded
+from proxy.core.aggregation.signatures import Signature
 
 MAX_PROMPT = 20_000
 """Characters of a longer prompt have no examples: they are not looked for."""
 MAX_EXAMPLES = 16
-MAX_CALL, MAX_VALUE = 500, 2_000
+MAX_CALL, MAX_VALUE = values.MAX_TEXT, 2_000
+MAX_BLOCKS = 16
+"""Pieces of code in a reply that are looked at for its program."""
 MAX_READ = 2 * MAX_PROMPT
 """Characters read as calls and values altogether. A prompt that takes more has the same ones read again and again."""
-_OPERATORS = (*tuple("+-*/%=<>^|&"), "and ", "or ", "if ")
-TOLERANCE = 1e-6
-"""Relative and absolute, of real numbers."""
-
 _DEFINED = re.compile(r"(?m)^(?:async )?def ([A-Za-z_]\w{0,99})\(")
+_ASSERTED = re.compile(r"(?m)^[ \t]*assert ([A-Za-z_]\w{0,99})\(")
+_AROUND = ("main", "check")
 _CODE_BEGINS = re.compile(r"(?m)^(?:import |from \w|def |@|class )")
+_SIGNS = r"==>|==|=>|-->|->|➞|➜|→"
+_MUST = r"should (?:be|return|output|give)|must (?:be|return)"
 _BETWEEN = re.compile(
-    r"[ \t]{0,8}(?:==>|==|=>|-->|->|➞|➜|→|=|(?:#|//)?[ \t]{0,4}"
-    r"(?:should (?:be|return|output|give)|must (?:be|return)|returns?|gives?|is|#)"
+    rf"`?[ \t]{{0,8}}(?:{_SIGNS}|=|(?:#|//)?[ \t]{{0,4}}(?:{_MUST}|returns?|gives?|is|#)"
     r"(?:[ \t]{1,4}(?:=>|->|==))?)[ \t]{0,8}",
 )
+_STATED = re.compile(rf"`?[ \t]{{0,8}}(?:{_SIGNS}|{_MUST})[ \t]{{0,8}}")
+"""In the report of a fault: what a call gives now is no example."""
+_FAULTY = re.compile(r"\b(?:fix|bugs?|buggy|debug|wrong|incorrectly?|instead of)\b", re.IGNORECASE)
+MAX_BEFORE = 40
+_PART_OF_MORE = re.compile(
+    r"(?:[\w.]|\b(?:def|not|if|elif|while|return) |\bprint\(|[\w)\]][ \t]*[+*/%^×][ \t]*|[\d)\]][ \t]*-[ \t]*|-)\Z"
+)
+"""What stands before a call that is a part of an expression, or no call of the function."""
+_NODES = re.compile(r"\b(?:ListNode|TreeNode|linked[ -]list|binary (?:search )?tree)s?\b", re.IGNORECASE)
+"""Inputs that are written as lists and are none."""
+_COMPARED = re.compile(r"[ \t]{0,8}[=!<>]=[^\n]{0,500}\n[ \t]{0,40}(?:True|False)\b")
 _PROMPTED = re.compile(r"[ \t]{0,40}>>>[ \t]{0,8}")
-_RECKONED = re.compile(r"[\d\s+\-*/().]{1,80}=[ \t]{0,8}(?=\S)")
-"""A sum that a value is explained with: `19 - 5 - 6 = 8`."""
 _WITHOUT_VALUE = ("print", "input", "exec", "eval")
 """What an example shows of these is not what they give."""
-_SPELT = {"true": "True", "false": "False", "null": "None"}
-"""Values as other languages have them."""
 _FENCE = re.compile(r"```(?:python|py)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
 _IMPORTS = re.compile(r"(?m)^(?:import [\w., ]{1,200}|from [\w.]{1,100} import [\w*, ()]{1,200})$")
 
@@ -51,11 +61,15 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A function that is to be written, with its examples and the code that its prompt gives."""
+    """A function that is to be written, with its examples and the code that its prompt gives.
+
+    ``ordered``: the order in lists counts.
+    """
 
     name: str
     given: str
     examples: tuple[Example, ...]
+    ordered: bool = True
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -64,32 +78,53 @@ class Task:
 
 
 def task(prompt: str) -> Task | None:
-    """The function that a prompt asks for, if it gives its signature and at least one example."""
-    if len(prompt) > MAX_PROMPT:
+    """The function that a prompt asks for, if it names it in a signature or an assertion and gives at least one example."""
+    name = None if len(prompt) > MAX_PROMPT else _name(prompt)
+    if name is None or not suited.suited(prompt):
         return None
-    names = _DEFINED.findall(prompt)
-    if not names:
-        return None
-    name = names[-1]
-    found = tuple(dict.fromkeys((*_examples(prompt, name), *_worded(prompt, name))))[:MAX_EXAMPLES]
-    return Task(name=name, given=_given(prompt), examples=found) if found else None
+    signature = signatures.signature(prompt, name)
+    read = (*_examples(prompt, name), *_worded(prompt, name, signature))
+    found = _undisputed([each for each in read if signatures.fits(signature.returned, each.value)])
+    return Task(name=name, given=_given(prompt), examples=found, ordered=suited.ordered(prompt)) if found else None
+
+
+def _name(prompt: str) -> str | None:
+    """The function that is defined last, tests of it and the main function left out; without one, what is asserted of first."""
+    defined = [each for each in _DEFINED.findall(prompt) if each not in _AROUND and not each.startswith("test_")]
+    asserted = [each for each in _ASSERTED.findall(prompt) if not hasattr(builtins, each)]
+    return defined[-1] if defined else next(iter(asserted), None)
+
+
+def _undisputed(read: Sequence[Example]) -> tuple[Example, ...]:
+    """Examples without those calls for which different values are stated: only one can be right, and which is not said."""
+    given: dict[str, set[str]] = {}
+    for each in read:
+        given.setdefault(each.call, set()).add(repr(values.literal(each.value)))
+    found = {each.call: each for each in read if len(given[each.call]) == 1}
+    return tuple(found.values())[:MAX_EXAMPLES]
 
 
 def program(text: str, asked: Task) -> str | None:
     """The program in a reply, after what the prompt gives: the whole function or its body; None if it is neither."""
-    for block in (*_FENCE.findall(text[: 4 * MAX_PROMPT]), text[: 4 * MAX_PROMPT]):
-        if asked.name in _DEFINED.findall(block) and _parses(block):
+    text = text[: 4 * MAX_PROMPT]
+    blocks = (found.group(1) for found in islice(_FENCE.finditer(text), MAX_BLOCKS))
+    for block in (*blocks, text):
+        if asked.name in _DEFINED.findall(block) and values.parsed(block):
             return f"{asked.given}\n{block}" if asked.given else block
         continued = f"{asked.given.rstrip()}\n{block}"
-        if block[:1] in (" ", "\t") and asked.given and _parses(continued):
+        if block[:1] in (" ", "\t") and asked.given and values.parsed(continued):
             return continued
     return None
 
 
-def passed(asked: Task, values: Sequence[str | None]) -> int:
-    """How many examples gave what they must. ``values``: in the order of the examples, as ``repr`` of a literal."""
-    pairs = zip(asked.examples, values, strict=True)
-    return sum(1 for each, value in pairs if value is not None and _same(_literal(each.value), _literal(value)))
+def passed(asked: Task, given: Sequence[str | None]) -> int:
+    """How many examples gave what they must. ``given``: in the order of the examples, as ``repr`` of a literal."""
+    pairs = zip(asked.examples, given, strict=True)
+    return sum(1 for each, value in pairs if value is not None and _holds(each, value, ordered=asked.ordered))
+
+
+def _holds(example: Example, value: str, *, ordered: bool) -> bool:
+    return values.same(values.literal(example.value), values.literal(value), ordered=ordered)
 
 
 # --- what a prompt says -----------------------------------------------------------------------------------------------
@@ -97,20 +132,23 @@ def passed(asked: Task, values: Sequence[str | None]) -> int:
 
 def _examples(prompt: str, name: str) -> Iterator[Example]:
     at = read = 0
+    stated = _STATED if _FAULTY.search(prompt) else _BETWEEN
     while (at := prompt.find(f"{name}(", at)) >= 0 and read <= MAX_READ:
         begins, at = at, at + 1
-        before = prompt[max(0, begins - 4) : begins]
-        end = _closed(prompt, begins + len(name))
+        before = prompt[max(0, begins - MAX_BEFORE) : begins]
+        end = values.closed(prompt, begins + len(name))
         read += MAX_CALL if end is None else end - begins
-        if before.endswith(("def ", ".")) or before[-1:].isalnum() or before[-1:] == "_" or end is None:
+        if end is None or _PART_OF_MORE.search(before):
             continue
         doctest = before.endswith((">>> ", ">>>"))
-        begins, end = (begins, end) if doctest else _expression(prompt, begins) or (begins, end)
+        if not doctest or _COMPARED.match(prompt, end):
+            begins, end = _expression(prompt, begins) or (begins, end)
         doctest = doctest or prompt[max(0, begins - 4) : begins].endswith((">>> ", ">>>"))
         call = prompt[begins:end]
-        told = _told(prompt, end, doctest=doctest)
+        told, output = _told(prompt, end, stated, doctest=doctest)
         read += len(told)
-        value = _first_literal(told) if read <= MAX_READ else None
+        asserted = before.endswith("assert ")
+        value = values.first(told, output=output, asserted=asserted) if read <= MAX_READ else None
         if value is not None and _is_call(call):
             yield Example(call, value)
 
@@ -123,91 +161,35 @@ def _expression(prompt: str, at: int) -> tuple[int, int] | None:
     return None if sign is None or end < 0 else (sign.end(), end)
 
 
-def _worded(prompt: str, name: str) -> Iterator[Example]:
-    at = prompt.rfind(f"def {name}(") + len(f"def {name}")
-    end = _closed(prompt, at)
-    names = worded.parameters(prompt[at:end]) if end is not None else ()
-    for call, output in worded.calls(prompt, name, names, _closed):
-        value = _first_literal(_cut(prompt[output : output + MAX_VALUE]))
+def _worded(prompt: str, name: str, signature: Signature) -> Iterator[Example]:
+    if not signature.plain or _NODES.search(prompt):
+        return
+    for call, output in worded.calls(prompt, name, signature.parameters):
+        value = values.first(_cut(prompt[output : output + MAX_VALUE]))
         if value is not None and _is_call(call):
             yield Example(call, value)
 
 
-def _closed(text: str, opened: int) -> int | None:
-    """Where the bracket that opens at a place is closed; brackets in strings do not count."""
-    depth, quote, at = 0, "", opened
-    end = min(len(text), opened + MAX_CALL)
-    while at < end:
-        character = text[at]
-        if quote:
-            at += character == "\\"
-            quote = "" if character == quote else quote
-        elif character in "\"'":
-            quote = character
-        elif character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-            if depth == 0:
-                return at + 1
-        at += 1
-    return None
-
-
-def _told(prompt: str, at: int, *, doctest: bool) -> str:
-    """Where the value that follows a call stands: on the next lines of a doctest, else behind a sign on the same line; "" nowhere."""
+def _told(prompt: str, at: int, stated: re.Pattern[str], *, doctest: bool) -> tuple[str, bool]:
+    """What the value begins that follows a call, and whether it is an interpreter's output: on the next lines of a doctest, else
+    behind a sign on the same line; "" nowhere."""
     line_end = prompt.find("\n", at)
     line_end = len(prompt) if line_end < 0 else line_end
     if doctest and not prompt[at:line_end].strip():
-        return _cut(prompt[line_end + 1 : line_end + 1 + MAX_VALUE])
-    sign = _BETWEEN.match(prompt, at, line_end)
-    return _cut(prompt[sign.end() : min(line_end, sign.end() + MAX_VALUE)]) if sign else ""
+        return _cut(prompt[line_end + 1 : line_end + 1 + MAX_VALUE]), True
+    sign = stated.match(prompt, at, line_end)
+    return (_cut(prompt[sign.end() : min(line_end, sign.end() + MAX_VALUE)]) if sign else ""), False
 
 
 def _cut(text: str) -> str:
-    """A text as far as the value that it begins with can go: its line, or what its brackets take."""
-    text = text.lstrip(" \t")
-    return text[:MAX_CALL] if text[:1] in tuple("([{") else text.split("\n", 1)[0]
-
-
-def _first_literal(text: str) -> str | None:
-    """The literal that a text begins with: its line, or as many lines as its brackets take."""
-    if text[:1] in tuple("([{"):
-        end = _closed(text, 0)
-        candidates = [text[:end]] if end else []
-    else:
-        line = text.strip()
-        reckoned = _RECKONED.match(line)
-        line = line[reckoned.end() :] if reckoned else line
-        candidates = [line, line.rstrip(".;,"), *_quoted(line), *_ended(line), *_word(line)]
-    for each in candidates:
-        spelt = _SPELT.get(each, each)
-        if spelt and _literal(spelt) is not _NOT_ONE:
-            return spelt
-    return None
-
-
-def _quoted(line: str) -> tuple[str, ...]:
-    """The string that a line begins with, where it is not the beginning of something longer."""
-    closed = line.find(line[0], 1) if line[:1] in ("'", '"') else -1
-    return (line[: closed + 1],) if closed > 0 and not line[closed + 1 : closed + 2].strip(",.;#)") else ()
-
-
-def _ended(line: str) -> tuple[str, ...]:
-    """What a line has before the end of its docstring."""
-    return tuple(line.removesuffix(quotes).rstrip(" .;,") for quotes in ("'''", '"""') if line.endswith(quotes))
-
-
-def _word(line: str) -> tuple[str, ...]:
-    """The first word of a line, where what comes after it is prose."""
-    word, _, rest = line.partition(" ")
-    return () if rest.lstrip().startswith(_OPERATORS) else (word.rstrip(".;,"),)
+    """A text as far as the value that it begins with can go: its line and the next, or what its brackets take."""
+    text = text.lstrip(" \t`")
+    return text[:MAX_CALL] if text[:1] in tuple("([{") else "\n".join(text.split("\n", 2)[:2])
 
 
 def _is_call(call: str) -> bool:
-    try:
-        found = ast.parse(call, mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
+    found = values.parsed(call, "eval")
+    if found is None:
         return False
     called = {id(each.func) for each in ast.walk(found) if isinstance(each, ast.Call)}
     names = [each for each in ast.walk(found) if isinstance(each, ast.Name)]
@@ -220,38 +202,4 @@ def _given(prompt: str) -> str:
     if begins is None:
         return ""
     code = prompt[begins.start() :].split("```", 1)[0]
-    return code if _parses(code) else "\n".join(_IMPORTS.findall(prompt))
-
-
-def _parses(code: str) -> bool:
-    try:
-        ast.parse(code)
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return False
-    return True
-
-
-# --- values -----------------------------------------------------------------------------------------------------------
-
-_NOT_ONE = object()
-
-
-def _literal(text: str) -> object:
-    try:
-        found = ast.parse(text.lstrip(" \t"), mode="eval")
-        if any(isinstance(each, ast.Constant) and each.value is ... for each in ast.walk(found)):  # "and so on"
-            return _NOT_ONE
-        return ast.literal_eval(found)
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return _NOT_ONE
-
-
-def _same(wanted: object, got: object) -> bool:
-    if isinstance(wanted, float) and isinstance(got, float | int):
-        try:
-            return math.isclose(wanted, got, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
-        except OverflowError:  # a whole number beyond every real one
-            return False
-    if isinstance(wanted, list | tuple) and type(wanted) is type(got):
-        return len(wanted) == len(got) and all(map(_same, wanted, got))
-    return wanted is not _NOT_ONE and bool(wanted == got)
+    return code if values.parsed(code) else "\n".join(_IMPORTS.findall(prompt))

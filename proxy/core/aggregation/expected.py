@@ -41,7 +41,13 @@ _WRITE_CODE = re.compile(
 )
 _YES_NO = re.compile(
     r"(?:answer|reply|respond) (?:with )?(?:only )?[`'\"]?yes[`'\"]?(?: or | ?/ ?)[`'\"]?no\b"
-    r"|\A\s{0,9}yes(?: or | ?/ ?)no\s?[:,?]|[.?!]\s{1,9}\(?yes(?: or | ?/ ?)no\)?[?.]?\s{0,9}\Z",
+    r"|\A\s{0,9}(?:yes(?: or | ?/ ?)no|true or false)\s?[:,?]|\(yes/no\)"
+    r"|[.?!]\s{1,9}\(?(?:yes(?: or | ?/ ?)no|true or false)\)?[?.]?\s{0,9}\Z",
+    re.IGNORECASE,
+)
+_NUMBER = re.compile(
+    r"\b(?:answer|reply|respond|output|return|give|state|write)\b(?: me| with| as)*(?: only| just)*(?: an?| one| the)?"
+    r"(?: single| final| whole| bare)* (?:number|integer)\b(?: only| alone|(?=[.,;:!]|\s*\Z))",
     re.IGNORECASE,
 )
 _DATE = re.compile(
@@ -83,6 +89,8 @@ def expected(prompt: str) -> AnswerKind | None:
         return AnswerKind.EXPRESSION
     if _DATE.search(text):
         return AnswerKind.DATE
+    if _NUMBER.search(text):
+        return AnswerKind.EXPRESSION
     if _JSON.search(text) and not _FORMAT.search(text):
         return AnswerKind.JSON
     return AnswerKind.EXPRESSION if _FORMAT.search(text) and any(c.isdigit() for c in text) else None

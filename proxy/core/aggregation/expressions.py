@@ -38,6 +38,7 @@ _SPACED = re.compile(r"(?<![\d.,])(\d{1,3})((?:[ \u00a0\u202f]\d{3})+)(?![\d,])"
 _GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{3})+(?![\d,])")
 _ATOM = re.compile(r"-?\w+")
 _WORDS = re.compile(r"[^\W\d_]{2,}")
+_COMMAND = re.compile(r"\\[A-Za-z]+")
 _NAMES = frozenset({
     "sqrt", "sin", "cos", "tan", "cot", "csc", "arcsin", "arccos", "arctan", "log", "ln", "exp", "mod",
     "pi", "inf", "infty", "alpha", "beta", "gamma", "theta", "lambda", "omega", "phi",
@@ -83,6 +84,11 @@ def canonical(text: str, *, whole: bool = False) -> str | None:
         return _of_sentence(found, whole=whole)
     found = _spelled(found)
     return _value(found) if found and found.lower() not in _NO_VALUE else None
+
+
+def has_words(text: str) -> bool:
+    """Whether a text says something besides mathematics; names of LaTeX's commands and of functions are mathematics."""
+    return any(word.lower() not in _NAMES for word in _WORDS.findall(_COMMAND.sub("", text)))
 
 
 def _is_equation(left: str, right: str) -> bool:

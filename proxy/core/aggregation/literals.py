@@ -32,6 +32,12 @@ def canonical(text: str, *, quoted: bool = False) -> str | None:
     return repr(found.strip(_BARE) if quoted or found[:1] in _BARE else found)
 
 
+def strictly(text: str) -> str | None:
+    """The same of a text that is a literal and nothing else: a bare word is none here."""
+    found = text.strip()
+    return None if len(found) > MAX_LITERAL or _too_deep(found) else _printed(found)
+
+
 def _printed(text: str) -> str | None:
     try:
         with warnings.catch_warnings():

@@ -136,18 +136,22 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
         return _without_rest(composition, tally, gate)
     order = (*composition.rest, *composition.first)
     gate = _gate(composition, Tally(composition, [r for r in replies if _is_first(composition, r)], read))
-    majority = [g for g in tally.groups if len(g.ballots) >= 2]
-    if majority:
-        most = max(len(g.ballots) for g in majority)
-        place = {seat.leg: i for i, seat in enumerate(order)}
-        best = min(
-            (g for g in majority if len(g.ballots) == most),
-            key=lambda g: (-round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)),
-        )
-        speaker = min(best.ballots, key=lambda b: place[b.seat.leg]).seat.leg  # the strongest of those who agree
-        return tally.final(composition, speaker, "majority", gate=gate)
+    agreed = _agreed(composition, tally, order, gate)
+    if agreed is not None:
+        return agreed
     leg = _settling(composition, tally, order)
     return tally.final(composition, leg, "escalation", gate=gate, flags=("no-majority",))
+
+
+def _agreed(composition: Composition, tally: Tally, order: Sequence[Seat], gate: str | None) -> Final | None:
+    """The end where two or more gave one answer: that of the most, then the likelier, then of whoever is first in ``order``."""
+    groups = [g for g in tally.groups if len(g.ballots) >= 2]
+    if not groups:
+        return None
+    place = {seat.leg: i for i, seat in enumerate(order)}
+    best = min(groups, key=lambda g: (-len(g.ballots), -round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)))
+    speaker = min(best.ballots, key=lambda b: place[b.seat.leg]).seat.leg  # the strongest of those who agree
+    return tally.final(composition, speaker, "majority", gate=gate)
 
 
 def _settling(composition: Composition, tally: Tally, order: Sequence[Seat]) -> str | None:
@@ -181,6 +185,9 @@ def _gate(composition: Composition, tally: Tally) -> str | None:
 
 def _without_rest(composition: Composition, tally: Tally, gate: str) -> Final:
     order = sorted(composition.first, key=lambda seat: -seat.reliability)
+    agreed = _agreed(composition, tally, order, gate)
+    if agreed is not None:
+        return agreed
     best = tally.best(order)
     leg = tally.spokesman(best) if best else tally.any_good(order)
     return tally.final(composition, leg, WEIGHTED, gate=gate, flags=("no-majority",))

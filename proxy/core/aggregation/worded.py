@@ -4,51 +4,35 @@ Pure and bounded. An input names every parameter in its order, or stands behind 
 literal behind ``Output:`` or a verb that says so.
 """
 
-import ast
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+
+from proxy.core.aggregation import values
+from proxy.core.aggregation.signatures import Parameter, fits
 
 MAX_INPUTS = 24
 """Places looked at: a prompt with more has the same one again and again."""
 MAX_ARGUMENT = 500
-MAX_PARAMETERS = 8
 _PLAIN = re.compile(r"[-+]?[\w.]{1,60}")
 _NEXT = re.compile(r"\s{0,20}(?:,|;|and\b)?\s{0,20}")
-_INPUT = re.compile(r"(?i)\binput\s{0,4}[:=]\s{0,20}")
+_INPUT = re.compile(r"(?i)\binput\*{0,2}\s{0,4}[:=][\s*`]{0,20}")
 _OUTPUT = re.compile(
-    r"[\s.,;*-]{0,40}(?:(?:expected )?outputs?|returns?|result)\s{0,4}[:=]\s{0,20}"
-    r"|[^\n]{0,160}(?:should (?:be|return|output|give)|must (?:be|return)|will (?:be|return)"
-    r"|(?:output|result|answer) is|=>|->|➞|→)[ \t]{0,8}",
+    r"[\s.,;*`-]{0,40}(?:(?:expected )?outputs?|returns?|result)\*{0,2}\s{0,4}[:=][\s*`]{0,20}"
+    r"|[^\n]{0,160}(?:should (?:be|return|output|give)|must (?:be|return)|will (?:be|return)|(?:output|result|answer) is)[ \t]{0,8}"
+    r"|[ \t.,;:*`]{0,8}(?:=>|->|➞|→)[ \t]{0,8}",
     re.IGNORECASE,
 )
 
-Closed = Callable[[str, int], int | None]
-"""Where a bracket that opens at a place is closed."""
 
-
-def parameters(signature: str) -> tuple[str, ...]:
-    """Names in the brackets of a signature; none where there are other than plain ones."""
-    try:
-        found = ast.parse(f"def f{signature}: pass").body[0]
-    except (SyntaxError, ValueError, MemoryError, RecursionError):
-        return ()
-    if not isinstance(found, ast.FunctionDef):
-        return ()
-    given = found.args
-    if given.posonlyargs or given.vararg or given.kwonlyargs or given.kwarg or len(given.args) > MAX_PARAMETERS:
-        return ()
-    return tuple(each.arg for each in given.args)
-
-
-def calls(prompt: str, name: str, names: Sequence[str], closed: Closed) -> Iterator[tuple[str, int]]:
+def calls(prompt: str, name: str, parameters: Sequence[Parameter]) -> Iterator[tuple[str, int]]:
     """Calls of the function with the inputs that are stated, and where the text of each one's output begins."""
-    if not names:
+    if not parameters:
         return
-    first = re.compile(rf"(?<![\w.]){re.escape(names[0])}\s{{0,4}}[=:]\s{{0,20}}")
+    first = re.compile(rf"(?<![\w.]){re.escape(parameters[0].name)}\s{{0,4}}[=:]\s{{0,20}}")
     named = [(found.end(), True) for found in _some(first, prompt)]
     alone = [(found.end(), False) for found in _some(_INPUT, prompt)]
     for at, by_name in sorted(named + alone):
-        read = _arguments(prompt, at, names, closed, by_name=by_name)
+        read = _arguments(prompt, at, parameters, by_name=by_name)
         if read is None:
             continue
         arguments, end = read
@@ -61,43 +45,36 @@ def _some(pattern: re.Pattern[str], prompt: str) -> list[re.Match[str]]:
     return [found for found, _ in zip(pattern.finditer(prompt), range(MAX_INPUTS), strict=False)]
 
 
-def _arguments(
-    prompt: str, at: int, names: Sequence[str], closed: Closed, *, by_name: bool
-) -> tuple[list[str], int] | None:
+def _arguments(prompt: str, at: int, parameters: Sequence[Parameter], *, by_name: bool) -> tuple[list[str], int] | None:
     """The literals of all parameters from a place on, and where they end. ``by_name``: all but the first behind their names."""
     found: list[str] = []
-    for name in names:
+    for each in parameters:
         if found:
             between = _NEXT.match(prompt, at)
             at = between.end() if between else at
             if by_name:
-                told = re.compile(rf"{re.escape(name)}\s{{0,4}}[=:]\s{{0,20}}").match(prompt, at)
+                told = re.compile(rf"{re.escape(each.name)}\s{{0,4}}[=:]\s{{0,20}}").match(prompt, at)
                 if told is None:
                     return None
                 at = told.end()
-        end = _end(prompt, at, closed)
-        if end is None or not _is_literal(prompt[at:end]):
+        end = _end(prompt, at)
+        if end is None:
             return None
-        found.append(prompt[at:end])
+        argument = values.spelt(prompt[at:end])
+        if values.literal(argument) is values.NO_VALUE or not fits(each.annotation, argument):
+            return None
+        found.append(argument)
         at = end
     return found, at
 
 
-def _end(prompt: str, at: int, closed: Closed) -> int | None:
+def _end(prompt: str, at: int) -> int | None:
     """Where the value that begins at a place ends."""
     begins = prompt[at : at + 1]
     if begins and begins in "([{":
-        return closed(prompt, at)
+        return values.closed(prompt, at)
     if begins and begins in "'\"":
         end = prompt.find(begins, at + 1, at + MAX_ARGUMENT)
         return None if end < 0 else end + 1
     plain = _PLAIN.match(prompt, at)
     return None if plain is None else at + len(plain.group().rstrip("."))
-
-
-def _is_literal(text: str) -> bool:
-    try:
-        ast.literal_eval(text)
-    except (SyntaxError, ValueError, TypeError, MemoryError, RecursionError):
-        return False
-    return True

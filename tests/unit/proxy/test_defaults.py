@@ -14,11 +14,14 @@ from policies.facts import Facts
 from policies.point import PolicyPoint
 from proxy import settings, snapshot
 from proxy.core import loading
+from proxy.core.ranking import reliability
+from proxy.core.request import TaskClass
 from proxy.settings import DEFAULTS, read_yaml
 from tests.simulators.rules import rule
 
 AT = datetime.fromisoformat("2026-11-25T12:00:00+00:00")
 PROVIDERS = "providers.yaml"
+DEMO = ("demo-de", "demo-fr", "demo-ie", "demo-us", "demo-cn")
 
 
 @cache
@@ -64,6 +67,13 @@ def test_every_provider_joins_with_its_credential_and_no_other_does() -> None:
     for name in names:
         found = loading.load(documents(), available=[name])
         assert {d.api_key_env for d in found.deployments.values()} == {None, name}
+
+
+@pytest.mark.parametrize("task", TaskClass)
+def test_the_demonstration_goes_before_no_real_provider(task: TaskClass) -> None:
+    found = loading.load(documents(), available=loading.credential_names(documents())).deployments.values()
+    shares = {local: [reliability(d, task) for d in found if (d.operator in DEMO) is local] for local in (True, False)}
+    assert max(shares[True]) < min(shares[False])
 
 
 @pytest.mark.parametrize("name", ["local.yaml", "providers.yaml"])

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from audit.records import Part
+from audit.records import Bounds, Part
 from audit.vocabulary import DecisionOutcome, Role
 from proxy.core.aggregation import next_step
 from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Calls, Composition, Seat
-from proxy.core.enforcement import AdmittedPlan
+from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.intent import Intent, IntentKind
-from proxy.core.request import TaskClass
+from proxy.core.request import OnRestricted, TaskClass
 from tests.unit.proxy.core.test_enforcement import FOUR, catalogue, deployment, enforced, question
 
 
@@ -102,6 +102,33 @@ def test_a_composite_that_spoils_its_best_model_is_that_model_unless_a_panel_is_
         assert isinstance(plan, AdmittedPlan)
         assert plan.plan.aggregator is aggregator
         assert plan.plan.first[0].primary.id == "n/best" or aggregator is not AggregatorName.SINGLE
+
+
+@pytest.mark.parametrize("comparable", [True, False])
+def test_behind_a_model_that_a_composite_asks_alone_are_the_same_elsewhere_then_those_within_the_bounds(
+    comparable: bool,
+) -> None:
+    spoilt = catalogue(
+        deployment("n/best", quality=920_000, price=100_000),
+        deployment("n/poor", quality=500_000, price=9_000_000),
+        deployment("n/fair", quality=600_000, price=110_000),
+        deployment("dear/best", quality=920_000, price=8_000_000, measured={TaskClass.MATH: 400_000}),
+    )
+    fusion = Intent(model="apostille/fusion", kind=IntentKind.COMPOSITE)
+    for bounds, behind in ((Bounds(), ["n/fair", "n/poor"]), (Bounds(max_price=2_000_000), ["n/fair"])):
+        plan = enforced(question(spoilt, fusion, bounds=bounds, comparable=comparable))
+        assert isinstance(plan, AdmittedPlan)
+        assert [d.id for d in plan.plan.first[0].options] == ["n/best", "dear/best", *behind]
+
+
+@pytest.mark.parametrize("panel", [("small",), ("small", "small"), ("small", "best")])
+def test_where_a_named_panel_shrinks_nobody_answers_that_was_not_named(panel: tuple[str, ...]) -> None:
+    asked = question(FOUR, declared(AggregatorName.MAJORITY, *panel), on_restricted=OnRestricted.REFUSE)
+    found = enforced(asked, ("x/best",))
+    assert isinstance(found, AdmittedPlan)
+    assert {call.deployment.id for calls in found.calls.values() for call in calls} == {"n/small"}
+    nobody = question(FOUR, declared(AggregatorName.MAJORITY, "best"), on_restricted=OnRestricted.REFUSE)
+    assert isinstance(enforced(nobody, ("x/best",)), Refused)
 
 
 def test_programs_are_tried_with_different_models_where_the_best_is_cheap() -> None:

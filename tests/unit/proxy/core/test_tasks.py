@@ -3,7 +3,7 @@
 import pytest
 
 from proxy.core.aggregation.expected import AnswerKind
-from proxy.core.ranking import reliability
+from proxy.core.ranking import PRIOR_RELIABILITY, reliability
 from proxy.core.request import TaskClass
 from proxy.core.routing.tasks import refined
 from tests.unit.proxy.core.test_enforcement import deployment
@@ -46,3 +46,13 @@ def test_what_was_not_measured_of_a_part_is_a_third_of_its_family_s() -> None:
 def test_what_nobody_measured_goes_before_nothing_good_in_a_part_either(task: TaskClass) -> None:
     unknown, good = (deployment(i, measured=m) for i, m in (("n/a", {}), ("n/b", {task.family: 920_000})))
     assert reliability(unknown, task) < reliability(good, task)
+
+
+@pytest.mark.parametrize("task", list(TaskClass))
+def test_of_models_that_nobody_measured_the_dearer_counts_for_a_little_more(task: TaskClass) -> None:
+    prices = (0, 100_000, 1_000_000, 15_000_000, 10**12)
+    found = [reliability(deployment("n/a", price=price, measured={}), task) for price in prices]
+    assert found == sorted(found)
+    assert found[0] < found[1] < found[2] < found[3] <= found[4]
+    assert found[0] >= found[4] * 9 // 10
+    assert found[4] <= PRIOR_RELIABILITY

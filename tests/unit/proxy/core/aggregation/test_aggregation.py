@@ -94,6 +94,14 @@ def test_of_two_answers_alone_the_likelier_stands_and_of_three_the_strong_ones(
     assert played(composition(GATE, pair, "s"), {"a": "42", "b": "42", "s": "7", **answers})[0].leg == leg
 
 
+def test_two_of_three_that_are_asked_at_once_are_a_majority_whatever_the_third_is_worth() -> None:
+    final = played(
+        composition(GATE, (seat("a", 600_000), seat("b", 650_000), seat("c", 970_000))),
+        {"a": "42", "b": "42", "c": "7"},
+    )[0]
+    assert (final.leg, final.basis.method, final.basis.gate, final.basis.flags) == ("b", "majority", "disagreement", ())
+
+
 def test_agreement_that_does_not_make_sure_enough_opens_the_gate() -> None:
     final, order = played(composition(GATE, "ab", "s", threshold=990_000), {"a": "42", "b": "42", "s": "42"})
     assert (order, final.basis.gate) == (["a", "b", "s"], "low-confidence")
@@ -121,6 +129,24 @@ def test_a_weighted_vote_follows_the_reliable_one_and_a_majority_the_many() -> N
     answers: dict[str, str | None] = {"a": "42", "b": "41", "c": "41"}
     assert played(composition(AggregatorName.WEIGHTED_VOTE, seats), answers)[0].leg == "a"
     assert played(composition(AggregatorName.MAJORITY, seats), answers)[0].leg == "b"
+
+
+@pytest.mark.parametrize(
+    ("share", "asked", "answers"),
+    [
+        (166_666, "What is 6 times 7?", {"a": "41", "b": "42", "c": "42"}),
+        (500_000, "Is it so? Answer yes or no.", {"a": "no", "b": "yes", "c": "yes"}),
+    ],
+)
+def test_of_voters_that_nobody_measured_two_outvote_one(share: int, asked: str, answers: dict[str, str | None]) -> None:
+    found = composition(
+        AggregatorName.WEIGHTED_VOTE,
+        tuple(seat(leg, share) for leg in "abc"),
+        messages=({"role": "user", "content": asked},),
+    )
+    final = played(found, answers)[0]
+    assert final.leg == "b"
+    assert all(vote.weight > 0 for vote in final.basis.votes)
 
 
 def test_self_fusion_samples_one_deployment_with_different_numbers() -> None:

@@ -265,8 +265,48 @@ def test_calls_whose_arguments_are_nested_deeply_are_compared_or_none(levels: in
 
 
 @pytest.mark.parametrize(
+    ("kind", "text", "answer"),
+    [
+        (NUMBER, "−5", "-5"),
+        (NUMBER, "It is −5.", "-5"),
+        (NUMBER, "10^3", "10^3"),
+        (NUMBER, "It is 10^3.", None),
+        (NUMBER, "1.5e3", "1.5e3"),
+        (NUMBER, "\\(\\frac{1}{2}\\)", "1/2"),
+        (NUMBER, "Ida picks **42** apples.", "42"),
+        (NUMBER, "Total: $1,200.50.", "2401/2"),
+        (LITERAL, "[1,2]", "[1, 2]"),
+        (LITERAL, "`{'a': 1}`", "{'a': 1}"),
+        (LITERAL, "**10**", "10"),
+        (LITERAL, "It returns `(1,)`.", "(1,)"),
+        (LITERAL, "It returns `x` or `y`.", None),
+        (LITERAL, "hello", None),
+        (CHOICE, "**B. apples**", "B"),
+        (CHOICE, "(B) apples", "B"),
+        (CHOICE, "b)", "B"),
+        (CHOICE, "**A. rain**\n**B. snow**", None),
+        (CHOICE, "a carrot", None),
+        (AnswerKind.YES_NO, "Yes, there is no doubt.", "yes"),
+        (AnswerKind.YES_NO, "The answer is yes, no doubt.", "yes"),
+        (AnswerKind.YES_NO, "**False.** It sets in the west.", "no"),
+        (AnswerKind.YES_NO, "No single fact decides it, so yes", "yes"),
+    ],
+)
+def test_a_reply_that_says_little_but_its_answer(kind: AnswerKind, text: str, answer: str | None) -> None:
+    assert canonical(text, kind) == answer
+
+
+@pytest.mark.parametrize(
     ("prompt", "kind"),
     [
+        ("Is Paris in France? Yes or no?", AnswerKind.YES_NO),
+        ("True or false: the sun is a star.", AnswerKind.YES_NO),
+        ("An essay on whether a yes or no vote is fair", None),
+        ("Should a flag be true or false by default in YAML?", None),
+        ("Ada has some pears and eats two. Reply with just the number.", NUMBER),
+        ("Answer with a single integer.", NUMBER),
+        ("Give a number of reasons.", None),
+        ("Give me the number of the office", None),
         ("Is Paris the capital of France? Reply with yes or no.", AnswerKind.YES_NO),
         ("Respond only yes or no: is it raining?", AnswerKind.YES_NO),
         ("Is 91 prime? Yes or no?", AnswerKind.YES_NO),

@@ -38,13 +38,22 @@ def found(docstring: str) -> list[tuple[str, str]]:
         ("f(2) = 1 + (2 / 2) = 2", "f(2)", "2"),
         (">>> round(f([1, 2]), 2)  # of f\n    -0.5", "round(f([1, 2]), 2)  # of f", "-0.5"),
         ("Input: x = [[1], [2]], y = 3\n    Output: [1, 2]", "f([[1], [2]], 3)", "[1, 2]"),
-        ("Input:\n      x: 'a, b'\n      y: 1\n    Output: 24 # of both", "f('a, b', 1)", "24 # of both"),
+        ("Input:\n      x: 'a, b'\n      y: 1\n    Output: 24 # of both", "f('a, b', 1)", "24"),
         ("Input: (1, 2), 3\n    Output: (1, 2)", "f((1, 2), 3)", "(1, 2)"),
         ("For x = \"ab\", y = 'c', the result should be ('b', False)", "f(\"ab\", 'c')", "('b', False)"),
         ("for x = 8 and y = -1.5, it will be 1 and the output should be '1'.", "f(8, -1.5)", "'1'"),
         ("x = 1, y = 2 -> 3", "f(1, 2)", "3"),
         ("f(1) == 2'''", "f(1)", "2"),
         ('f(1) == "a"."""', "f(1)", '"a"'),
+        ("**Input:** x = [1], y = 9\n**Output:** [0,1]\n**Explanation:** as is", "f([1], 9)", "[0,1]"),
+        ("- `f(1)` should return `3`", "f(1)", "3"),
+        ("Input: x = true, y = null\n    Output: false", "f(True, None)", "False"),
+        ("assert f(1) == 2, 'it must'", "f(1)", "2"),
+        ("f(1) returns 5 because of one", "f(1)", "5"),
+        ("f(1) == {'a': 2} and f(x) is more", "f(1)", "{'a': 2}"),
+        (">>> f(1) == 2\n    False", "f(1) == 2", "False"),
+        ("x = 3, y = 0: 3 -> 10 -> 5, the answer is 7.", "f(3, 0)", "7"),
+        ("f(1) returns -1 but should return 5. f(1) should return 5", "f(1)", "5"),
     ],
 )
 def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: str) -> None:
@@ -75,6 +84,24 @@ def test_an_example_is_a_call_and_a_literal(docstring: str, call: str, value: st
         ">>> print(f(1))\n    2",
         "f(3) == [1, 2, ...]",
         ">>> round(f(x), 2)\n    2",
+        ">>> f(3)\n    1\n    2\n    Fizz",
+        "f(1) returns 0.333...",
+        "f(1) returns 0.6667 (approximately)",
+        "f(3) == 1, 2",
+        "f(1) returns 2 of them",
+        "f(1) is 2 more than f(0)",
+        "f(5) = 5 × 4",
+        "f(3) + f(4) = 5",
+        "not f(1) == True",
+        "if f(1) == 2:",
+        "print(f(1) == 2)",
+        "x = 6, y = 0 -> 3 -> 10",
+        "f(1) returns -1 instead of 5",
+        "Fix it: f(1) returns -1",
+        "f(1) returns -1. It should be 5",
+        "f(1) == 2, and then f(1) == 4",
+        "Input: x = 3, y = 0\n    Output: 1 2 3",
+        "Input: x = 3, y = 0\n    Output: 1, 2, 3",
     ],
 )
 def test_what_is_not_a_literal_or_not_a_call_of_values_is_no_example(docstring: str) -> None:
@@ -84,6 +111,57 @@ def test_what_is_not_a_literal_or_not_a_call_of_values_is_no_example(docstring: 
 def test_without_a_signature_there_is_no_task() -> None:
     assert examples.task("f(1) == 2") is None
     assert examples.task("x" * 30_000 + HEAD + "f(1) == 2") is None
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "def rotate(x: List[int]) -> None:\n    pass\n\nInput: x = [1, 2]\nOutput: [2, 1]\n",
+        "def back(head: Optional[Node]):\n    pass\n\nInput: head = [1, 2]\nOutput: [2, 1]\n",
+        "The root of a binary tree.\ndef depth(root):\n    pass\n\nInput: root = [1, 2]\nOutput: 2\n",
+        "def digits(s: str) -> int:\n    pass\n\nInput: 123\nOutput: 6\n",
+        "def plus(a, b) -> str:\n    pass\n\nInput: a = '1', b = '2'\nOutput: 3\n",
+        "def board(n=8) -> None:\n    pass\n",
+        "Write it in Ruby.\ndef f(x)\n\nf(1) == 2\n",
+    ],
+)
+def test_an_example_that_the_signature_contradicts_is_none(prompt: str) -> None:
+    assert examples.task(prompt) is None
+
+
+def test_a_function_may_be_named_by_what_is_asserted_of_it() -> None:
+    task = examples.task(
+        "Write a function for the sum.\nassert set(f([1])) == {1}\nassert f([1, 2]) == 3\nassert f([]) == 0"
+    )
+    assert task == examples.Task(name="f", given="", examples=(Example("f([1, 2])", "3"), Example("f([])", "0")))
+    assert (
+        examples.task("def f(x):\n    pass\n\ndef test_f():\n    assert f(1) == 2\n\ndef main():\n    pass\n")
+        is not None
+    )
+
+
+def test_where_the_order_is_free_lists_are_the_same_in_any_order() -> None:
+    prompt = "Return pairs in any order.\ndef f(x):\n    pass\n\nf(1) == [[1, 2], [3]]\n"
+    free, bound = examples.task(prompt), examples.task(prompt.replace(" in any order", ""))
+    assert free is not None
+    assert bound is not None
+    assert [examples.passed(each, ("[[3], [2, 1]]",)) for each in (free, bound)] == [1, 0]
+    assert examples.passed(free, ("[[3], [2, 2]]",)) == 0
+
+
+def test_a_reply_of_many_pieces_is_not_read_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the prompt gives is parsed with a piece of the reply, with each of some pieces only."""
+    parsed = [0]
+
+    def counted(text: str, *more: object, **named: object) -> object:
+        parsed[0] += len(text)
+        return real(text, *more, **named)
+
+    real = ast.parse
+    given = "def f(x):\n" + "    x = 1\n" * 2_000
+    monkeypatch.setattr(ast, "parse", counted)
+    assert examples.program("```\n x\n```\n" * 6_000, examples.Task("f", given, (Example("f(1)", "1"),))) is None
+    assert parsed[0] <= (examples.MAX_BLOCKS + 1) * (len(given) + 100) + 80_000
 
 
 def test_a_program_is_the_whole_function_or_its_body_after_what_the_prompt_gives() -> None:
