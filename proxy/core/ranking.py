@@ -13,11 +13,12 @@ from proxy.core.routing import cascade
 from proxy.core.routing.cascade import Expert
 
 PRIOR_RELIABILITY = MILLIONTHS // 2
-"""Share of right answers taken for a model that nobody measured: it may help, and must not outrank a measured one."""
+"""Share of right answers taken at most for a model that nobody measured: it may help, and outranks only what was measured to be
+wrong more often than right."""
 STEPS_OF_PRICE, CHEAPEST = 7, 100_000
 """Where nobody measured, the list price is all that tells models apart: a hundredth of the prior for each doubling of it above this,
 micro-dollars for a million tokens in and a million out, and no more after these: there a price says who pays, not who is right.
-Too little to weigh against anything that was measured."""
+It moves nobody past the prior."""
 
 
 def expert(deployment: Deployment, task: TaskClass) -> Expert:
@@ -35,7 +36,11 @@ def expert(deployment: Deployment, task: TaskClass) -> Expert:
 
 
 def reliability(deployment: Deployment, task: TaskClass) -> int:
-    """Measured share of right answers, millionths; what was not measured for the task never outranks what was."""
+    """Measured share of right answers, millionths.
+
+    What was not measured for the task counts as the prior at most, as the least of its other shares, and on a part of a task as a
+    third of that.
+    """
     found = deployment.share(task)
     if found is not None:
         return found

@@ -26,6 +26,7 @@ MAX_READ = 2 * MAX_PROMPT
 _DEFINED = re.compile(r"(?m)^(?:async )?def ([A-Za-z_]\w{0,99})\(")
 _ASSERTED = re.compile(r"(?m)^[ \t]*assert ([A-Za-z_]\w{0,99})\(")
 _AROUND = ("main", "check")
+"""Functions that call the one that is asked for."""
 _CODE_BEGINS = re.compile(r"(?m)^(?:import |from \w|def |@|class )")
 _SIGNS = r"==>|==|=>|-->|->|➞|➜|→"
 _MUST = r"should (?:be|return|output|give)|must (?:be|return)"
@@ -37,6 +38,7 @@ _STATED = re.compile(rf"`?[ \t]{{0,8}}(?:{_SIGNS}|{_MUST})[ \t]{{0,8}}")
 """In the report of a fault: what a call gives now is no example."""
 _FAULTY = re.compile(r"\b(?:fix|bugs?|buggy|debug|wrong|incorrectly?|instead of)\b", re.IGNORECASE)
 MAX_BEFORE = 40
+"""Characters before a call that are looked at."""
 _PART_OF_MORE = re.compile(
     r"(?:[\w.]|\b(?:def|not|if|elif|while|return) |\bprint\(|[\w)\]][ \t]*[+*/%^×][ \t]*|[\d)\]][ \t]*-[ \t]*|-)\Z"
 )
@@ -44,6 +46,7 @@ _PART_OF_MORE = re.compile(
 _NODES = re.compile(r"\b(?:ListNode|TreeNode|linked[ -]list|binary (?:search )?tree)s?\b", re.IGNORECASE)
 """Inputs that are written as lists and are none."""
 _COMPARED = re.compile(r"[ \t]{0,8}[=!<>]=[^\n]{0,500}\n[ \t]{0,40}(?:True|False)\b")
+"""A comparison in a doctest, whose own value is on the next line."""
 _PROMPTED = re.compile(r"[ \t]{0,40}>>>[ \t]{0,8}")
 _WITHOUT_VALUE = ("print", "input", "exec", "eval")
 """What an example shows of these is not what they give."""

@@ -64,13 +64,22 @@ def closed(text: str, opened: int) -> int | None:
 
 
 def first(text: str, *, output: bool = False, asserted: bool = False) -> str | None:
-    """The literal that a text begins with and that ends there. ``output``: of an interpreter; ``asserted``: a message may follow."""
+    """The literal that a text begins with and that ends there. ``output``: of an interpreter; ``asserted``: a message may follow.
+
+    What a sum is said to be counts, once: of ``19 - 5 - 6 = 8`` it is 8.
+    """
     text = text.lstrip(" \t`")
+    found = _begun(text, output=output, asserted=asserted)
+    if found is not None:
+        return found
+    reckoned = _RECKONED.match(text.split("\n", 1)[0])
+    return _begun(text[reckoned.end() :]) if reckoned else None
+
+
+def _begun(text: str, *, output: bool = False, asserted: bool = False) -> str | None:
     end = _end(text)
-    if end is None:
-        return _reckoned(text)
-    if not _stands_alone(text, end, output=output, asserted=asserted):
-        return _reckoned(text)
+    if end is None or not _stands_alone(text, end, output=output, asserted=asserted):
+        return None
     found = spelt(text[:end])
     return found if literal(found) is not NO_VALUE else None
 
@@ -78,11 +87,6 @@ def first(text: str, *, output: bool = False, asserted: bool = False) -> str | N
 def spelt(text: str) -> str:
     """A literal as Python spells it."""
     return _SPELT.get(text, text)
-
-
-def _reckoned(text: str) -> str | None:
-    sum_of = _RECKONED.match(text.split("\n", 1)[0])
-    return first(text[sum_of.end() :]) if sum_of else None
 
 
 def _stands_alone(text: str, end: int, *, output: bool, asserted: bool) -> bool:

@@ -12,7 +12,6 @@ from proxy.core.aggregation.signatures import Parameter, fits
 
 MAX_INPUTS = 24
 """Places looked at: a prompt with more has the same one again and again."""
-MAX_ARGUMENT = 500
 _PLAIN = re.compile(r"[-+]?[\w.]{1,60}")
 _NEXT = re.compile(r"\s{0,20}(?:,|;|and\b)?\s{0,20}")
 _INPUT = re.compile(r"(?i)\binput\*{0,2}\s{0,4}[:=][\s*`]{0,20}")
@@ -74,7 +73,7 @@ def _end(prompt: str, at: int) -> int | None:
     if begins and begins in "([{":
         return values.closed(prompt, at)
     if begins and begins in "'\"":
-        end = prompt.find(begins, at + 1, at + MAX_ARGUMENT)
+        end = prompt.find(begins, at + 1, at + values.MAX_TEXT)
         return None if end < 0 else end + 1
     plain = _PLAIN.match(prompt, at)
     return None if plain is None else at + len(plain.group().rstrip("."))

@@ -89,6 +89,11 @@ class _Candidate:
     merit: float
 
 
+def worth(mode: Mode, reference: Expert) -> float:
+    """Accuracy that a micro-dollar is worth."""
+    return WORTH[mode] / reference.cost if reference.cost else 0.0
+
+
 @lru_cache(maxsize=1024)
 def choose(
     experts: tuple[Expert, ...],
@@ -109,31 +114,30 @@ def choose(
     if len(experts) < 2:
         raise ValueError(f"expected at least two experts, got {len(experts)}")
     reference = reference or min(experts, key=lambda e: (-e.reliability, e.cost))
-    unit, budget = reference.cost, reference.cost * ratio
-    worth = WORTH[mode] / unit if unit else 0.0
-    found = list(_candidates(experts, task, mode, worth))
+    budget, price = reference.cost * ratio, worth(mode, reference)
+    found = list(_candidates(experts, task, mode, price))
     fitting = [each for each in found if each.cost <= budget] or found
     best = max(fitting, key=lambda each: (round(each.merit, 6), -each.cost))
-    single = _alone(alone, best, worth, budget)
+    single = _alone(alone, best, price, budget)
     if single is not None:
         return Cascade(first=(single.id,), rest=())
     pair = sorted(best.first, key=lambda e: -e.reliability)
     return Cascade(first=tuple(e.id for e in pair), rest=tuple(e.id for e in best.rest))
 
 
-def _alone(experts: Sequence[Expert], best: _Candidate, worth: float, budget: float) -> Expert | None:
+def _alone(experts: Sequence[Expert], best: _Candidate, price: float, budget: float) -> Expert | None:
     """The model that is much better for its price than the best cascade, and affordable or cheaper; None if there is none."""
 
     def merit(each: Expert) -> float:
-        return round(each.accuracy - worth * each.cost, 6)
+        return round(each.accuracy - price * each.cost, 6)
 
     better = [e for e in experts if e.accuracy >= best.right and merit(e) > best.merit + ALONE]
     found = [e for e in better if e.cost <= max(budget, best.cost)]
     return max(found, key=lambda e: (merit(e), -e.cost), default=None)
 
 
-def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, worth: float) -> Iterator[_Candidate]:
-    """All that is looked at. ``worth``: accuracy that a micro-dollar is worth."""
+def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, price: float) -> Iterator[_Candidate]:
+    """All that is looked at. ``price``: accuracy that a micro-dollar is worth."""
     by_quality = sorted(experts, key=lambda e: (-e.reliability, e.cost))
     curves = {e.id: e.curve for e in experts}
     apart = joint.alike(task, one_make=False)
@@ -144,7 +148,7 @@ def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, worth: f
         for rest in _escalations(by_quality, (one, other), mode):
             cost = asked + disagreed * sum(e.cost for e in rest)
             right = _right(pair, [curves[e.id] for e in rest], (curves[one.id], curves[other.id]), apart)
-            yield _Candidate(first=(one, other), rest=rest, cost=cost, right=right, merit=right - slow - worth * cost)
+            yield _Candidate(first=(one, other), rest=rest, cost=cost, right=right, merit=right - slow - price * cost)
 
 
 def _pairs(cheap: Sequence[Expert]) -> list[tuple[Expert, Expert]]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from operator import mul
 
 from proxy.core.routing import joint
-from proxy.core.routing.cascade import WORTH, Expert, Mode
+from proxy.core.routing.cascade import Expert, Mode, worth
 from proxy.core.routing.joint import Curve
 
 AS_USEFUL = 50_000
@@ -40,4 +40,4 @@ def _affordable(experts: Sequence[Expert], budget: float) -> Sequence[Expert]:
 def _merit(one: Expert, mode: Mode, reference: Expert, failing: Curve) -> float:
     """How often it is right on what is left, less what its cost is worth."""
     right = joint.mean(tuple(map(mul, failing, one.curve))) / joint.mean(failing)
-    return right - (WORTH[mode] * one.cost / reference.cost if reference.cost else 0.0)
+    return right - worth(mode, reference) * one.cost

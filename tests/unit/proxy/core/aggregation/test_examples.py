@@ -221,6 +221,8 @@ def test_any_text_is_read_and_every_example_is_a_call_with_a_literal(text: str) 
         "def f(x, y):\n" + "Input: " * 2_500,
         "def f(x):\n" + ("x = 1" + " " * 19 + "\n") * 700,
         "def f(x):\n" + "x = 1 will be " * 1_400,
+        "def f(x):\nf(1) == " + "1=" * 1_900,
+        "def f(x):\nx = 1 -> " + "1 = " * 1_900,
     ],
 )
 def test_a_hostile_prompt_is_read_in_bounded_time(hostile: str) -> None:
