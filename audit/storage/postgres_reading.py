@@ -21,18 +21,27 @@ class PostgresRecords:
             self._connection = link.reading(address)
         except EvidenceUnavailable as cause:
             raise UnreadableError(f"expected a readable record store: {cause}") from None
-        self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
-        self._connection.autocommit = False
         self._cursors = 0
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        """Take the snapshot, of a store that we can read."""
+        try:
+            self._connection.isolation_level = IsolationLevel.REPEATABLE_READ
+            self._connection.autocommit = False
+        except psycopg.Error as cause:
+            raise UnreadableError(f"expected a readable record store, got: {link.told(cause)}") from None
         found = [str(version) for (version,) in self.rows(f"SELECT version_num FROM {schema.TABLE}")]  # noqa: S608
         if found != [schema.CURRENT]:
-            self.close()
             raise UnreadableError(f"expected a record store of schema {schema.CURRENT}, got {', '.join(found)[:40]}")
 
     def rows(self, query: str, *arguments: object) -> Iterator[tuple[object, ...]]:
         """Rows of a query; its placeholders are question marks, as SQLite's."""
-        self._cursors += 1
-        cursor = self._connection.cursor(name=f"reading_{self._cursors}")
+        cursor = self._cursor()
         try:
             cursor.itersize = PAGE
             cursor.execute(query.replace("?", "%s"), arguments)
@@ -42,6 +51,14 @@ class PostgresRecords:
             raise UnreadableError(f"expected a readable record store, got: {link.told(cause)}") from None
         finally:
             self._end(cursor)
+
+    def _cursor(self) -> psycopg.ServerCursor[tuple[object, ...]]:
+        """A cursor of the server; there is none where an earlier question found the session ended."""
+        self._cursors += 1
+        try:
+            return self._connection.cursor(name=f"reading_{self._cursors}")
+        except psycopg.Error as cause:
+            raise UnreadableError(f"expected a readable record store, got: {link.told(cause)}") from None
 
     def _end(self, cursor: psycopg.ServerCursor[tuple[object, ...]]) -> None:
         """Close a cursor; one that the server cannot be told about any more goes with its connection."""

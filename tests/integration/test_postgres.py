@@ -16,7 +16,7 @@ from psycopg import sql
 from yarl import URL
 
 from audit import datadir, founding
-from audit.errors import EvidenceUnavailable, HistoryError
+from audit.errors import EvidenceUnavailable, HistoryError, UnreadableError
 from audit.log import Log
 from audit.storage.address import StoreAddress
 from audit.storage.opening import Shared
@@ -258,6 +258,8 @@ def test_a_reader_whose_session_is_ended_leaves_no_cursor_open(
         assert next(rows) == (1,)
         _cut_all(cluster, address)
         rows.close()  # by a caller that has what it wanted; an open cursor is a warning, which is an error here
+        with pytest.raises(UnreadableError):  # the next question, whose connection is closed by now
+            next(records.rows("SELECT 1"))
 
 
 def _appended(log: Log, request_id: str) -> bool:
