@@ -17,7 +17,7 @@ from audit.spans import Event, Link, Span, SpanKind, Status, span_id, trace_id
 from audit.statement import Contribution, DecisionRecord, Exclusion, ResultRecord, Substitution
 from audit.vocabulary import LegStatus, ResultOutcome, Role, Verdict
 
-ROUTES = MappingProxyType({"openai.chat": "/v1/chat/completions"})
+ROUTES = MappingProxyType({"openai.chat": "/v1/chat/completions", "anthropic.messages": "/v1/messages"})
 """Route of each API family; another family's span carries its name and no route."""
 
 PROVIDER_NAMES = MappingProxyType(

@@ -28,8 +28,9 @@ from proxy import content, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import errors, feedback, health, log_files, models, records, scopes
+from proxy.api import chat, errors, feedback, health, log_files, messages, models, records, scopes
 from proxy.api.chat import ChatEndpoint
+from proxy.api.messages import MessagesEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
 from proxy.embedding import Encoder
@@ -44,7 +45,6 @@ from proxy.transports import Transports
 from proxy.witness import configured as witnesses
 
 VERSION = "0.1.0"
-CHAT_PATH = "/v1/chat/completions"
 MEBIBYTE = 1024 * 1024
 DESCRIPTION = "Policy-aware compliance and audit proxy for LLM traffic."
 SWITCH_S = 0.0005
@@ -166,7 +166,11 @@ class Server:
             ],
             lifespan,
         )
-        return front({CHAT_PATH: ChatEndpoint(pipeline, current)}, rest)
+        hot: dict[str, ASGIApp] = {
+            chat.PATH: ChatEndpoint(pipeline, current),
+            messages.PATH: MessagesEndpoint(pipeline, current),
+        }
+        return front(hot, rest)
 
 
 def _sandbox(settings: SandboxSettings) -> Sandbox | None:

@@ -18,7 +18,7 @@ from audit import canonical
 from audit.vocabulary import Sha256Hex
 from policies.jurisdiction import MALFORMED, Signal, SignalSource
 from proxy import places
-from proxy.errors import ConfigurationError, Unauthenticated
+from proxy.errors import ClientError, ConfigurationError, Unauthenticated
 from proxy.places import Places
 from proxy.settings import JwtIssuer, Settings
 
@@ -58,6 +58,26 @@ def new_key() -> tuple[str, str]:
     """A new bearer key and the SHA-256 that goes into the configuration."""
     key = KEY_PREFIX + secrets.token_urlsafe(32)
     return key, hashlib.sha256(key.encode()).hexdigest()
+
+
+def presented(authorization: str | None, api_key: str | None) -> str | None:
+    """The value of ``authorization``, for which ``x-api-key`` may stand; None for neither.
+
+    Raises ``ClientError`` for two that differ: who calls would depend on who reads it.
+    """
+    if api_key is None:
+        return authorization
+    stood = f"Bearer {api_key}"
+    if authorization is not None and not hmac.compare_digest(_comparable(authorization), _comparable(stood)):
+        raise ClientError(
+            "`x-api-key`: expected the credential in `authorization`, got another", code="two-credentials"
+        )
+    return stood
+
+
+def _comparable(authorization: str) -> bytes:
+    scheme, _, credential = authorization.partition(" ")
+    return f"{scheme.lower()} {credential.strip()}".encode("utf-8", "surrogatepass")
 
 
 class Authenticator:

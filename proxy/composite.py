@@ -66,7 +66,7 @@ async def _whole(run: Run, composition: Composition, step: Final, replies: Seque
         usage=_usage(run),
         sources=found.sources,
     )
-    await run.finish(ending, body)
+    await run.complete(ending, body)
 
 
 def _chosen(composition: Composition, step: Final, replies: Sequence[Reply]) -> Reply | None:
@@ -85,7 +85,7 @@ def _message(run: Run, found: Reply) -> JsonObject:
 
 
 def _usage(run: Run) -> dict[str, int]:
-    tokens_in, tokens_out = receipt.settled(run.flight.attempts)
+    tokens_in, tokens_out = run.used()
     return {"prompt_tokens": tokens_in, "completion_tokens": tokens_out, "total_tokens": tokens_in + tokens_out}
 
 
@@ -182,7 +182,10 @@ class Streamed(Legs):
         if found is None:
             await run.unanswered(replies[-1] if replies else None, step.basis)
             return None
-        await self._close(_ending(step), found)
+        try:
+            await self._close(_ending(step), found)
+        except UpstreamError as error:
+            return Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
         return _ending(step)
 
     async def _close(self, ending: Ending, found: Reply) -> None:

@@ -13,14 +13,14 @@ from audit.content import parcels
 from audit.content.places import Stores
 from audit.datadir import DataDirectory
 from audit.errors import UnreadableError
-from audit.statement import Statement
-from audit.vocabulary import RecordKind, Sha256Hex
+from audit.statement import DecisionRecord, Statement
+from audit.vocabulary import RecordKind
 from proxy.core.learning.judgements import Judged
 from proxy.core.routing.features import features
 from proxy.errors import ClientError
 from proxy.learning_source import Refused
 from proxy.training.feedback import Passed, Prompt
-from proxy.wire import openai_chat
+from proxy.wire import voice
 
 MOST = 1_000
 """Requests that are learned from, and as many to compare on: the latest. One statement names them all."""
@@ -78,20 +78,24 @@ def _prompt(stores: Stores, record: str, said: Sequence[Statement]) -> Prompt | 
     if held is None or held.expires <= time.time() or sealed is None:
         raise Refused("a prompt was erased or expired meanwhile; learn anew")
     body = parcels.unsealed(record, held, {statement.PROMPT: sealed}, said).content(statement.PROMPT)
+    decision = _decision(said)
+    parse = voice.PARSERS.get(decision.api)
+    if parse is None:
+        return None
     try:
-        text = openai_chat.parse(body, max_messages=len(body)).prompt
+        text = parse(body, max_messages=len(body)).prompt
     except ClientError:
         return None
     if not text:
         return None
-    return Prompt(record=record, commitment=_commitment(said), groups=features(text))
+    return Prompt(record=record, commitment=decision.prompt_commitment, groups=features(text))
 
 
-def _commitment(said: Iterable[Statement]) -> Sha256Hex:
+def _decision(said: Iterable[Statement]) -> DecisionRecord:
     decision = next((statement.decision_of(each) for each in said if each.kind is RecordKind.DECISION), None)
     if decision is None:
         raise UnreadableError("expected the decision of a judged request, got none")
-    return decision.prompt_commitment
+    return decision
 
 
 def check_kept(stores: Stores, prompts: Iterable[str]) -> None:

@@ -27,7 +27,7 @@ HEAD_S = 15.0
 before it was whole."""
 MAX_HEAD_BYTES = 65_536
 """Of a head, and of what comes beside the chunks of a body (extensions, trailers); a chunk may run over, and is not kept."""
-_ONCE = (b"host", b"authorization")
+_ONCE = (b"host", b"authorization", b"x-api-key")
 """Fields that a head has once: of two, every reader takes another one (RFC 9110, 5.3; RFC 9112, 3.2)."""
 
 

@@ -33,8 +33,9 @@ from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
 from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
 from proxy.sandbox.runner import Sandbox
-from proxy.transports.base import UpstreamError
-from proxy.wire import openai_chat as wire
+from proxy.transports.base import UpstreamError, UpstreamServerError
+from proxy.wire import voice
+from proxy.wire.voice import Voice
 
 _log = logging.getLogger(__name__)
 
@@ -100,10 +101,16 @@ class Run:
     concluded: bool = False
     result: Appended | None = None
     begun: bool = False
+    voice: Voice = field(init=False, repr=False)
     sent: "_Sent" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.voice = voice.of(self.case.request, self.case.request_id, self.used)
         self.sent = _Sent(self)
+
+    def used(self) -> tuple[int, int]:
+        """Tokens in and out so far."""
+        return receipt.settled(self.flight.attempts)
 
     async def abandon(self, cause: asyncio.CancelledError) -> None:
         """End a request that nobody waits for any more."""
@@ -155,7 +162,7 @@ class Run:
             await self.unanswered(reply)
             return
         ending = Ending(outcome=ResultOutcome.OK, status=200, basis=SINGLE_BASIS, answer=leg)
-        await self.finish(ending, _with_member(self.flight.bodies[leg], self.member(ending)))
+        await self.complete(ending, _with_member(self.flight.bodies[leg], self.member(ending)))
 
     async def begin_stream(self, answering: Sequence[Deployment] = (), *, violated: bool = False) -> None:
         """Send the head of a stream. ``answering``, ``violated``: as far as that is known (``receipt.headers``)."""
@@ -190,18 +197,24 @@ class Run:
 
     async def end_stream(self, ending: Ending) -> None:
         """Wall 2 for a stream: on record first, then its end mark, or the error that it ends with."""
-        if ending.outcome is ResultOutcome.OK:
-            detail = self.member(ending) if self.case.request.options.receipt is ReceiptDetail.FULL else None
-            last = (wire.render_receipt_event(self.head(), detail) if detail else b"") + wire.DONE
-        else:
-            last = wire.render_error_event(self._failed(ending.error))
+        ending, last = self._last(ending)
         self.sent.note(last)
         try:
             await self._conclude(ending)
         except EvidenceDown as error:
-            await self.exchange.end(wire.render_error_event(error))
+            await self.exchange.end(self.voice.error_event(error))
             return
         await self.exchange.end(last)
+
+    def _last(self, ending: Ending) -> tuple[Ending, bytes]:
+        """How a stream ends, and what it ends with: an answer that turns out to be none in the client's family is an error."""
+        if ending.outcome is ResultOutcome.OK:
+            detail = self.member(ending) if self.case.request.options.receipt is ReceiptDetail.FULL else None
+            try:
+                return ending, self.voice.end(self.head(), detail)
+            except ValueError:
+                ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=UpstreamServerError.code)
+        return ending, self.voice.error_event(self._failed(ending.error))
 
     def head(self) -> dict[str, Any]:
         """Members that every completion and chunk of ours begins with."""
@@ -223,7 +236,7 @@ class Run:
     ) -> None:
         error.details = {"record": self.case.request_id, **error.details}
         await self.finish(
-            Ending(outcome=outcome, status=error.status, error=code, basis=basis), wire.render_error(error)
+            Ending(outcome=outcome, status=error.status, error=code, basis=basis), self.voice.error(error)
         )
 
     def _failed(self, code: str) -> ProxyError:
@@ -231,6 +244,16 @@ class Run:
         error = _failure(code)
         error.details = {"record": self.case.request_id, **error.details}
         return error
+
+    async def complete(self, ending: Ending, completion: bytes) -> None:
+        """Send and record a whole answer; one that has no form in the client's family is an upstream's failure."""
+        try:
+            body = self.voice.whole(completion)
+        except ValueError:
+            code = UpstreamServerError.code
+            await self._finish_error(_failure(code), ResultOutcome.ERROR, code)
+            return
+        await self.finish(ending, body)
 
     async def finish(self, ending: Ending, body: bytes) -> None:
         """Wall 2 for a whole body: on record first, then sent."""
@@ -317,11 +340,12 @@ class Run:
 class _Sent:
     """The commitment to what the client was sent, as it grows."""
 
-    __slots__ = ("_contents", "_exchange", "hash", "size")
+    __slots__ = ("_contents", "_exchange", "_voice", "hash", "size")
 
     def __init__(self, run: Run) -> None:
         self._contents = run.flight.contents
         self._exchange = run.exchange
+        self._voice = run.voice
         self.hash = run.flight.commitments.stream(statement.ANSWER)
         self.size = 0
 
@@ -332,8 +356,12 @@ class _Sent:
         if self._contents is not None:
             self._contents.note(statement.ANSWER, content)
 
-    async def send(self, content: bytes) -> None:
-        """Send bytes and count them."""
+    async def send(self, events: bytes) -> None:
+        """Send events of a stream and count them. Raises an ``UpstreamError`` for what has no form in the client's family."""
+        try:
+            content = self._voice.events(events)
+        except ValueError as cause:
+            raise UpstreamServerError(f"expected chunks of a completion, got {cause}") from cause
         if content:
             self.note(content)
             await self._exchange.send(content)

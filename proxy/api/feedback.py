@@ -18,7 +18,7 @@ from audit.learning import Feedback
 from audit.log import Log, Pending
 from audit.records import Anchor, DecisionRecord, Position, ResultRecord
 from audit.vocabulary import RecordKind, Sha256Hex
-from proxy.api import chat, records
+from proxy.api import inference, records
 from proxy.api.errors import answered
 from proxy.auth import Principal
 from proxy.clock import Clock, timestamp
@@ -58,11 +58,11 @@ def routes(log: Log, snapshot: Callable[[], Snapshot], clock: Clock, per_minute:
 
 async def _body(request: Request) -> bytes:
     try:
-        async with asyncio.timeout(chat.READ_S):
-            return await chat.read_body(dict(request.scope["headers"]), request.receive, feedback.MAX_BODY_BYTES)
+        async with asyncio.timeout(inference.READ_S):
+            return await inference.read_body(dict(request.scope["headers"]), request.receive, feedback.MAX_BODY_BYTES)
     except TimeoutError:
         raise ClientError(
-            f"expected a whole request within {chat.READ_S:.0f} seconds", code="request-timeout", status=408
+            f"expected a whole request within {inference.READ_S:.0f} seconds", code="request-timeout", status=408
         ) from None
 
 

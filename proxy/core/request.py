@@ -16,6 +16,7 @@ class Family(StrEnum):
     """API families a client may speak."""
 
     OPENAI_CHAT = "openai.chat"
+    ANTHROPIC_MESSAGES = "anthropic.messages"
 
 
 class TaskClass(StrEnum):

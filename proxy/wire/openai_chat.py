@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from proxy.core.request import Family, InferenceRequest, JsonObject, Needs
-from proxy.errors import ClientError, ProxyError, TooLarge
-from proxy.wire import options, printing
+from proxy.errors import ClientError, ProxyError
+from proxy.wire import checks, options
 
 ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 """Compared one by one, here as below: what stands in a role's place may be a list, which no set can look up."""
@@ -38,29 +38,35 @@ PARAMETERS = frozenset(
 )  # fmt: skip
 """Parameters that are passed on. Every other is refused: some providers and libraries take further ones that choose another
 model, host, credential, region or tool server, and would carry the request past the policy."""
-MAX_PARTS = 16_384
-"""Parts of the content of all messages: a body within its limit of bytes has room for millions, each of which costs time."""
 LIMITS = ("max_completion_tokens", "max_tokens")
 """Two names of one limit. A provider heeds the one that it knows, so where both are given the higher counts."""
-MOST_TOKENS = (1 << 31) - 1
 TOOL_TYPES = ("function", "custom")
 """Tools that the client itself runs. Tools that a provider runs send content to places that nobody decided about."""
 
 
 def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
     """Checked request. Raises ``ClientError`` (400) or ``TooLarge`` (413)."""
-    raw = _document(body)
+    return request_of(checks.document(body), body, max_messages=max_messages)
+
+
+def request_of(
+    raw: Mapping[str, Any], body: bytes, *, max_messages: int, family: Family = Family.OPENAI_CHAT
+) -> InferenceRequest:
+    """The request of a document in this shape, the neutral one. ``body``: what the client sent, in its own ``family``'s shape.
+
+    Raises ``ClientError`` (400) or ``TooLarge`` (413).
+    """
     model = raw.get("model")
     if not isinstance(model, str) or not 0 < len(model) <= 256 or not model.isprintable():
-        raise _wrong("model", "a printable string of 1 to 256 characters", model)
+        raise checks.wrong("model", "a printable string of 1 to 256 characters", model)
     messages = _messages(raw.get("messages"), max_messages)
-    stream = _boolean(raw.get("stream"), "stream")
+    stream = checks.boolean(raw.get("stream"), "stream")
     chosen = options.parse(raw.get("apostille"))
     parameters = _parameters(raw)
     if parameters.get("n") not in (None, 1):
         raise ClientError("`n`: expected 1, got another number", code="unsupported-value", param="n")
     return InferenceRequest(
-        family=Family.OPENAI_CHAT,
+        family=family,
         model=model,
         messages=messages,
         parameters=parameters,
@@ -78,7 +84,7 @@ def _parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in raw.items() if key not in _OURS}
     unknown = sorted(found.keys() - PARAMETERS)
     if unknown:
-        name = "".join(c for c in unknown[0][:60] if c.isprintable())
+        name = checks.printable(unknown[0])
         raise ClientError(
             f"`{name}`: expected a parameter of chat completions that this proxy passes on, got another",
             code="unknown-parameter",
@@ -86,7 +92,7 @@ def _parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
         )
     tools = found.get("tools")
     if tools is not None and not isinstance(tools, list):
-        raise _wrong("tools", "an array", tools)
+        raise checks.wrong("tools", "an array", tools)
     for i, tool in enumerate(tools or ()):
         if not isinstance(tool, Mapping) or tool.get("type") not in TOOL_TYPES:
             raise ClientError(
@@ -97,81 +103,27 @@ def _parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        raw = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise ClientError(
-            f"the body is not JSON at line {error.lineno}, column {error.colno}: expected a UTF-8 JSON object",
-            code="invalid-json",
-        ) from None
-    if not isinstance(raw, dict):
-        raise ClientError("expected a JSON object as the body, got another JSON value", code="invalid-json")
-    if printing.too_deep(raw, body):
-        raise ClientError(f"expected JSON of at most {printing.MOST_LEVELS} levels, got more", code="invalid-json")
-    return raw
-
-
-def _kind(value: object) -> str:
-    """JSON name of a value's type; the value itself is never quoted."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, Mapping):
-        return "an object"
-    if isinstance(value, list):
-        return "an array"
-    return "a string" if isinstance(value, str) else "a number"
-
-
-def _wrong(where: str, expected: str, got: object) -> ClientError:
-    return ClientError(f"`{where}`: expected {expected}, got {_kind(got)}", code="invalid-type", param=where)
-
-
-def _boolean(value: object, where: str) -> bool:
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise _wrong(where, "a boolean", value)
-    return value
-
-
 def _include_usage(value: object) -> bool:
     if value is None:
         return False
     if not isinstance(value, Mapping):
-        raise _wrong("stream_options", "an object", value)
-    return _boolean(value.get("include_usage"), "stream_options.include_usage")
+        raise checks.wrong("stream_options", "an object", value)
+    return checks.boolean(value.get("include_usage"), "stream_options.include_usage")
 
 
 def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
-    if value == []:
-        raise ClientError("`messages`: expected at least one message, got none", code="invalid-type", param="messages")
-    if not isinstance(value, list):
-        raise _wrong("messages", "an array of messages", value)
-    if len(value) > most:
-        raise TooLarge(
-            f"`messages`: expected at most {most} messages, got {len(value)}",
-            code="too-many-messages",
-            param="messages",
-        )
-    parts = 0
-    for i, message in enumerate(value):
+    found, parts = checks.listed(value, most), 0
+    for i, message in enumerate(found):
         parts += _parts(message, i)
-        if parts > MAX_PARTS:
-            raise TooLarge(
-                f"`messages`: expected at most {MAX_PARTS} parts of content, got more",
-                code="too-many-messages",
-                param=f"messages[{i}].content",
-            )
-    return tuple(value)
+        if parts > checks.MAX_PARTS:
+            raise checks.too_many_parts(f"messages[{i}].content")
+    return tuple(found)
 
 
 def _parts(message: object, i: int) -> int:
     """How many parts the content of a message has, once it is checked."""
     if not isinstance(message, dict):
-        raise _wrong(f"messages[{i}]", "an object", message)
+        raise checks.wrong(f"messages[{i}]", "an object", message)
     if message.get("role") not in ROLES:
         raise ClientError(
             f"`messages[{i}].role`: expected one of {', '.join(sorted(ROLES))}, got something else",
@@ -180,11 +132,11 @@ def _parts(message: object, i: int) -> int:
         )
     content = message.get("content")
     if content is not None and not isinstance(content, str | list):
-        raise _wrong(f"messages[{i}].content", "a string or an array of parts", content)
+        raise checks.wrong(f"messages[{i}].content", "a string or an array of parts", content)
     parts = content if isinstance(content, list) else []
-    for j, part in enumerate(parts[: MAX_PARTS + 1]):
+    for j, part in enumerate(parts[: checks.MAX_PARTS + 1]):
         if not isinstance(part, dict):
-            raise _wrong(f"messages[{i}].content[{j}]", "an object", part)
+            raise checks.wrong(f"messages[{i}].content[{j}]", "an object", part)
     return len(parts)
 
 
@@ -228,7 +180,7 @@ def _needs(messages: tuple[JsonObject, ...], parameters: JsonObject, body_bytes:
     )
     form = parameters.get("response_format")
     kind = form.get("type") if isinstance(form, Mapping) else None
-    limits = [_limit(key, parameters[key]) for key in LIMITS if parameters.get(key) is not None]
+    limits = [checks.tokens(parameters[key], key) for key in LIMITS if parameters.get(key) is not None]
     prompt_bytes = body_bytes if not images else sum(len(text_of(m.get("content"))) for m in messages)
     return Needs(
         tools=bool(parameters.get("tools") or parameters.get("functions")),
@@ -237,12 +189,6 @@ def _needs(messages: tuple[JsonObject, ...], parameters: JsonObject, body_bytes:
         prompt_tokens_estimate=prompt_bytes // CHARACTERS_PER_TOKEN + images * IMAGE_TOKENS,
         max_output_tokens=max(limits, default=None),
     )
-
-
-def _limit(key: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MOST_TOKENS:
-        raise _wrong(key, f"an integer from 1 to {MOST_TOKENS}", value)
-    return value
 
 
 def render_error(error: ProxyError) -> bytes:

@@ -42,11 +42,7 @@ class Retold:
     def _one(self, event: bytes) -> bytes:
         if event.startswith(b":"):
             return event + b"\n\n"
-        data = data_of(event)
-        value = parsed(data)
-        if (not value and data.strip() not in (b"", b"{}")) or printing.too_deep(value, data):
-            # Left out, a part of the answer would be missing.
-            raise ValueError("an event that is no chunk of a completion")
+        value = chunk_of(event)
         self.sources = sources_of(value) or self.sources
         choice = first_choice(value.get("choices"))
         if choice is None:
@@ -63,6 +59,15 @@ class Retold:
         opening = b"" if self.begun else render_delta(self._head, OPENING)
         self.begun = True
         return opening + render_delta(self._head, said)
+
+
+def chunk_of(event: bytes) -> JsonObject:
+    """The chunk in an event, {} for one without data. Raises ``ValueError``: left out, a part of the answer would be missing."""
+    data = data_of(event)
+    value = parsed(data)
+    if (not value and data.strip() not in (b"", b"{}")) or printing.too_deep(value, data):
+        raise ValueError("an event that is no chunk of a completion")
+    return value
 
 
 def _said(delta: object) -> JsonObject:
