@@ -1,4 +1,7 @@
-"""Errors of the endpoints that are not on the hot path, in the same shape as everywhere (``docs/reference/error-codes.md``)."""
+"""Errors of the endpoints that are not on the hot path, in the shape of the caller's API family.
+
+``docs/reference/error-codes.md`` lists them.
+"""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -7,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from audit.errors import AuditError, UnreadableError, in_words
+from proxy.api import messages
 from proxy.errors import EvidenceDown, NotFound, ProxyError
-from proxy.wire import openai_chat as wire
+from proxy.wire import openai_chat
+from proxy.wire.anthropic_messages import errors as anthropic
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
@@ -21,27 +26,28 @@ def answered(endpoint: Endpoint) -> Endpoint:
         try:
             return await endpoint(request)
         except ProxyError as error:
-            return rendered(error)
+            return rendered(error, request)
         except (AuditError, OSError) as error:
             _log.error("evidence that was asked for cannot be read: %s", in_words(error))
-            return rendered(EvidenceDown("the evidence cannot be read now", code=UnreadableError.code))
+            return rendered(EvidenceDown("the evidence cannot be read now", code=UnreadableError.code), request)
 
     return wrapped
 
 
-def rendered(error: ProxyError) -> Response:
-    """Response of an error."""
-    return Response(wire.render_error(error), status_code=error.status, media_type="application/json")
+def rendered(error: ProxyError, request: Request) -> Response:
+    """Response of an error to a request."""
+    body = anthropic.render(error) if messages.is_spoken(request) else openai_chat.render_error(error)
+    return Response(body, status_code=error.status, media_type="application/json")
 
 
-async def not_found(_: Request, __: Exception) -> Response:
+async def not_found(request: Request, __: Exception) -> Response:
     """Response for a path that is not there."""
-    return rendered(NotFound("expected a path of this API; `docs/reference/http-api.md` lists them"))
+    return rendered(NotFound("expected a path of this API; `docs/reference/http-api.md` lists them"), request)
 
 
-async def method_not_allowed(_: Request, __: Exception) -> Response:
+async def method_not_allowed(request: Request, __: Exception) -> Response:
     """Response for a method that a path does not take."""
-    return rendered(ProxyErrorMethod())
+    return rendered(ProxyErrorMethod(), request)
 
 
 class ProxyErrorMethod(ProxyError):

@@ -1,5 +1,7 @@
 """``POST /v1/messages`` (Anthropic API reference, "Create a Message"), and what else is Anthropic's about a request's headers."""
 
+from starlette.requests import Request
+
 from proxy import auth
 from proxy.api.inference import Headers, InferenceEndpoint, text
 from proxy.core.request import InferenceRequest
@@ -35,3 +37,14 @@ def check_version(named: str | None) -> None:
         raise ClientError(
             f"`{VERSION}`: expected one of {', '.join(VERSIONS)}, got another", code="unsupported-value", param=VERSION
         )
+
+
+def is_spoken(request: Request) -> bool:
+    """Whether whoever asks speaks Anthropic's API: by the path, or because it names a version of it."""
+    path = request.url.path
+    return VERSION in request.headers or path == PATH or path.startswith(f"{PATH}/")
+
+
+def credential_of(request: Request) -> str | None:
+    """The credential of a request off the hot path, by either of its names. Raises ``ClientError`` for two that differ."""
+    return auth.presented(request.headers.get("authorization"), request.headers.get("x-api-key"))

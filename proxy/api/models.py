@@ -1,6 +1,7 @@
 """``GET /v1/models``: what the caller may use now, and with ``?excluded=true`` what it may not, and why.
 
-Each answer is decided like a request of that caller: the same jurisdictions, data classes and rules.
+In OpenAI's shape, or in Anthropic's where a version of its API is named. Each answer is decided like a request of that caller: the
+same jurisdictions, data classes and rules.
 """
 
 from collections.abc import Callable
@@ -14,12 +15,17 @@ from audit.vocabulary import Verdict
 from policies import explain, jurisdiction
 from policies.decision import Action, Decision, Query
 from policies.jurisdiction import Unestablished
+from proxy.api import messages
 from proxy.api.errors import answered
 from proxy.clock import Clock, instant
 from proxy.core.case import Caller, Rulebook, usual_context
 from proxy.core.intent import RESERVED, may_ask
 from proxy.errors import Forbidden
 from proxy.snapshot import Snapshot
+from proxy.wire.event_stream import OURS
+
+UNKNOWN_TIME = "1970-01-01T00:00:00Z"
+"""When a model was released: no fact of the catalogue."""
 
 
 def routes(snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
@@ -27,8 +33,10 @@ def routes(snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
 
     async def models(request: Request) -> Response:
         current = snapshot()
+        version = request.headers.get(messages.VERSION)
+        messages.check_version(version)
         principal = current.authenticator.principal(
-            request.headers.get("authorization"),
+            messages.credential_of(request),
             ",".join(request.headers.getlist("apostille-jurisdiction")) or None,
             request.client.host if request.client else None,
             ",".join(request.headers.getlist("x-forwarded-for")) or None,
@@ -36,7 +44,8 @@ def routes(snapshot: Callable[[], Snapshot], clock: Clock) -> list[Route]:
         caller = current.caller(principal.tenant_id, principal.signals, principal.trusted)
         now = instant(clock.unix_us())
         with_excluded = request.query_params.get("excluded", "").lower() in ("1", "true", "yes")
-        return JSONResponse(listing(caller, current.rulebook, now, with_excluded=with_excluded))
+        found = listing(caller, current.rulebook, now, with_excluded=with_excluded)
+        return JSONResponse(found if version is None else as_page(found))
 
     return [Route("/v1/models", answered(models), methods=["GET"])]
 
@@ -60,6 +69,20 @@ def listing(caller: Caller, rulebook: Rulebook, now: Any, *, with_excluded: bool
         denied = [d for d in decisions.values() if d.verdict is not Verdict.PERMIT]
         answer["excluded"] = [_excluded(d, rulebook) for d in denied]
     return answer
+
+
+def as_page(found: dict[str, Any]) -> dict[str, Any]:
+    """The list in Anthropic's shape ("List Models"): all of it on one page."""
+    data = [
+        {"type": "model", "id": each["id"], "display_name": each["id"], "created_at": UNKNOWN_TIME, **_ours(each)}
+        for each in found["data"]
+    ]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
+    return {**{key: found[key] for key in found if key == "excluded"}, "data": data, "has_more": False, **ends}
+
+
+def _ours(entry: dict[str, Any]) -> dict[str, Any]:
+    return {OURS: entry[OURS]} if OURS in entry else {}
 
 
 def _composite(name: str) -> dict[str, Any]:

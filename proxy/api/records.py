@@ -21,6 +21,7 @@ from audit.log import Log
 from audit.log_check import read_checkpoint
 from audit.request_check import proof_of
 from audit.vocabulary import RecordKind
+from proxy.api import messages
 from proxy.api.errors import answered
 from proxy.auth import Principal
 from proxy.errors import ClientError, EvidenceDown, NotFound
@@ -91,9 +92,9 @@ def tenant_of(request: Request, current: Snapshot) -> str:
 
 
 def principal_of(request: Request, current: Snapshot) -> Principal:
-    """Whoever's key or token came with a request. Raises ``Unauthenticated``."""
+    """Whoever's key or token came with a request. Raises ``Unauthenticated``; ``ClientError`` for two."""
     host = request.client.host if request.client else None
-    return current.authenticator.principal(request.headers.get("authorization"), None, host)
+    return current.authenticator.principal(messages.credential_of(request), None, host)
 
 
 def _chosen(request: Request, records: tuple[StoredRecord, ...], size: int) -> tuple[StoredRecord, int]:
