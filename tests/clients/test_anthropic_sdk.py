@@ -195,3 +195,58 @@ def test_a_dry_run_calls_nobody(client: Anthropic) -> None:
     )
     assert answer["object"] == "apostille.dry_run"  # type: ignore[index]
     assert answer["legs"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("model", ["one", "apostille/auto", "apostille/fusion", "trio", "board"])
+def test_streamed(client: Anthropic, model: str) -> None:
+    with client.messages.stream(model=model, max_tokens=100, messages=MESSAGES) as stream:
+        kinds = [event.type for event in stream]
+        message = stream.get_final_message()
+    assert "says:" in message.content[0].text  # type: ignore[union-attr]
+    assert (message.stop_reason, message.usage.output_tokens > 0) == ("end_turn", True)
+    assert message.usage.input_tokens > 0
+    assert (kinds[0], kinds[-2:]) == ("message_start", ["message_delta", "message_stop"])
+    assert kinds.count("content_block_start") == kinds.count("content_block_stop") == 1
+
+
+def test_the_receipt_of_a_stream_comes_with_the_reason_why_it_ends(client: Anthropic) -> None:
+    whole = {"apostille": {"receipt": "full"}}
+    for model, models in (("one", ["one"]), ("trio", ["one", "two", "three"])):
+        events = list(
+            client.messages.create(model=model, max_tokens=9, messages=MESSAGES, stream=True, extra_body=whole)
+        )
+        receipt = events[-2].model_extra["apostille"]  # type: ignore[index]
+        assert receipt["models"] == models
+        assert events[0].message.id == f"msg_{receipt['record']}"  # type: ignore[union-attr]
+    told = list(client.messages.create(model="trio", max_tokens=9, messages=MESSAGES, stream=True))
+    assert told[-2].model_extra["apostille"]["models"] == ["one", "two", "three"]  # type: ignore[index]
+
+
+def test_a_stream_that_breaks_is_an_error_and_never_looks_complete(client: Anthropic) -> None:
+    stream = client.messages.create(model="act-cut", max_tokens=100, messages=MESSAGES, stream=True)
+    seen = [next(stream).type]
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        seen.extend(event.type for event in stream)
+    assert caught.value.error_code == "upstream-broken-stream"
+    assert "content_block_delta" in seen
+    assert not {"message_delta", "message_stop"} & set(seen)
+
+
+def test_a_composites_stream_that_fails_is_an_error_of_the_sdk(client: Anthropic) -> None:
+    with pytest.raises(anthropic.APIStatusError) as caught:
+        list(client.messages.create(model="broken", max_tokens=100, messages=MESSAGES, stream=True))
+    assert caught.value.error_code == "upstream-server-error"
+
+
+def test_news_of_legs_are_events_that_the_sdk_passes_on(client: Anthropic) -> None:
+    with client.messages.stream(
+        model="trio", max_tokens=100, messages=MESSAGES, extra_body={"apostille": {"progress": True}}
+    ) as stream:
+        news = [event for event in stream if event.type == "apostille.progress"]  # type: ignore[comparison-overlap]
+        assert "says:" in stream.get_final_text()
+    assert {each.progress["leg"] for each in news} >= {"panel-1", "panel-2"}  # type: ignore[attr-defined]
+
+
+def test_an_error_before_a_stream_begins_is_the_same_as_without_one(client: Anthropic) -> None:
+    with pytest.raises(anthropic.RateLimitError):
+        client.messages.create(model="act-429", max_tokens=100, messages=MESSAGES, stream=True)

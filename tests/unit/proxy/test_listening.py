@@ -148,7 +148,9 @@ def test_a_body_that_asks_for_another_protocol_is_not_the_next_request(port: int
 
 
 @pytest.mark.timeout(60)
-@pytest.mark.parametrize("twice", [b"host: y", b"authorization: Bearer a\r\nAuthorization: Bearer b", b"x-api-key: a\r\nX-Api-Key: a"])
+@pytest.mark.parametrize(
+    "twice", [b"host: y", b"authorization: Bearer a\r\nAuthorization: Bearer b", b"x-api-key: a\r\nX-Api-Key: a"]
+)
 def test_a_field_that_every_reader_takes_differently_is_refused(port: int, twice: bytes) -> None:
     answer = _all_of(port, b"GET / HTTP/1.1\r\nhost: x\r\n" + twice + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400")
