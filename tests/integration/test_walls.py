@@ -19,6 +19,8 @@ from proxy.clock import Clock
 from proxy.pipeline import Pipeline
 from proxy.transports import Transports
 from proxy.wire import openai_chat as wire
+from proxy.wire.anthropic_messages import request as messages
+from proxy.wire.voice import Parse
 from tests.simulators.provider import Provider
 from tests.simulators.server import Server, catalogue, deployment, tenant
 
@@ -30,6 +32,7 @@ class Client:
     data: Path
     seen: list[tuple[str, int]] = field(default_factory=list)
     body: bytes = b""
+    last: bytes = b""
 
     def _look(self, event: str) -> None:
         opened = datadir.open_directory(self.data)
@@ -52,9 +55,10 @@ class Client:
         """The last content."""
         self._look("end")
         self.body += content
+        self.last = content
 
 
-async def answered(folder: Path, model: str, *, stream: bool) -> Client:
+async def answered(folder: Path, model: str, *, stream: bool, parse: Parse = wire.parse) -> Client:
     """One request through a pipeline that is put together as the server does it."""
     async with Provider() as provider:
         config = {"tenants": {"de": tenant("de", jurisdictions=["DE"], packs=["corporate", "composite"])}}
@@ -65,10 +69,11 @@ async def answered(folder: Path, model: str, *, stream: bool) -> Client:
         transports, clock, log = Transports({}), Clock(), Log.open(folder / "data")
         await transports.start({d.transport for d in snapshot.rulebook.catalogue.deployments.values()})
         client = Client(folder / "data")
-        body = {"model": model, "stream": stream, "messages": [{"role": "user", "content": "6 times 7?"}]}
+        asked = [{"role": "user", "content": "6 times 7?"}]
+        body = {"model": model, "stream": stream, "messages": asked, "max_tokens": 50}
         try:
             pipeline = Pipeline(log, Calls(transports, Monitor(clock.monotonic_us)), clock)
-            await pipeline.answer(wire.parse(orjson.dumps(body), max_messages=10), caller, snapshot, client)
+            await pipeline.answer(parse(orjson.dumps(body), max_messages=10), caller, snapshot, client)
         finally:
             await transports.aclose()
             log.close()
@@ -91,3 +96,15 @@ async def test_the_result_is_on_disk_before_the_client_has_the_whole_answer(
         )  # tokens do not wait; the end mark does
     else:
         assert client.seen == [("begin 200", 1), ("end", 1)]
+
+
+@pytest.mark.parametrize("model", ["one", "apostille/fusion"])
+async def test_the_same_of_a_message_and_of_why_it_ends(tmp_path: Path, model: str) -> None:
+    client = await answered(tmp_path, model, stream=True, parse=messages.parse)
+    assert (client.seen[0], client.seen[-1]) == (("begin 200", 0), ("end", 1))
+    told, last = client.body.removesuffix(client.last), client.last
+    assert b"says" in told
+    for name in (b"event: message_delta", b"event: message_stop"):
+        assert (told.count(name), last.count(name)) == (0, 1)
+    whole = await answered(tmp_path / "whole", model, stream=False, parse=messages.parse)
+    assert whole.seen == [("begin 200", 1), ("end", 1)]
