@@ -104,8 +104,10 @@ def _block(call: object) -> JsonObject:
 
 
 def arguments(text: object) -> JsonObject:
-    """Arguments of a call; no text is no argument. Raises ``ValueError`` for anything but a JSON object."""
-    found: Any = orjson.loads(text) if isinstance(text, str) and text.strip() else {} if text in (None, "") else text
+    """Arguments of a call; no text is no argument. Raises ``ValueError`` for anything but the text of a JSON object."""
+    if text is not None and not isinstance(text, str):
+        raise ValueError("arguments of a call that are no text")
+    found: Any = orjson.loads(text) if text and text.strip() else {}
     if not isinstance(found, dict):
         raise ValueError("arguments of a call that are no JSON object")
     return found

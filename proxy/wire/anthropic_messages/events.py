@@ -17,6 +17,8 @@ from proxy.wire.openai_chat import text_of
 from proxy.wire.retold import chunk_of
 
 PROGRESS = "apostille.progress"
+MAX_ARGUMENTS = 4 * 1024 * 1024
+"""Characters of the arguments of all calls, which are kept to be checked in the end."""
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
 
@@ -34,6 +36,7 @@ class Told:
         self._open: object = None
         self._calls: dict[int, _Call] = {}
         self._all_calls: list[_Call] = []
+        self._kept = 0
         self._finish: object = None
         self._refused = False
         self._stop: str | None = None
@@ -117,10 +120,18 @@ class Told:
         elif self._open is not call:
             raise ValueError("a call that goes on after another block began")
         more = function.get("arguments")
-        if isinstance(more, str) and more:
-            call.arguments.append(more)
+        if more:
+            self._keep(call, more)
             told += self._said({"type": "input_json_delta", "partial_json": more})
         return told
+
+    def _keep(self, call: "_Call", more: object) -> None:
+        if not isinstance(more, str):
+            raise ValueError("arguments of a call that are no text")
+        call.arguments.append(more)
+        self._kept += len(more)
+        if self._kept > MAX_ARGUMENTS:
+            raise ValueError("arguments over the limit")
 
     def _start(self, model: str) -> bytes:
         if self._begun:

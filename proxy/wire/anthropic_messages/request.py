@@ -26,7 +26,19 @@ _EFFORTS = {each: each for each in ("low", "medium", "high", "xhigh", "max")}
 
 def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
     """Checked request. Raises ``ClientError`` (400) or ``TooLarge`` (413)."""
-    raw = checks.document(body)
+    return _of(checks.document(body), body, max_messages)
+
+
+def estimate(body: bytes, *, max_messages: int) -> int:
+    """Tokens of a prompt, as the proxy itself reckons with them: high on purpose. ``max_tokens`` may be missing.
+
+    Raises ``ClientError`` (400) or ``TooLarge`` (413).
+    """
+    raw = {"max_tokens": 1, **checks.document(body)}
+    return _of(raw, body, max_messages).needs.prompt_tokens_estimate
+
+
+def _of(raw: dict[str, Any], body: bytes, max_messages: int) -> InferenceRequest:
     for key in raw:
         if key not in MEMBERS:
             name = checks.printable(key)
