@@ -28,7 +28,7 @@ from proxy import content, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import chat, errors, feedback, health, log_files, messages, models, records, scopes
+from proxy.api import chat, counting, errors, feedback, health, log_files, messages, models, records, scopes
 from proxy.api.chat import ChatEndpoint
 from proxy.api.messages import MessagesEndpoint
 from proxy.calls import Calls, Monitor
@@ -155,6 +155,7 @@ class Server:
         current = activation.current
         rest = create(
             [
+                *counting.routes(current),
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
                 *feedback.routes(log, current, clock, self._settings.feedback.per_minute),

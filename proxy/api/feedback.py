@@ -48,22 +48,13 @@ def routes(log: Log, snapshot: Callable[[], Snapshot], clock: Clock, per_minute:
                 code="too-much-feedback",
                 status=429,
             )
-        asked = feedback.parse(await _body(request))
+        body = await inference.read_in_time(dict(request.scope["headers"]), request.receive, feedback.MAX_BODY_BYTES)
+        asked = feedback.parse(body)
         made = await _judged(log, asked, principal)
         async with turn:  # two at once must not both find that nothing was said yet
             return await _recorded(log, made, timestamp(clock.unix_us()))
 
     return [Route(PATH, answered(judge), methods=["POST"])]
-
-
-async def _body(request: Request) -> bytes:
-    try:
-        async with asyncio.timeout(inference.READ_S):
-            return await inference.read_body(dict(request.scope["headers"]), request.receive, feedback.MAX_BODY_BYTES)
-    except TimeoutError:
-        raise ClientError(
-            f"expected a whole request within {inference.READ_S:.0f} seconds", code="request-timeout", status=408
-        ) from None
 
 
 async def _judged(log: Log, asked: Asked, principal: Principal) -> Feedback:

@@ -69,13 +69,7 @@ class InferenceEndpoint(ABC):
             _list(scope, b"x-forwarded-for"),
         )
         limits = snapshot.settings.server
-        try:
-            async with asyncio.timeout(READ_S):
-                body = await read_body(headers, receive, limits.max_body_bytes)
-        except TimeoutError:
-            raise ClientError(
-                f"expected a whole request within {READ_S:.0f} seconds", code="request-timeout", status=408
-            ) from None
+        body = await read_in_time(headers, receive, limits.max_body_bytes)
         request = self.parse(body, max_messages=limits.max_messages)
         caller = snapshot.caller(principal.tenant_id, principal.signals, principal.trusted, principal.key_id)
         task = asyncio.current_task()
@@ -125,7 +119,18 @@ class _Exchange:
         await self._send({"type": "http.response.body", "body": content, "more_body": False})
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, limit: int) -> bytes:
+async def read_in_time(headers: Headers, receive: Receive, limit: int) -> bytes:
+    """The request's body. Raises ``ClientError`` where it is not there in time, ``TooLarge``."""
+    try:
+        async with asyncio.timeout(READ_S):
+            return await read_body(headers, receive, limit)
+    except TimeoutError:
+        raise ClientError(
+            f"expected a whole request within {READ_S:.0f} seconds", code="request-timeout", status=408
+        ) from None
+
+
+async def read_body(headers: Headers, receive: Receive, limit: int) -> bytes:
     """The request's body. Raises ``TooLarge`` as soon as the limit is passed, or announced to be."""
     announced = headers.get(b"content-length", b"")
     if announced.isdigit() and int(announced) > limit:

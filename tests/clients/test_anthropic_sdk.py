@@ -182,6 +182,20 @@ def test_models_are_what_the_caller_may_use(client: Anthropic) -> None:
     assert client.models.list().last_id == listed[-1].id
 
 
+def test_tokens_are_counted_as_an_estimate_that_says_so(server: Server, client: Anthropic) -> None:
+    long: list[anthropic.types.MessageParam] = [{"role": "user", "content": "word " * 600}]
+    few, many = (client.messages.count_tokens(model="one", messages=each) for each in (MESSAGES, long))
+    assert 0 < few.input_tokens < 100 < 600 < many.input_tokens < 3_000
+    assert few.model_extra == {"apostille": {"estimated": True}}
+    with pytest.raises(anthropic.BadRequestError):
+        client.messages.count_tokens(model="one", messages=[])
+    with (
+        Anthropic(base_url=server.url, api_key="ap-wrong", max_retries=0) as stranger,
+        pytest.raises(anthropic.AuthenticationError),
+    ):
+        stranger.messages.count_tokens(model="one", messages=MESSAGES)
+
+
 def test_a_dry_run_calls_nobody(client: Anthropic) -> None:
     answer = client.post(
         "/v1/messages",

@@ -185,6 +185,12 @@ def test_times_are_those_of_the_records() -> None:
     assert (chat.start_ns, chat.end_ns) == (begin + 900_000, begin + 1_200_900_000)
 
 
+def test_each_api_family_has_its_route() -> None:
+    for api, route in traces.ROUTES.items():
+        server = traces.spans(traffic.one(traffic.decision(api=api)))[0]
+        assert (server.name, said(server)["http.route"]) == (f"POST {route}", route)
+
+
 def test_an_unknown_api_family_is_named_and_has_no_route() -> None:
     server = traces.spans(traffic.one(traffic.decision(api="other.api")))[0]
     assert server.name == "apostille other.api"

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from policies.jurisdiction import SignalSource
-from proxy.auth import Authenticator, new_key
-from proxy.errors import ConfigurationError, Unauthenticated
+from proxy.auth import Authenticator, new_key, presented
+from proxy.errors import ClientError, ConfigurationError, Unauthenticated
 from proxy.settings import Settings
 from tests.simulators.server import key_of, tenant
 
@@ -134,6 +134,32 @@ def test_another_key_and_another_algorithm_are_refused(tmp_path: Path) -> None:
         with pytest.raises(Unauthenticated):
             found.principal(f"Bearer {forged}", None, None)
     assert "PUBLIC KEY" in public
+
+
+@pytest.mark.parametrize(
+    ("authorization", "api_key", "expected"),
+    [
+        (None, None, None),
+        ("Bearer ap-1", None, "Bearer ap-1"),
+        (None, "ap-1", "Bearer ap-1"),
+        ("bearer  ap-1 ", "ap-1", "Bearer ap-1"),
+    ],
+)
+def test_a_key_may_have_another_name(authorization: str | None, api_key: str | None, expected: str | None) -> None:
+    assert presented(authorization, api_key) == expected
+
+
+@pytest.mark.parametrize("authorization", ["Bearer ap-2", "Bearer AP-1", "Basic ap-1", "ap-1", "", "Bearer"])
+def test_two_credentials_are_refused_and_neither_is_named(authorization: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        presented(authorization, "ap-1")
+    assert (caught.value.status, caught.value.code) == (400, "two-credentials")
+    assert "ap-" not in caught.value.message
+
+
+def test_an_empty_key_is_no_known_one(tmp_path: Path) -> None:
+    with pytest.raises(Unauthenticated):
+        Authenticator(settings(tmp_path)).principal(presented(None, ""), None, None)
 
 
 def test_a_header_counts_from_a_trusted_hop_only(tmp_path: Path) -> None:

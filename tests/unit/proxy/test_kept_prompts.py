@@ -29,8 +29,11 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
     found.close()
 
 
+MESSAGE = b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": [{"type": "text", "text": "What is one?"}]}]}'
+
+
 def kept(
-    stores: Stores, record: str, body: bytes = BODY, *, expires: int = 1 << 40
+    stores: Stores, record: str, body: bytes = BODY, *, expires: int = 1 << 40, api: str = "openai.chat"
 ) -> dict[str, tuple[Statement, ...]]:
     """A request whose prompt is kept, and its decision."""
     owner = Owner(record=record, tenant="t", subject=None, key=KEY, expires=expires)
@@ -38,8 +41,20 @@ def kept(
     stores.keys.put([owner])
     stores.items.put(parcels.sealed(parcel))
     commitment = canonical.commit(canonical.Salts(KEY).of(statement.PROMPT), body)
-    decision = replace(traffic.panel_request().decision.record, request_id=record, prompt_commitment=commitment)
+    decision = replace(
+        traffic.panel_request().decision.record, request_id=record, prompt_commitment=commitment, api=api
+    )
     return {record: (statement.parse(statement.render_decision(decision)),)}
+
+
+def test_a_prompt_is_read_in_the_family_that_it_came_in(stores: Stores) -> None:
+    said = {
+        **kept(stores, "r-1", MESSAGE, api="anthropic.messages"),
+        **kept(stores, "r-2", BODY, api="anthropic.messages"),  # no `max_tokens`
+        **kept(stores, "r-3", BODY, api="other.api"),
+    }
+    (found,) = kept_prompts.opened(stores, said).values()
+    assert (found.record, found.groups) == ("r-1", features("What is one?"))
 
 
 def destroyed(stores: Stores, record: str) -> None:
