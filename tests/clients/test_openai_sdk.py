@@ -9,7 +9,7 @@ import openai
 import pytest
 from openai import OpenAI
 
-from tests.simulators.server import Server, catalogue, deployment, far_side, key_of, tenant
+from tests.simulators.server import Server, key_of
 
 MESSAGES = [{"role": "user", "content": "What is 6 times 7?"}]
 TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type": "object", "properties": {}}}}
@@ -24,35 +24,6 @@ ERRORS = {
     "act-nonsense": (openai.InternalServerError, "upstream-server-error"),
     "act-redirect": (openai.InternalServerError, "upstream-server-error"),
 }
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with far_side() as url:
-        deployments = {f"n/{m}": deployment(url, model=m) for m in ("one", "two", "three", "act-stall", *ERRORS)}
-        deployments["x/far"] = deployment(url, model="far", operator="vendor-y", regions=("CN",))
-        deployments["n/plain"] = deployment(url, model="plain", capabilities={"tools": False, "vision": False})
-        config = {
-            "tenants": {
-                "de": tenant("de", jurisdictions=["DE"], packs=["corporate", "eu"], data_classes=["personal"]),
-                "clinic": tenant("clinic", jurisdictions=["DE"], packs=["corporate"], purpose="clinical-decision"),
-                "strict": tenant(
-                    "strict",
-                    jurisdictions=["DE"],
-                    packs=["corporate", "eu"],
-                    data_classes=["personal"],
-                    on_restricted="refuse",
-                ),
-            },
-            "pipelines": {
-                "trio": {"aggregator": "weighted-vote", "first": ["one", "two", "three"]},
-                "broken": {"aggregator": "weighted-vote", "first": ["act-500", "act-nonsense"]},
-                "board": {"aggregator": "judge-author", "first": ["one", "two"], "judge": "three", "author": "three"},
-            },
-        }
-        running = Server.start(Server.prepare(tmp_path_factory.mktemp("sdk"), config, catalogue(deployments)))
-        yield running
-        assert running.stop() == 0, running.log_text
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from tests.simulators.server import Server, catalogue, deployment, far_side, key
 CANARY = "canary-4711"
 GOOD = {"model": "one", "messages": [{"role": "user", "content": f"say {CANARY}"}]}
 PATH = "/v1/chat/completions"
+MESSAGES = "/v1/messages"
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +31,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         assert key_of("de") not in running.log_text
 
 
-def post(server: Server, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, dict[str, object]]:
+def post(
+    server: Server, body: bytes, headers: dict[str, str] | None = None, path: str = PATH
+) -> tuple[int, dict[str, object]]:
     """Status and error of a body sent as it stands."""
     connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=30)
     sent = {"authorization": f"Bearer {key_of('de')}", "content-type": "application/json", **(headers or {})}
-    connection.request("POST", PATH, body=body, headers=sent)
+    connection.request("POST", path, body=body, headers=sent)
     response = connection.getresponse()
     content = json.loads(response.read())
     connection.close()
@@ -113,6 +116,15 @@ def test_a_bad_body_says_what_was_expected(server: Server, kind: str) -> None:
     found, error = post(server, body)
     assert (found, error["code"]) == (status, code)
     assert said in str(error["message"])
+    assert CANARY not in json.dumps(error)
+    lives(server)
+
+
+@pytest.mark.parametrize("kind", sorted(BODIES))
+def test_a_bad_body_is_none_of_a_message_either(server: Server, kind: str) -> None:
+    found, error = post(server, BODIES[kind][0], path=MESSAGES)
+    assert (found, error["type"]) in ((400, "invalid_request_error"), (413, "request_too_large"))
+    assert "expected" in str(error["message"])
     assert CANARY not in json.dumps(error)
     lives(server)
 

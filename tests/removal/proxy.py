@@ -11,6 +11,7 @@ CALLS = "tests/integration/test_calls.py"
 EVENTS = "tests/unit/proxy/wire/test_event_stream.py"
 MONITOR = "tests/unit/proxy/test_monitor.py"
 LISTENING = "tests/unit/proxy/test_listening.py"
+MESSAGES = "tests/unit/proxy/wire/anthropic_messages"
 
 GUARDS = (
     Guard(
@@ -65,9 +66,44 @@ GUARDS = (
     Guard(
         "request: one credential",
         "proxy/listening.py",
-        '_ONCE = (b"host", b"authorization")',
-        '_ONCE = (b"host",)',
+        '_ONCE = (b"host", b"authorization", b"x-api-key")',
+        '_ONCE = (b"host", b"x-api-key")',
         f"{LISTENING}::test_a_field_that_every_reader_takes_differently_is_refused",
+    ),
+    Guard(
+        "request: one key",
+        "proxy/listening.py",
+        '_ONCE = (b"host", b"authorization", b"x-api-key")',
+        '_ONCE = (b"host", b"authorization")',
+        f"{LISTENING}::test_a_field_that_every_reader_takes_differently_is_refused",
+    ),
+    Guard(
+        "request: one credential, by either of its names",
+        "proxy/auth.py",
+        "if authorization is not None and not hmac.compare_digest(",
+        "if False and not hmac.compare_digest(",
+        "tests/unit/proxy/test_auth.py::test_two_credentials_are_refused_and_neither_is_named",
+    ),
+    Guard(
+        "message: no member that could go past the policy",
+        "proxy/wire/anthropic_messages/request.py",
+        "if key not in MEMBERS:",
+        "if False:",
+        f"{MESSAGES}/test_request.py::test_a_wrong_request_names_its_place_and_never_the_content",
+    ),
+    Guard(
+        "message: no tool that a provider runs",
+        "proxy/wire/anthropic_messages/tools.py",
+        'if isinstance(value, dict) and value.get("type") not in (None, "custom"):',
+        "if False:",
+        f"{MESSAGES}/test_request.py::test_a_wrong_request_names_its_place_and_never_the_content",
+    ),
+    Guard(
+        "message: a call that is cut or malformed is no call",
+        "proxy/wire/anthropic_messages/events.py",
+        'answer.arguments("".join(call.arguments))',
+        "pass",
+        f"{MESSAGES}/test_events.py::test_arguments_that_are_no_object_are_a_failure_unless_the_answer_was_cut",
     ),
     Guard(
         "governance: an approval that ended does not count",
