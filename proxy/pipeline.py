@@ -33,8 +33,9 @@ from proxy.core.request import InferenceRequest
 from proxy.embedding import Encoder
 from proxy.errors import Forbidden, NotApproved, PolicyRefusal, ProxyError
 from proxy.randomness import Randomness
-from proxy.run import MEDIA_JSON, Exchange, Run, pending, unavailable
+from proxy.run import MEDIA_JSON, Run, pending, unavailable
 from proxy.sandbox.runner import Sandbox
+from proxy.sending import Exchange
 from proxy.settings import Content
 from proxy.snapshot import Snapshot
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
@@ -20,7 +20,8 @@ from audit.recent import Recent
 from audit.recording import Build
 from audit.records import Anchor, Position
 from audit.vocabulary import Kept, LegStatus, RecordKind, ResultOutcome, Sha256Hex
-from proxy.calls import CIRCUIT_OPEN, CUT_DEADLINE, CUT_STAGE, DEFECT, NO_BUDGET, NO_CAPACITY, Calls, Flight, OpenStream
+from proxy import failures
+from proxy.calls import CUT_DEADLINE, DEFECT, Calls, Flight, OpenStream
 from proxy.clock import Clock, timestamp
 from proxy.core import provenance, receipt, rendering
 from proxy.core.aggregation.steps import AggregatorName, Ask, Basis
@@ -31,8 +32,9 @@ from proxy.core.keeping import Contents
 from proxy.core.provenance import Ending
 from proxy.core.replies import Reply
 from proxy.core.request import ReceiptDetail
-from proxy.errors import AnswerUnavailable, BudgetExceeded, EvidenceDown, ProxyError
+from proxy.errors import EvidenceDown, ProxyError
 from proxy.sandbox.runner import Sandbox
+from proxy.sending import Exchange, Sent
 from proxy.transports.base import UpstreamError, UpstreamServerError
 from proxy.wire import voice
 from proxy.wire.voice import Voice
@@ -42,41 +44,6 @@ _log = logging.getLogger(__name__)
 MEDIA_JSON = "application/json"
 MEDIA_EVENTS = "text/event-stream; charset=utf-8"
 SINGLE_BASIS = Basis(aggregator=AggregatorName.SINGLE, method="single", confidence=0)
-
-RETRY_AFTER_S = "1"
-"""What a client is told where every permitted deployment is busy or left alone for a while (RFC 9110, 10.2.3)."""
-FINAL = frozenset({CUT_DEADLINE, CUT_STAGE, NO_BUDGET, "upstream-misconfigured"})
-"""Errors that the same request meets again. ``x-should-retry: false`` tells SDKs so, which else send a 5xx again: whoever gives a
-request a deadline has no use for its answer after it, and would pay for it three times.
-"""
-CLIENT_LEFT = 499
-"""Status on record where the client did not wait for one (nginx's convention)."""
-STATUS_OF = {
-    "upstream-rate-limited": 429,
-    "upstream-rejected": 400,
-    "context-overflow": 400,
-    "content-refused": 400,
-    "upstream-restricted": 451,
-    "upstream-timeout": 504,
-    CUT_DEADLINE: 504,
-    CUT_STAGE: 504,
-    CIRCUIT_OPEN: 503,
-    NO_CAPACITY: 503,
-}
-"""HTTP status of a request whose every leg failed, by the last leg's error; any other is 502."""
-
-
-class Exchange(Protocol):
-    """The client's side of one request: a head once, then content, then its end."""
-
-    async def begin(self, status: int, media_type: str, headers: Sequence[tuple[str, str]]) -> None:
-        """Send the head of the response."""
-
-    async def send(self, content: bytes) -> None:
-        """Send some of the body."""
-
-    async def end(self, content: bytes) -> None:
-        """Send the last of the body."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,11 +69,12 @@ class Run:
     result: Appended | None = None
     begun: bool = False
     voice: Voice = field(init=False, repr=False)
-    sent: "_Sent" = field(init=False, repr=False)
+    sent: Sent = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.voice = voice.of(self.case.request, self.case.request_id, self.used)
-        self.sent = _Sent(self)
+        commitment = self.flight.commitments.stream(statement.ANSWER)
+        self.sent = Sent(self.exchange, self.voice, commitment, self.flight.contents)
 
     def used(self) -> tuple[int, int]:
         """Tokens in and out so far."""
@@ -116,7 +84,7 @@ class Run:
         """End a request that nobody waits for any more."""
         why = self.flight.why_cut(cause)
         self.calls.finish(self.flight)
-        await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=why))
+        await self._conclude(Ending(outcome=ResultOutcome.ABORTED, status=failures.CLIENT_LEFT, error=why))
 
     async def refuse(self, error: ProxyError) -> None:
         """Send and record a refusal."""
@@ -188,7 +156,9 @@ class Run:
             ending = Ending(outcome=ResultOutcome.ERROR, status=200, error=error.code)
         except asyncio.CancelledError as cause:
             stream.settle(LegStatus.CUT, self.flight.why_cut(cause))
-            ending = Ending(outcome=ResultOutcome.ABORTED, status=CLIENT_LEFT, error=self.flight.why_cut(cause))
+            ending = Ending(
+                outcome=ResultOutcome.ABORTED, status=failures.CLIENT_LEFT, error=self.flight.why_cut(cause)
+            )
             await self._conclude(ending)
             raise
         finally:
@@ -229,7 +199,7 @@ class Run:
         if self.begun:
             await self.end_stream(Ending(outcome=ResultOutcome.ERROR, status=200, error=code, basis=basis))
             return
-        await self._finish_error(_failure(code), ResultOutcome.ERROR, code, basis)
+        await self._finish_error(failures.of(code), ResultOutcome.ERROR, code, basis)
 
     async def _finish_error(
         self, error: ProxyError, outcome: ResultOutcome, code: str, basis: Basis | None = None
@@ -241,7 +211,7 @@ class Run:
 
     def _failed(self, code: str) -> ProxyError:
         """The error of a stream that has begun."""
-        error = _failure(code)
+        error = failures.of(code)
         error.details = {"record": self.case.request_id, **error.details}
         return error
 
@@ -251,7 +221,7 @@ class Run:
             body = self.voice.whole(completion)
         except ValueError:
             code = UpstreamServerError.code
-            await self._finish_error(_failure(code), ResultOutcome.ERROR, code)
+            await self._finish_error(failures.of(code), ResultOutcome.ERROR, code)
             return
         await self.finish(ending, body)
 
@@ -268,7 +238,7 @@ class Run:
             locally=self._locally(),
             answered=ending.outcome is ResultOutcome.OK,
         )
-        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *_again(ending), *told))
+        await self.exchange.begin(ending.status, MEDIA_JSON, (length, *failures.again(ending), *told))
         await self.exchange.end(body)
 
     async def _conclude(self, ending: Ending) -> None:
@@ -337,36 +307,6 @@ class Run:
                 )
 
 
-class _Sent:
-    """The commitment to what the client was sent, as it grows."""
-
-    __slots__ = ("_contents", "_exchange", "_voice", "hash", "size")
-
-    def __init__(self, run: Run) -> None:
-        self._contents = run.flight.contents
-        self._exchange = run.exchange
-        self._voice = run.voice
-        self.hash = run.flight.commitments.stream(statement.ANSWER)
-        self.size = 0
-
-    def note(self, content: bytes) -> None:
-        """Count bytes that are about to be sent."""
-        self.hash.update(content)
-        self.size += len(content)
-        if self._contents is not None:
-            self._contents.note(statement.ANSWER, content)
-
-    async def send(self, events: bytes) -> None:
-        """Send events of a stream and count them. Raises an ``UpstreamError`` for what has no form in the client's family."""
-        try:
-            content = self._voice.events(events)
-        except ValueError as cause:
-            raise UpstreamServerError(f"expected chunks of a completion, got {cause}") from cause
-        if content:
-            self.note(content)
-            await self._exchange.send(content)
-
-
 def pending(case: Case, kind: RecordKind, build: Build, outcome: str) -> Pending:
     """A record of a request, for the logs of all its scopes. ``outcome``: the one that it states."""
     return Pending(request_id=case.request_id, kind=kind, build=build, outcome=outcome, scopes=scope.logs(case.scopes))
@@ -385,27 +325,6 @@ def unavailable(error: EvidenceUnavailable) -> EvidenceDown:
     """The caller's error where no record can be made durable."""
     return EvidenceDown(
         "no record of this request can be made durable now, so nothing more is sent; try again later", code=error.code
-    )
-
-
-def _again(ending: Ending) -> tuple[tuple[str, str], ...]:
-    """Headers that say whether the same request makes sense once more."""
-    if ending.error in FINAL:
-        return (("x-should-retry", "false"),)
-    return (("retry-after", RETRY_AFTER_S),) if ending.status == 503 else ()
-
-
-def _failure(code: str) -> ProxyError:
-    """What the caller is told when no admitted deployment answered."""
-    if code == NO_BUDGET:
-        return BudgetExceeded(
-            "`apostille.max_cost_usd`: the cap of this request does not leave room for a call; expected a higher one",
-            param="apostille.max_cost_usd",
-        )
-    return AnswerUnavailable(
-        f"no permitted deployment answered this request; the last one ended with `{code}`",
-        code=code,
-        status=STATUS_OF.get(code, 502),
     )
 
 

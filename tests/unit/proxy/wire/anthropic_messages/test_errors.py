@@ -10,7 +10,7 @@ import pytest
 import proxy
 from proxy.api import errors as api_errors
 from proxy.errors import ClientError, PolicyRefusal, ProxyError
-from proxy.run import STATUS_OF
+from proxy.failures import STATUS_OF
 from proxy.wire import openai_chat
 from proxy.wire.anthropic_messages import errors
 
