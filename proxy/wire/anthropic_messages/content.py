@@ -43,7 +43,7 @@ def messages(value: object, most: int) -> list[JsonObject]:
     for i, each in enumerate(given):
         where = f"messages[{i}]"
         message = members.of(each, where, _MESSAGE)
-        role = members.word(message.get("role"), f"{where}.role", {each: each for each in ROLES})
+        role = members.word(message.get("role"), f"{where}.role", ROLES)
         blocks = counted.blocks(message.get("content"), f"{where}.content", role)
         if role == "user":
             found += _user(blocks, counted)
@@ -90,7 +90,7 @@ class _Counted:
 def _block(value: object, where: str, place: str) -> Block:
     if not isinstance(value, dict):
         raise checks.wrong(where, "an object", value)
-    kind = members.word(value.get("type"), f"{where}.type", {each: each for each in BLOCKS[place]})
+    kind = members.word(value.get("type"), f"{where}.type", BLOCKS[place])
     if kind in THINKING:
         return kind, where, {}
     found = members.of({k: v for k, v in value.items() if k != "citations" or v or kind != TEXT}, where, _KNOWN[kind])
@@ -128,9 +128,7 @@ def _part(block: Block) -> JsonObject:
 
 
 def _image(value: object, where: str) -> JsonObject:
-    kind = members.word(
-        value.get("type") if isinstance(value, dict) else None, f"{where}.type", {each: each for each in _SOURCES}
-    )
+    kind = members.word(value.get("type") if isinstance(value, dict) else None, f"{where}.type", _SOURCES)
     source = members.of(value, where, _SOURCES[kind])
     if kind == "url":
         url = members.name(source.get("url"), f"{where}.url")

@@ -3,7 +3,7 @@
 Pure. A member that is null counts as one that is not there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from proxy.errors import ClientError
@@ -43,11 +43,11 @@ def name(value: object, where: str) -> str:
     return value
 
 
-def word(value: object, where: str, known: Mapping[str, str]) -> str:
-    """What one of the ``known`` words stands for in the neutral form."""
+def word(value: object, where: str, known: Collection[str]) -> str:
+    """One of the ``known`` words."""
     if not isinstance(value, str) or value not in known:
         raise unsupported(where, f"one of {', '.join(f'`{each}`' for each in known)}")
-    return known[value]
+    return value
 
 
 def unsupported(where: str, expected: str) -> ClientError:

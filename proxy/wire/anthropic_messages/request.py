@@ -21,7 +21,7 @@ MEMBERS = frozenset(
 """Members of a body. Every other is refused: some choose a region, a container, a tool server or a workspace past the policy."""
 _CARRIED = ("temperature", "top_k", "top_p")
 _TIERS = {"auto": "auto", "standard_only": "default"}
-_EFFORTS = {each: each for each in ("low", "medium", "high", "xhigh", "max")}
+_EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
 def parse(body: bytes, *, max_messages: int) -> InferenceRequest:
@@ -69,7 +69,7 @@ def _parameters(raw: dict[str, Any]) -> dict[str, Any]:
     if raw.get("stop_sequences") is not None and (stops := _stops(raw["stop_sequences"])):
         found["stop"] = stops
     if raw.get("service_tier") is not None:
-        found["service_tier"] = members.word(raw["service_tier"], "service_tier", _TIERS)
+        found["service_tier"] = _TIERS[members.word(raw["service_tier"], "service_tier", _TIERS)]
     thinking = raw.get("thinking")
     if thinking is not None and thinking != {"type": "disabled"}:
         raise members.unsupported("thinking", "`disabled`, as how much is thought is up to `output_config.effort`")
@@ -100,7 +100,7 @@ def _output(value: object) -> dict[str, Any]:
     if "format" in config:
         where = "output_config.format"
         form = members.of(config["format"], where, frozenset({"type", "schema"}))
-        members.word(form.get("type"), f"{where}.type", {"json_schema": "json_schema"})
+        members.word(form.get("type"), f"{where}.type", ("json_schema",))
         schema = form.get("schema")
         if not isinstance(schema, dict):
             raise checks.wrong(f"{where}.schema", "an object", schema)

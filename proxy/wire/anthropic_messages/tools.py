@@ -45,7 +45,7 @@ def _tool(value: object, where: str) -> JsonObject:
 
 def _choice(value: object) -> dict[str, Any]:
     choice = members.of(value, "tool_choice", _CHOICE)
-    kind = members.word(choice.get("type"), "tool_choice.type", _CHOICES)
+    kind = _CHOICES[members.word(choice.get("type"), "tool_choice.type", _CHOICES)]
     found: dict[str, Any] = {"tool_choice": kind}
     if kind == "tool":
         name = members.name(choice.get("name"), "tool_choice.name")
