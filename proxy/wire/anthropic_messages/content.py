@@ -49,9 +49,8 @@ def messages(value: object, most: int) -> list[JsonObject]:
             found += _user(blocks, counted)
         else:
             found.append(_assistant(blocks) if role == "assistant" else {"role": role, "content": joined(blocks)})
-    if (
-        role == "assistant"
-    ):  # its last words would be the beginning of the answer, which models behind us do not take up
+    if role == "assistant":
+        # Its last words would be the beginning of the answer, which models behind us do not take up.
         raise members.unsupported(f"messages[{len(given) - 1}].role", "a last message that is no assistant's")
     return found
 
@@ -93,7 +92,9 @@ def _block(value: object, where: str, place: str) -> Block:
     kind = members.word(value.get("type"), f"{where}.type", BLOCKS[place])
     if kind in THINKING:
         return kind, where, {}
-    found = members.of({k: v for k, v in value.items() if k != "citations" or v or kind != TEXT}, where, _KNOWN[kind])
+    if kind == TEXT and value.get("citations") == []:
+        value = {**value, "citations": None}
+    found = members.of(value, where, _KNOWN[kind])
     if kind == TEXT:
         members.text(found.get("text"), f"{where}.text")
     return kind, where, found

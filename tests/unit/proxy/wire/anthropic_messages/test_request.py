@@ -110,6 +110,12 @@ def test_an_image_in_a_result_goes_to_the_user_message_behind_it() -> None:
     assert [part["type"] for part in user["content"]] == ["image_url"]
 
 
+def test_no_citations_are_none() -> None:
+    for nothing in (None, []):
+        (found,) = messages({"role": "user", "content": [{"type": "text", "text": "a", "citations": nothing}]})
+        assert found == {"role": "user", "content": "a"}
+
+
 def test_thinking_is_left_out() -> None:
     thought = {"type": "thinking", "thinking": SECRET, "signature": "s"}
     (found,) = messages(
