@@ -12,10 +12,11 @@ import httpx2
 import pytest
 from anthropic import AsyncAnthropic
 
-from audit import datadir, dsse, statement
-from audit.vocabulary import LegStatus, RecordKind, ResultOutcome
+from audit import statement
+from audit.vocabulary import LegStatus, ResultOutcome
 from proxy.core.provenance import Commitments
 from tests.integration.test_aggregators import results
+from tests.integration.test_jurisdictions import decisions
 from tests.integration.test_limits import started
 from tests.integration.test_streaming import Gate, says, thinks
 from tests.simulators.provider import Act, Body, Provider
@@ -71,13 +72,6 @@ async def asking(server: Server, **changes: Any) -> AsyncIterator[httpx2.Respons
 
 def events(content: bytes) -> list[Any]:
     return [json.loads(line[6:]) for line in content.splitlines() if line.startswith(b"data: ")]
-
-
-def decisions(data: Path) -> list[Any]:
-    opened = datadir.open_directory(data)
-    found = [statement.parse(dsse.parse(envelope).payload) for _, envelope in opened.between(0, 1 << 40)]
-    opened.close()
-    return [statement.decision_of(each) for each in found if each.kind is RecordKind.DECISION]
 
 
 async def test_a_request_reaches_the_provider_as_a_chat_completion(tmp_path: Path) -> None:
