@@ -70,10 +70,19 @@ def _parameters(raw: dict[str, Any]) -> dict[str, Any]:
         found["stop"] = stops
     if raw.get("service_tier") is not None:
         found["service_tier"] = _TIERS[members.word(raw["service_tier"], "service_tier", _TIERS)]
-    thinking = raw.get("thinking")
-    if thinking is not None and thinking != {"type": "disabled"}:
-        raise members.unsupported("thinking", "`disabled`, as how much is thought is up to `output_config.effort`")
+    _check_thinking(raw.get("thinking"))
     return found
+
+
+def _check_thinking(value: object) -> None:
+    """Thinking that is off, or as much as the model finds right, needs no words in the neutral form. Raises ``ClientError``."""
+    if value is None:
+        return
+    found = members.of(value, "thinking", frozenset({"type", "display", "budget_tokens"}))
+    if found.get("type") not in ("disabled", "adaptive") or "budget_tokens" in found:
+        raise members.unsupported(
+            "thinking", "`adaptive` or `disabled`, as how much is thought is up to `output_config.effort`"
+        )
 
 
 def _stops(value: object) -> list[str]:
