@@ -16,7 +16,6 @@ from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import DecisionOutcome, Role, Verdict
 from policies.decision import Action, Decision, Query
 from proxy.core import planning, ranking
-from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
 from proxy.core.question import Allowed, Question
@@ -254,8 +253,9 @@ def _obligations(granted: Plan, verdicts: Mapping[str, _Verdict]) -> tuple[str, 
 
 
 def _samples(plan: Plan) -> int:
-    """How many times the plan, or a part of it, only samples one model."""
-    return sum(each.aggregator is AggregatorName.SELF_FUSION for each in plan.parts or (plan,))
+    """How many seats of the plan, or of its parts, only sample a model once more."""
+    panels = [[slot.primary.model for slot in (*each.first, *each.rest)] for each in plan.parts or (plan,)]
+    return sum(len(models) - len(set(models)) for models in panels)
 
 
 def _outcome(

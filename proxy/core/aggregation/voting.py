@@ -132,7 +132,7 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
         if gate is None:
             return tally.final(composition, tally.spokesman(tally.groups[0]), AGREEMENT)
         if composition.rest:
-            return ask(composition.rest)
+            return ask(composition.rest, composition.first)
         return _without_rest(composition, tally, gate)
     order = (*composition.rest, *composition.first)
     gate = _gate(composition, Tally(composition, [r for r in replies if _is_first(composition, r)], read))
@@ -204,7 +204,7 @@ def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Ex
     if composition.rest and not asked(replies, composition.rest):
         score = 0 if best is None else scoring.confidence(best, tally.groups, tally.kind)
         if (composition.calibration.of(WEIGHTED, score) if score else 0) < composition.threshold:
-            return ask(composition.rest)
+            return ask(composition.rest, composition.first)
     elif composition.rest:
         gate = UNSURE if best is not None else ABSTAINED
     leg = tally.spokesman(best) if best else tally.any_good(order)
@@ -216,7 +216,7 @@ def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract
     if not replies:
         return ask(composition.first)
     if composition.rest and not asked(replies, composition.rest):
-        return ask(composition.rest)
+        return ask(composition.rest, composition.first)
     tally = Tally(composition, replies, read)
     order = sorted((*composition.first, *composition.rest), key=lambda seat: -seat.reliability)
     if not tally.groups:

@@ -230,3 +230,42 @@ def test_each_part_of_a_pipeline_has_a_verifier_and_a_fallback_of_its_own() -> N
     assert found.plan.reading() == {
         f"part-{i}.{leg}" for i in (1, 2) for leg in ("verifier", "fallback-judge", "fallback-author")
     }
+
+
+SEVEN = catalogue(
+    deployment("a/tiny", quality=600_000, price=100_000),
+    deployment("a/small", quality=650_000, price=150_000),
+    deployment("a/fair", quality=700_000, price=300_000),
+    deployment("a/good", quality=720_000, price=400_000),
+    deployment("a/large", quality=800_000, price=3_000_000),
+    deployment("x/great", quality=880_000, price=4_500_000),
+    deployment("x/best", quality=900_000, price=5_000_000),
+)
+BY_ROUTER = sorted(set(CHOOSABLE) - {AggregatorName.SINGLE, AggregatorName.SELF_FUSION})
+
+
+def members(found: AdmittedPlan) -> list[str]:
+    return [slot.primary.id for slot in (*found.plan.first, *found.plan.rest)]
+
+
+@pytest.mark.parametrize("examples", [False, True])
+@pytest.mark.parametrize("aggregator", BY_ROUTER)
+@pytest.mark.parametrize("least", [4, 5])
+def test_a_panel_has_as_many_different_models_as_were_asked_for(
+    aggregator: AggregatorName, least: int, *, examples: bool
+) -> None:
+    asked = question(SEVEN, chosen(aggregator), min_panel=least, examples=examples)
+    found = enforced(asked, ("x/best",))
+    assert isinstance(found, AdmittedPlan)
+    assert found.plan.aggregator is (
+        AggregatorName.AGREEMENT_GATE if aggregator == "examples" and not examples else aggregator
+    )
+    assert len(set(members(found))) == len(members(found)) >= least
+
+
+@pytest.mark.parametrize("aggregator", BY_ROUTER)
+def test_samples_of_the_best_take_the_seats_that_no_other_model_may_have(aggregator: AggregatorName) -> None:
+    found = enforced(question(FOUR, chosen(aggregator), min_panel=5, examples=True), ("x/best",))
+    assert isinstance(found, AdmittedPlan)
+    assert sorted(members(found)) == ["n/large"] * 3 + ["n/middle", "n/small"]
+    assert found.outcome is DecisionOutcome.DEGRADED
