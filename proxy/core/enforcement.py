@@ -50,7 +50,8 @@ class AdmittedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedPlan:
-    """What may happen. ``calls``: for every leg, the deployments it may reach, first choice first."""
+    """What may happen. ``calls``: for every leg, the deployments it may reach, first choice first; ``permitted``: ids of all that the
+    plan was made over."""
 
     plan: Plan
     calls: Mapping[str, tuple[AdmittedCall, ...]]
@@ -59,6 +60,7 @@ class AdmittedPlan:
     obligations: tuple[str, ...]
     outcome: DecisionOutcome
     passed_over: tuple[PassedOver, ...] = ()
+    permitted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,7 @@ def enforce(
         substituted=substituted,
         obligations=_obligations(granted, verdicts),
         outcome=_outcome(ideal, granted, excluded, substituted),
+        permitted=frozenset(each.id for each in question.pool() if allowed(each)),
     )
 
 
