@@ -71,8 +71,8 @@ def test_one_model_alone_or_samples_of_it_count_as_the_model() -> None:
     assert single.accuracy == 900_000
 
 
-@pytest.mark.parametrize(("shortfall", "said"), [(0, ""), (10_000, ""), (10_001, "1 point "), (15_000, "2 points ")])
-def test_a_point_is_within_what_samples_tell(shortfall: int, said: str) -> None:
+@pytest.mark.parametrize(("shortfall", "said"), [(0, ""), (19_999, ""), (20_000, "2 points "), (25_000, "3 points ")])
+def test_less_than_the_estimate_tells_is_not_said(shortfall: int, said: str) -> None:
     found = Expectation(accuracy=900_000 - shortfall, permitted=Alone("m", 900_000), barred=None)
     assert found.summary == (f"degrades by about {said}against m" if said else "")
 
