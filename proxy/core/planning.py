@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from audit.vocabulary import Role
-from proxy.core import seats
+from proxy.core import cost, seats
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
@@ -17,7 +17,7 @@ from proxy.core.question import Allowed, Question
 from proxy.core.ranking import expert, ranked, reliability, substitutes, within
 from proxy.core.request import OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import cascade, preferred, trials
-from proxy.core.routing.cascade import Expert, Mode
+from proxy.core.routing.cascade import Mode
 from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
 SELF_SAMPLES = 3
@@ -26,10 +26,6 @@ JUDGED_PANEL = 3
 """Candidates that another model reads: more cost more, and judges grow less reliable with length."""
 MAX_PROGRAMS = 3
 """Models that are asked for a program before the best of what they wrote is taken."""
-AS_GOOD = 10_000
-"""Measured shares no further apart than this, millionths, are the same: a point is within what samples tell."""
-STOOD_IN_FOR = 50_000
-"""Share by which a barred model may be behind the best of the catalogue, and still be what a composite stands in for."""
 ABOUT_AS_LITTLE, ABOUT_AS_GOOD = 1.25, 50_000
 """What a stand-in of those asked at once may cost against the model whose seat it takes, and by how much it may be right less often,
 millionths."""
@@ -203,7 +199,7 @@ def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
         [expert(d, question.task) for d in models.values()],
         question.intent.mode,
         question.defaults.ratio(question.intent.mode),
-        _reference(question, permitted),
+        cost.reference(question, permitted),
         max(MAX_PROGRAMS, _least(question)),
     )
     found = seats.panel((models[each] for each in order), permitted)
@@ -247,7 +243,7 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
         question.task,
         question.intent.mode,
         ratio=question.defaults.ratio(question.intent.mode),
-        reference=_reference(question, permitted),
+        reference=cost.reference(question, permitted),
         alone=measured,
         seats=_least(question),
     )
@@ -272,20 +268,6 @@ def _alike(question: Question, seated: Deployment, other: Deployment) -> bool:
     has, would_have = expert(seated, question.task), expert(other, question.task)
     cheap = would_have.cost <= has.cost * ABOUT_AS_LITTLE
     return cheap and would_have.reliability >= has.reliability - ABOUT_AS_GOOD
-
-
-def _reference(question: Question, permitted: Sequence[Deployment]) -> Expert:
-    """The model whose cost is the measure: the best barred one, where it is nearly as good as the best of all; else the best.
-
-    Of those that were measured as good, the cheapest.
-    """
-    everyone = [expert(d, question.task) for d in seats.distinct(ranked(question, question.pool()))]
-    within = {d.model for d in permitted}
-    least = everyone[0].reliability - STOOD_IN_FOR
-    barred = [e for e in everyone if e.model not in within and e.reliability >= least]
-    stood_in_for = barred or everyone
-    best = stood_in_for[0].reliability
-    return min((e for e in stood_in_for if e.reliability >= best - AS_GOOD), key=lambda e: e.cost)
 
 
 def _seated(question: Question, allowed: Allowed) -> Plan | None:
@@ -335,7 +317,11 @@ def _default_aggregator(question: Question) -> AggregatorName:
 
 
 def _read_by_others(question: Question, aggregator: AggregatorName, permitted: Sequence[Deployment]) -> Plan | None:
-    """The best models of the task, read by the very best."""
+    """The best models of the task, read by the very best, but for those that are dearer and hardly better.
+
+    What such a panel costs is not bounded by the mode's ratio: an author that reads three candidates costs more than that by itself.
+    """
+    permitted = cost.worthwhile(question, permitted)
     chosen = seats.distinct(permitted)[: max(JUDGED_PANEL, _least(question))]
     if len(chosen) < 2:
         return None

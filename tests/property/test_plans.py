@@ -20,7 +20,7 @@ from tests.unit.proxy.core.test_enforcement import catalogue, deployment, questi
 PRICES = st.one_of(st.just(0), st.integers(0, 1_000), st.integers(10**5, 10**8), st.just(10**15))
 SHARES = st.one_of(st.just(0), st.just(1_000_000), st.integers(0, 1_000_000))
 TASKS = st.sampled_from(list(TaskClass))
-ALONE = (AggregatorName.SINGLE, AggregatorName.SELF_FUSION)
+ALONE = {AggregatorName.SINGLE, AggregatorName.SELF_FUSION}
 """Of one model. A panel of several samples a model only where nobody else is permitted."""
 
 
@@ -87,7 +87,7 @@ def _seats_hold(asked: Question, plan: Plan, permitted: int) -> None:
     members = (*plan.first, *plan.rest)
     models = list(dict.fromkeys(slot.primary.model for slot in members))
     least = asked.min_panel or asked.defaults.min_panel
-    if plan.aggregator not in ALONE:
+    if not {plan.aggregator, asked.intent.aggregator} & ALONE:
         assert len(models) >= min(least, permitted)
         assert len(members) >= least or len(models) == 1
         assert len(members) == len(models) or len(models) == permitted

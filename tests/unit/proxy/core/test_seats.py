@@ -11,6 +11,7 @@ from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Calls, Compo
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import OnRestricted, TaskClass
+from proxy.core.routing.cascade import Mode
 from tests.unit.proxy.core.test_enforcement import FOUR, catalogue, deployment, enforced, question
 
 
@@ -269,3 +270,36 @@ def test_samples_of_the_best_take_the_seats_that_no_other_model_may_have(aggrega
     assert isinstance(found, AdmittedPlan)
     assert sorted(members(found)) == ["n/large"] * 3 + ["n/middle", "n/small"]
     assert found.outcome is DecisionOutcome.DEGRADED
+
+
+@pytest.mark.parametrize("aggregator", [AggregatorName.JUDGE_AUTHOR, AggregatorName.BEST_OF_N, AggregatorName.MIXTURE])
+def test_what_is_dearer_and_hardly_better_has_no_seat_among_those_that_are_read_nor_reads(
+    aggregator: AggregatorName,
+) -> None:
+    priced = catalogue(
+        deployment("n/luxury", quality=905_000, price=60_000_000),
+        deployment("n/best", quality=900_000, price=2_000_000),
+        deployment("n/good", quality=880_000, price=1_500_000),
+        deployment("n/fair", quality=860_000, price=1_000_000),
+        deployment("n/poor", quality=500_000, price=10_000),
+    )
+    for asked in (
+        question(priced, chosen(aggregator)),
+        question(priced, replace(chosen(aggregator), mode=Mode.HIGH)),
+    ):
+        found = enforced(asked)
+        assert isinstance(found, AdmittedPlan)
+        assert members(found) == ["n/best", "n/good", "n/fair"]
+        for reader in (found.plan.judge, found.plan.author):
+            assert reader is None or reader.primary.id == "n/best"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_where_nobody_was_measured_the_large_models_are_read_and_read(mode: Mode) -> None:
+    prices = {"n/tiny": 50_000, "n/small": 400_000, "n/large": 2_000_000, "n/larger": 4_000_000}
+    unmeasured = catalogue(*(deployment(name, price=price, measured={}) for name, price in prices.items()))
+    found = enforced(question(unmeasured, replace(chosen(AggregatorName.JUDGE_AUTHOR), mode=mode)))
+    assert isinstance(found, AdmittedPlan)
+    assert found.plan.author is not None
+    assert found.plan.author.primary.id in ("n/large", "n/larger")
+    assert {"n/large", "n/larger"} <= set(members(found))
