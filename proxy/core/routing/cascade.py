@@ -194,16 +194,19 @@ def _widened(rest: tuple[Expert, ...], others: Sequence[Expert], size: int, room
 
     ``others``: best first; ``room``: micro-dollars for all of them together.
     """
-    found, left = list(rest), [e for e in others if e not in rest]
+    if len(rest) >= size:
+        return rest
+    found, spent = list(rest), sum(e.cost for e in rest)
+    left = [(e.cost, e) for e in others if e not in rest]
     while len(found) < size and left:
-        missing, spent = size - len(found) - 1, sum(e.cost for e in found)
-        cheapest = sorted(e.cost for e in left)[: missing + 1]
-        least = spent + sum(cheapest)
-        beside = spent + sum(cheapest[:missing])
-        fitting = (e for e in left if max(least, beside + e.cost) <= room)
-        chosen = next(fitting, None) or min(left, key=lambda e: e.cost)
-        found.append(chosen)
+        missing = size - len(found) - 1
+        cheapest = sorted(cost for cost, _ in left)[: missing + 1]
+        least, beside = spent + sum(cheapest), spent + sum(cheapest[:missing])
+        fitting = (each for each in left if max(least, beside + each[0]) <= room)
+        chosen = next(fitting, None) or min(left, key=lambda each: each[0])
         left.remove(chosen)
+        found.append(chosen[1])
+        spent += chosen[0]
     return tuple(sorted(found, key=lambda e: (-e.reliability, e.cost)))
 
 
