@@ -16,7 +16,6 @@ from audit.records import Exclusion, PassedOver, Substitution
 from audit.vocabulary import DecisionOutcome, Role, Verdict
 from policies.decision import Action, Decision, Query
 from proxy.core import planning, ranking
-from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
 from proxy.core.question import Allowed, Question
@@ -51,7 +50,8 @@ class AdmittedCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedPlan:
-    """What may happen. ``calls``: for every leg, the deployments it may reach, first choice first."""
+    """What may happen. ``calls``: for every leg, the deployments it may reach, first choice first; ``permitted``: ids of all that the
+    plan was made over."""
 
     plan: Plan
     calls: Mapping[str, tuple[AdmittedCall, ...]]
@@ -60,6 +60,7 @@ class AdmittedPlan:
     obligations: tuple[str, ...]
     outcome: DecisionOutcome
     passed_over: tuple[PassedOver, ...] = ()
+    permitted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +155,7 @@ def enforce(
         substituted=substituted,
         obligations=_obligations(granted, verdicts),
         outcome=_outcome(ideal, granted, excluded, substituted),
+        permitted=frozenset(each.id for each in question.pool() if allowed(each)),
     )
 
 
@@ -254,8 +256,9 @@ def _obligations(granted: Plan, verdicts: Mapping[str, _Verdict]) -> tuple[str, 
 
 
 def _samples(plan: Plan) -> int:
-    """How many times the plan, or a part of it, only samples one model."""
-    return sum(each.aggregator is AggregatorName.SELF_FUSION for each in plan.parts or (plan,))
+    """How many seats of the plan, or of its parts, only sample a model once more."""
+    panels = [[slot.primary.model for slot in (*each.first, *each.rest)] for each in plan.parts or (plan,)]
+    return sum(len(models) - len(set(models)) for models in panels)
 
 
 def _outcome(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 from audit.vocabulary import Role
-from proxy.core import seats
+from proxy.core import cost, seats
 from proxy.core.aggregation.steps import AggregatorName
 from proxy.core.catalogue import Deployment
 from proxy.core.intent import IntentKind
@@ -17,7 +17,7 @@ from proxy.core.question import Allowed, Question
 from proxy.core.ranking import expert, ranked, reliability, substitutes, within
 from proxy.core.request import OnOutage, OnRefusal, OnRestricted, TaskClass
 from proxy.core.routing import cascade, preferred, trials
-from proxy.core.routing.cascade import Expert, Mode
+from proxy.core.routing.cascade import Mode
 from proxy.core.seats import MAX_FALLBACKS, READ_BY_OTHERS, Plan, Readers, Slot
 
 SELF_SAMPLES = 3
@@ -26,10 +26,6 @@ JUDGED_PANEL = 3
 """Candidates that another model reads: more cost more, and judges grow less reliable with length."""
 MAX_PROGRAMS = 3
 """Models that are asked for a program before the best of what they wrote is taken."""
-AS_GOOD = 10_000
-"""Measured shares no further apart than this, millionths, are the same: a point is within what samples tell."""
-STOOD_IN_FOR = 50_000
-"""Share by which a barred model may be behind the best of the catalogue, and still be what a composite stands in for."""
 ABOUT_AS_LITTLE, ABOUT_AS_GOOD = 1.25, 50_000
 """What a stand-in of those asked at once may cost against the model whose seat it takes, and by how much it may be right less often,
 millionths."""
@@ -126,23 +122,30 @@ def _composed(question: Question, allowed: Allowed) -> Plan | None:
     permitted = ranked(question, filter(allowed, question.pool()))
     if not permitted:
         return None
-    found = _seated(question, allowed) if question.intent.panel else _chosen(question, permitted, allowed)
+    if not question.intent.panel:
+        return _chosen(question, permitted) or _self_fusion(question, permitted)
+    found = _seated(question, allowed)
     members = {slot.primary.model for slot in (*found.first, *found.rest)} if found else set()
-    panel_shrank = found is None or (
-        found.aggregator is not AggregatorName.SINGLE and len(members) < _wanted(question, found)
-    )
-    if not panel_shrank or (found is not None and found.aggregator is AggregatorName.SELF_FUSION):
+    if found is not None and (
+        found.aggregator in (AggregatorName.SINGLE, AggregatorName.SELF_FUSION)
+        or len(members) >= _wanted(question, found)
+    ):
         return found
-    if question.intent.panel:  # nobody answers that was not named, or stands in for one that was
-        named = {d.id: d for slot in ((*found.first, *found.rest) if found else ()) for d in slot.options}
-        if named or question.on_restricted is OnRestricted.REFUSE:
-            permitted = ranked(question, named.values())
+    # nobody answers that was not named, or stands in for one that was
+    named = {d.id: d for slot in ((*found.first, *found.rest) if found else ()) for d in slot.options}
+    if named or question.on_restricted is OnRestricted.REFUSE:
+        permitted = ranked(question, named.values())
     return _self_fusion(question, permitted) if permitted else None
 
 
+def _least(question: Question) -> int:
+    """Members that a panel must have, by the request or else by the operator."""
+    return question.min_panel or question.defaults.min_panel
+
+
 def _wanted(question: Question, found: Plan) -> int:
-    """Models that the panel must have. Where the best of several samples is asked for by name, as many as were named."""
-    wanted = question.min_panel or question.defaults.min_panel
+    """Models that a named panel must have. Where the best of several samples is asked for by name, as many as were named."""
+    wanted = _least(question)
     if found.aggregator is not AggregatorName.BEST_OF_N or not question.intent.panel:
         return wanted
     named = (*question.intent.panel, *question.intent.rest)
@@ -160,7 +163,14 @@ def _self_fusion(question: Question, permitted: Sequence[Deployment]) -> Plan:
     return Plan(aggregator=aggregator, first=first, threshold=_threshold(question))
 
 
-def _chosen(question: Question, permitted: Sequence[Deployment], allowed: Allowed) -> Plan | None:
+def _filling(question: Question, seated: Sequence[Slot], permitted: Sequence[Deployment]) -> tuple[Slot, ...]:
+    """Samples of the best model for the seats that a panel must have besides, where nobody else is permitted."""
+    options = seats.same_model(permitted[0], permitted)
+    numbers = range(len(seated) + 1, _least(question) + 1)
+    return tuple(Slot(leg=f"panel-{i}", role=Role.PANEL, options=options) for i in numbers)
+
+
+def _chosen(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
     """The router's composition: a cascade where answers can be compared, else the best model or a judged panel."""
     wanted = question.intent.aggregator
     open_ended = not question.comparable
@@ -189,16 +199,17 @@ def _tried(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
         [expert(d, question.task) for d in models.values()],
         question.intent.mode,
         question.defaults.ratio(question.intent.mode),
-        _reference(question, permitted),
-        MAX_PROGRAMS,
+        cost.reference(question, permitted),
+        max(MAX_PROGRAMS, _least(question)),
     )
     found = seats.panel((models[each] for each in order), permitted)
+    found += _filling(question, found, permitted)
     return Plan(aggregator=AggregatorName.EXAMPLES, first=found[:1], rest=found[1:], threshold=_threshold(question))
 
 
 def _rungs(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
     """A cascade over models, cheapest first, each measured better than the one before it, as far as the best; then, where nobody is
-    cheaper than the best, the next best."""
+    cheaper than the best or the panel must have more, the next best."""
     models = seats.distinct(permitted)
     if len(models) < 2:
         return None
@@ -212,8 +223,11 @@ def _rungs(question: Question, permitted: Sequence[Deployment]) -> Plan | None:
         floor = reliability(rungs[-1], question.task) if rungs else -1
         if floor < reliability(each, question.task) < reliability(best, question.task):
             rungs.append(each)
-    steps = (*rungs[: MAX_RUNGS - 1], best) if rungs else (best, *others[: MAX_RUNGS - 1])
+    many = max(MAX_RUNGS, _least(question))
+    steps = [*rungs[: many - 1], best] if rungs else [best, *others[: many - 1]]
+    steps += [d for d in others if d not in steps][: max(0, _least(question) - len(steps))]
     found = seats.panel(steps, permitted)
+    found += _filling(question, found, permitted)
     return Plan(aggregator=AggregatorName.CASCADE, first=found[:1], rest=found[1:], threshold=_threshold(question))
 
 
@@ -229,8 +243,9 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
         question.task,
         question.intent.mode,
         ratio=question.defaults.ratio(question.intent.mode),
-        reference=_reference(question, permitted),
+        reference=cost.reference(question, permitted),
         alone=measured,
+        seats=_least(question),
     )
     by_id = {d.id: d for d in best_of.values()}
     if len(chosen.first) == 1:
@@ -238,6 +253,7 @@ def _cascade(question: Question, permitted: Sequence[Deployment], aggregator: Ag
     first = seats.panel((by_id[each] for each in chosen.first), permitted)
     rest = seats.panel((by_id[each] for each in chosen.rest), permitted, start=1 + len(chosen.first))
     first, rest = seats.with_stand_ins(first, rest, permitted, partial(_alike, question), partial(within, question))
+    rest += _filling(question, (*first, *rest), permitted)
     return Plan(aggregator=aggregator, first=first, rest=rest, threshold=_threshold(question))
 
 
@@ -252,20 +268,6 @@ def _alike(question: Question, seated: Deployment, other: Deployment) -> bool:
     has, would_have = expert(seated, question.task), expert(other, question.task)
     cheap = would_have.cost <= has.cost * ABOUT_AS_LITTLE
     return cheap and would_have.reliability >= has.reliability - ABOUT_AS_GOOD
-
-
-def _reference(question: Question, permitted: Sequence[Deployment]) -> Expert:
-    """The model whose cost is the measure: the best barred one, where it is nearly as good as the best of all; else the best.
-
-    Of those that were measured as good, the cheapest.
-    """
-    everyone = [expert(d, question.task) for d in seats.distinct(ranked(question, question.pool()))]
-    within = {d.model for d in permitted}
-    least = everyone[0].reliability - STOOD_IN_FOR
-    barred = [e for e in everyone if e.model not in within and e.reliability >= least]
-    stood_in_for = barred or everyone
-    best = stood_in_for[0].reliability
-    return min((e for e in stood_in_for if e.reliability >= best - AS_GOOD), key=lambda e: e.cost)
 
 
 def _seated(question: Question, allowed: Allowed) -> Plan | None:
@@ -315,16 +317,22 @@ def _default_aggregator(question: Question) -> AggregatorName:
 
 
 def _read_by_others(question: Question, aggregator: AggregatorName, permitted: Sequence[Deployment]) -> Plan | None:
-    """The best models of the task, read by the very best."""
-    chosen = seats.distinct(permitted)[:JUDGED_PANEL]
+    """The best models of the task, read by the very best, but for those that are dearer and hardly better.
+
+    What such a panel costs is not bounded by the mode's ratio: an author that reads three candidates costs more than that by itself.
+    """
+    permitted = cost.worthwhile(question, permitted)
+    chosen = seats.distinct(permitted)[: max(JUDGED_PANEL, _least(question))]
     if len(chosen) < 2:
         return None
+    panel = seats.panel(chosen, permitted)
+    panel += _filling(question, panel, permitted)
     readers = Readers(
         judge=seats.writer("judge", Role.JUDGE, permitted),
         author=seats.writer("author", Role.AUTHOR, permitted),
         layers=question.intent.layers,
     )
-    return seats.composed(aggregator, seats.panel(chosen, permitted), (), readers, _threshold(question))
+    return seats.composed(aggregator, panel, (), readers, _threshold(question))
 
 
 def _threshold(question: Question) -> int:

@@ -5,6 +5,7 @@ lists every member.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from audit.records import Exclusion, PassedOver, Substitution
@@ -14,6 +15,7 @@ from proxy.core import provenance
 from proxy.core.case import Case
 from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
+from proxy.core.expectation import expectation
 from proxy.core.provenance import Attempt, Ending
 
 Headers = tuple[tuple[str, str], ...]
@@ -133,6 +135,7 @@ def full(
         "policy": case.rulebook.point.digest,
         "task": case.task.value,
         "aggregator": verdict.plan.aggregator.value,
+        "expected": expected(case, verdict),
         "models": tuple(dict.fromkeys(each.model for each in found if each.used)),
         "deployments": tuple(dict.fromkeys(each.deployment for each in found if each.used)),
         "confidence": basis.confidence if basis else 0,
@@ -168,6 +171,20 @@ def full(
         "obligations": verdict.obligations,
         "disclosures": disclosures(case),
         "disclosure": disclosure(case, tuple(dict.fromkeys(each.model for each in found if each.used))),
+    }
+
+
+def expected(case: Case, verdict: AdmittedPlan) -> Mapping[str, Any] | None:
+    """What is expected of a composite beside the best models alone, millionths; None where there is no estimate."""
+    found = expectation(case.question, verdict.plan, verdict.permitted)
+    if found is None:
+        return None
+    return {
+        "accuracy": found.accuracy,
+        "best_permitted": asdict(found.permitted),
+        "best_barred": asdict(found.barred) if found.barred else None,
+        "shortfall": found.shortfall,
+        "summary": found.summary,
     }
 
 
@@ -264,6 +281,7 @@ def preview(case: Case, quote_micro_usd: int, most_micro_usd: int) -> dict[str, 
         **common,
         "outcome": verdict.outcome.value,
         "aggregator": verdict.plan.aggregator.value,
+        "expected": expected(case, verdict),
         "legs": legs,
         "excluded": excluded(verdict.excluded),
         "substituted": substituted(verdict.substituted),

@@ -23,7 +23,12 @@ class Fusion(Strict):
         le=600_000,
         description="longest silence of a composite's stream while its legs run; then a comment",
     )
-    min_panel: int = Field(2, ge=1, le=16, description="fewer permitted panel members than this: self-fusion")
+    min_panel: int = Field(
+        2,
+        ge=1,
+        le=16,
+        description="members that a panel has at least; where fewer models are permitted, samples of the best take the other seats",
+    )
     threshold: float = Field(0.6, ge=0, le=1, description="confidence below which the gate asks more models")
     standard_cost_ratio: float = Field(0.64, gt=0, description="standard mode: most of the best model's cost")
     high_cost_ratio: float = Field(1.36, gt=0, description="high-precision mode: most of the best model's cost")

@@ -357,3 +357,27 @@ async def test_a_dry_run_says_what_it_can_cost_at_most(tmp_path: Path) -> None:
             await ask(server, "board", deadline_ms=1500)
     _, (result,) = records(tmp_path)
     assert 0 < sum(c.cost_micro_usd for c in result.contributions) <= told["max_cost_micro_usd"]
+
+
+async def test_a_dry_run_and_the_receipt_say_that_poor_models_degrade(tmp_path: Path) -> None:
+    """Nothing good keeps within the mode's cost."""
+    found = {"one": (0.45, "0.1"), "two": (0.4, "0.12"), "three": (0.42, "0.15"), "good": (0.95, "500")}
+    async with Provider() as provider:
+        deployments = {
+            f"n/{model}": deployment(
+                provider.base_url,
+                model=model,
+                measured=dict.fromkeys(("math", "math-hard", "general"), share),
+                price={"input_usd_per_million": price, "output_usd_per_million": price},
+            )
+            for model, (share, price) in found.items()
+        }
+        async with running(tmp_path, deployments) as server:
+            _, _, told = await ask(server, "apostille/fusion", dry_run=True)
+            status, _, answered = await ask(server, "apostille/fusion")
+    assert status == 200
+    expected = told["expected"]
+    assert answered["apostille"]["expected"] == expected
+    assert (expected["best_permitted"], expected["best_barred"]) == ({"model": "good", "accuracy": 950_000}, None)
+    assert expected["shortfall"] == 950_000 - expected["accuracy"] > 100_000
+    assert expected["summary"].startswith("degrades by about ")

@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from proxy.core.aggregation import examples
 from proxy.errors import ConfigurationError
 from proxy.sandbox import runner
 from proxy.sandbox.runner import Limits, Sandbox
@@ -77,6 +78,19 @@ async def test_a_program_gives_its_values(sandbox: Sandbox) -> None:
     ran = await sandbox.run(program, ["f(1)", "f('é')", "g(1)", "f("], 10)
     assert ran is not None
     assert ran.values == ("[1, True, {'a': (1,)}]", "['é', True, {'a': (1,)}]", None, None)
+
+
+async def test_a_method_of_a_class_is_run_with_what_its_task_takes_for_granted(sandbox: Sandbox) -> None:
+    asked = examples.task(
+        "class Solution:\n    def f(self, x: List[int]) -> int:\n        \n\nInput: x = [3,1,2]\nOutput: 1\n"
+    )
+    assert asked is not None
+    text = "```python\nclass Solution:\n    def f(self, x: List[int]) -> int:\n        heapify(x)\n        return heappop(x)\n```"
+    program = examples.program(text, asked)
+    assert program is not None
+    ran = await sandbox.run(program, asked.calls, 10)
+    assert ran is not None
+    assert examples.passed(asked, ran.values) == 1
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -20,7 +20,8 @@ from tests.unit.proxy.core.test_enforcement import catalogue, deployment, questi
 PRICES = st.one_of(st.just(0), st.integers(0, 1_000), st.integers(10**5, 10**8), st.just(10**15))
 SHARES = st.one_of(st.just(0), st.just(1_000_000), st.integers(0, 1_000_000))
 TASKS = st.sampled_from(list(TaskClass))
-SAMPLED = (AggregatorName.SELF_FUSION, AggregatorName.EXAMPLES)
+ALONE = {AggregatorName.SINGLE, AggregatorName.SELF_FUSION}
+"""Of one model. A panel of several samples a model only where nobody else is permitted."""
 
 
 @st.composite
@@ -79,16 +80,21 @@ def test_a_plan_seats_nobody_barred_or_twice_and_stand_ins_keep_the_bounds(
         ids = [each.id for each in slot.options]
         assert not barred.intersection(ids)
         assert len(set(ids)) == len(ids) <= MAX_FALLBACKS + 1
-    _seats_hold(asked, plan)
+    _seats_hold(asked, plan, len({each.model for each in everyone.values() if each.id not in barred}))
 
 
-def _seats_hold(asked: Question, plan: Plan) -> None:
+def _seats_hold(asked: Question, plan: Plan, permitted: int) -> None:
     members = (*plan.first, *plan.rest)
-    models = [slot.primary.model for slot in members]
-    assert len(set(models)) == len(models) or (plan.aggregator in SAMPLED and len(set(models)) == 1)
-    assert plan.aggregator is not AggregatorName.EXAMPLES or len(members) <= planning.MAX_PROGRAMS
+    models = list(dict.fromkeys(slot.primary.model for slot in members))
+    least = asked.min_panel or asked.defaults.min_panel
+    if not {plan.aggregator, asked.intent.aggregator} & ALONE:
+        assert len(models) >= min(least, permitted)
+        assert len(members) >= least or len(models) == 1
+        assert len(members) == len(models) or len(models) == permitted
+    assert plan.aggregator is not AggregatorName.EXAMPLES or len(members) <= max(planning.MAX_PROGRAMS, least)
     if plan.aggregator is AggregatorName.AGREEMENT_GATE:
-        behind = [model for slot in members for model in {each.model for each in slot.options}]
+        seated = {slot.primary.model: slot for slot in reversed(members)}
+        behind = [model for slot in seated.values() for model in {each.model for each in slot.options}]
         assert len(set(behind)) == len(behind)
     for slot in members:
         assert all(_may_stand_in(asked, slot.primary, each) for each in slot.options)

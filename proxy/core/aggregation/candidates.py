@@ -46,13 +46,14 @@ def gathered(composition: Composition, settled: Mapping[str, Reply]) -> Calls | 
     if len(found) >= 2 or not composition.rest:
         return found
     if not all(seat.leg in settled for seat in composition.rest):
-        return ask(composition.rest)
+        return ask(composition.rest, composition.first)
     return (*found, *good(composition.rest, settled))
 
 
-def ask(seats: Sequence[Seat]) -> Calls:
-    """Ask seats at once. Seats of one model are samples of it, and differ by their number."""
-    return Calls(asks=tuple(Ask(leg=seat.leg, sample=n) for seat, n in zip(seats, samples(seats), strict=True)))
+def ask(seats: Sequence[Seat], after: Sequence[Seat] = ()) -> Calls:
+    """Ask seats at once. Seats of one model, those asked before too (``after``), are samples of it, and differ by their number."""
+    numbers = samples((*after, *seats))[len(after) :]
+    return Calls(asks=tuple(Ask(leg=seat.leg, sample=n) for seat, n in zip(seats, numbers, strict=True)))
 
 
 def samples(seats: Sequence[Seat]) -> tuple[int, ...]:

@@ -34,7 +34,7 @@ def cascade(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     compared = tally.confidence_of(leg) is not None
     sure = composition.calibration.of(METHOD, score) if compared else score
     if sure < composition.threshold and len(asked) < len(order):
-        return candidates.ask(order[len(asked) : len(asked) + 1])
+        return candidates.ask(order[len(asked) : len(asked) + 1], asked)
     gate = None if len(asked) == 1 else UNSURE if tally.good else ABSTAINED
     votes = tally.votes() if best is not None else ()
     flags = (UNMET,) if sure < composition.threshold else ()

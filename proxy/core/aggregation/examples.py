@@ -2,17 +2,17 @@
 
 Pure and bounded. Two right programs are the same text in 13 % of cases and behave alike in 87 % (measured), so programs are
 compared by what they do. Examples are read as ``doctest`` has them, as ``f(1) == 2``, ``f(1) => 2`` and their like, and as inputs and
-outputs in words (``worded``); a value is a Python literal.
+outputs in words (``worded``); a value is a Python literal. A method of ``class Solution`` is asked for like a function (``methods``).
 """
 
 import ast
 import builtins
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
-from proxy.core.aggregation import signatures, suited, values, worded
+from proxy.core.aggregation import methods, signatures, suited, values, worded
 from proxy.core.aggregation.signatures import Signature
 
 MAX_PROMPT = 20_000
@@ -45,6 +45,10 @@ _PART_OF_MORE = re.compile(
 """What stands before a call that is a part of an expression, or no call of the function."""
 _NODES = re.compile(r"\b(?:ListNode|TreeNode|linked[ -]list|binary (?:search )?tree)s?\b", re.IGNORECASE)
 """Inputs that are written as lists and are none."""
+_IN_PLACE = re.compile(r"\bin[- ]place\b|\bdo(?: not|n't) return anything\b", re.IGNORECASE)
+"""What is stated as output is then what becomes of the input."""
+_ROUNDED = re.compile(r"\.\d+[1-9]")
+"""A real number of more than one digit behind the point: how far it was rounded is not said."""
 _COMPARED = re.compile(r"[ \t]{0,8}[=!<>]=[^\n]{0,500}\n[ \t]{0,40}(?:True|False)\b")
 """A comparison in a doctest, whose own value is on the next line."""
 _PROMPTED = re.compile(r"[ \t]{0,40}>>>[ \t]{0,8}")
@@ -66,13 +70,14 @@ class Example:
 class Task:
     """A function that is to be written, with its examples and the code that its prompt gives.
 
-    ``ordered``: the order in lists counts.
+    ``ordered``: the order in lists counts. ``owner``: the class whose method the function is, or "".
     """
 
     name: str
     given: str
     examples: tuple[Example, ...]
     ordered: bool = True
+    owner: str = ""
 
     @property
     def calls(self) -> tuple[str, ...]:
@@ -82,20 +87,30 @@ class Task:
 
 def task(prompt: str) -> Task | None:
     """The function that a prompt asks for, if it names it in a signature or an assertion and gives at least one example."""
-    name = None if len(prompt) > MAX_PROMPT else _name(prompt)
+    if len(prompt) > MAX_PROMPT:
+        return None
+    defined = [each for each in _DEFINED.findall(prompt) if each not in _AROUND and not each.startswith("test_")]
+    method = None if defined else methods.method(prompt)
+    name = defined[-1] if defined else method or _asserted(prompt)
     if name is None or not suited.suited(prompt):
         return None
-    signature = signatures.signature(prompt, name)
-    read = (*_examples(prompt, name), *_worded(prompt, name, signature))
+    asked = Task(name, _given(prompt), (), suited.ordered(prompt))
+    if method is None:
+        return _with_examples(asked, prompt, name, signatures.signature(prompt, name))
+    asked = replace(asked, given=f"{methods.IMPORTED}\n{asked.given}", owner=methods.CLASS)
+    return _with_examples(asked, prompt, f"{methods.CLASS}().{name}", methods.signature(prompt, name))
+
+
+def _with_examples(asked: Task, prompt: str, called: str, signature: Signature) -> Task | None:
+    """``called``: how an example calls the function."""
+    read = (*_examples(prompt, called), *_worded(prompt, called, signature))
     found = _undisputed([each for each in read if signatures.fits(signature.returned, each.value)])
-    return Task(name=name, given=_given(prompt), examples=found, ordered=suited.ordered(prompt)) if found else None
+    return replace(asked, examples=found) if found else None
 
 
-def _name(prompt: str) -> str | None:
-    """The function that is defined last, tests of it and the main function left out; without one, what is asserted of first."""
-    defined = [each for each in _DEFINED.findall(prompt) if each not in _AROUND and not each.startswith("test_")]
-    asserted = [each for each in _ASSERTED.findall(prompt) if not hasattr(builtins, each)]
-    return defined[-1] if defined else next(iter(asserted), None)
+def _asserted(prompt: str) -> str | None:
+    """The function of which something is asserted first."""
+    return next((each for each in _ASSERTED.findall(prompt) if not hasattr(builtins, each)), None)
 
 
 def _undisputed(read: Sequence[Example]) -> tuple[Example, ...]:
@@ -112,12 +127,24 @@ def program(text: str, asked: Task) -> str | None:
     text = text[: 4 * MAX_PROMPT]
     blocks = (found.group(1) for found in islice(_FENCE.finditer(text), MAX_BLOCKS))
     for block in (*blocks, text):
-        if asked.name in _DEFINED.findall(block) and values.parsed(block):
+        if _defines(block, asked):
             return f"{asked.given}\n{block}" if asked.given else block
         continued = f"{asked.given.rstrip()}\n{block}"
         if block[:1] in (" ", "\t") and asked.given and values.parsed(continued):
             return continued
     return None
+
+
+def _defines(code: str, asked: Task) -> bool:
+    if not asked.owner:
+        return asked.name in _DEFINED.findall(code) and values.parsed(code) is not None
+    tree = values.parsed(code) if f"class {asked.owner}" in code else None
+    classes = [
+        each for each in getattr(tree, "body", ()) if isinstance(each, ast.ClassDef) and each.name == asked.owner
+    ]
+    return any(
+        isinstance(each, ast.FunctionDef) and each.name == asked.name for found in classes for each in found.body
+    )
 
 
 def passed(asked: Task, given: Sequence[str | None]) -> int:
@@ -165,11 +192,11 @@ def _expression(prompt: str, at: int) -> tuple[int, int] | None:
 
 
 def _worded(prompt: str, name: str, signature: Signature) -> Iterator[Example]:
-    if not signature.plain or _NODES.search(prompt):
+    if not signature.plain or _NODES.search(prompt) or _IN_PLACE.search(prompt):
         return
     for call, output in worded.calls(prompt, name, signature.parameters):
         value = values.first(_cut(prompt[output : output + MAX_VALUE]))
-        if value is not None and _is_call(call):
+        if value is not None and not _ROUNDED.search(value) and _is_call(call):
             yield Example(call, value)
 
 

@@ -7,7 +7,7 @@ Dissent goes on record as flags: which legs contradicted the consensus, and neve
 from collections.abc import Mapping, Sequence
 
 from audit.vocabulary import MILLIONTHS
-from proxy.core.aggregation import candidates, quoting, verdicts
+from proxy.core.aggregation import candidates, quoting, verdicts, voting
 from proxy.core.aggregation.candidates import Candidate
 from proxy.core.aggregation.steps import Ask, Basis, Calls, Composition, Final, Step, Vote
 from proxy.core.replies import Reply
@@ -39,8 +39,10 @@ def judge_author(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     if isinstance(found, Calls):
         return found
     judge, author = composition.judge, composition.author
-    if len(found) < 2 or author is None:
-        return candidates.best_of(composition, found, *(() if len(found) == 1 else (AUTHOR_FAILED,)))
+    if len(found) < 2:
+        return candidates.best_of(composition, found, *((AUTHOR_FAILED,) if not found else ()))
+    if author is None:
+        return _most_given(composition, found, AUTHOR_FAILED)
     texts = candidates.texts(found)
     if judge is not None and judge.leg not in settled:
         shown = quoting.quoted(composition, judge.leg, texts)
@@ -49,7 +51,7 @@ def judge_author(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     if author.leg not in settled:
         return Calls(asks=(_author_ask(composition, author.leg, texts, verdict),))
     if not settled[author.leg].ok:
-        return candidates.best_of(composition, found, AUTHOR_FAILED, *_dissent(composition, found, verdict))
+        return _most_given(composition, found, AUTHOR_FAILED, *_dissent(composition, found, verdict))
     return Final(leg=author.leg, basis=_synthesis(composition, found, settled))
 
 
@@ -93,15 +95,17 @@ def best_of_n(composition: Composition, replies: tuple[Reply, ...]) -> Step:
     if isinstance(found, Calls):
         return found
     judge = composition.judge
-    if len(found) < 2 or judge is None:
-        return candidates.best_of(composition, found, *(() if len(found) < 2 else (JUDGE_FAILED,)))
+    if len(found) < 2:
+        return candidates.best_of(composition, found)
+    if judge is None:
+        return _most_given(composition, found, JUDGE_FAILED)
     shown = quoting.quoted(composition, judge.leg, candidates.texts(found))
     if judge.leg not in settled:
         return Calls(asks=(Ask(leg=judge.leg, messages=quoting.asked(composition, CHOOSE_TEXT, shown)),))
     verdict = settled[judge.leg]
     label = verdicts.best(verdict.text, shown.labels, candidates.texts(found)) if verdict.ok else None
     if label is None:
-        return candidates.best_of(composition, found, NO_VERDICT if verdict.ok else JUDGE_FAILED)
+        return _most_given(composition, found, NO_VERDICT if verdict.ok else JUDGE_FAILED)
     chosen = shown.index(label)
     votes = [Vote(leg=each.leg, group=i, weight=0) for i, each in enumerate(found)]
     basis = Basis(
@@ -112,3 +116,18 @@ def best_of_n(composition: Composition, replies: tuple[Reply, ...]) -> Step:
         flags=candidates.override_flags([each.reply for each in found]),
     )
     return Final(leg=found[chosen].leg, basis=basis)
+
+
+def _most_given(composition: Composition, found: Sequence[Candidate], *flags: str) -> Final:
+    """Without a reader: the answer that most candidates gave (ties: of the more reliable), in the most reliable one's words.
+
+    Where no answer can be compared, the most reliable candidate.
+    """
+    tally = voting.Tally(composition, [each.reply for each in found], voting.extract)
+    if not tally.groups:
+        return candidates.best_of(composition, found, *flags)
+    speakers = [(group, max(group.ballots, key=lambda b: b.seat.reliability).seat) for group in tally.groups]
+    most, speaker = max(speakers, key=lambda each: (len(each[0].ballots), each[1].reliability))
+    split = () if len(most.ballots) * 2 > len(found) else (voting.NO_MAJORITY,)
+    overriding = candidates.override_flags([each.reply for each in found])
+    return tally.final(composition, speaker.leg, voting.MAJORITY, flags=(*flags, *split, *overriding))

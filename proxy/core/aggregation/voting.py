@@ -19,6 +19,7 @@ Extract = Callable[[Reply, AnswerKind | None], str | None]
 
 AGREEMENT, WEIGHTED = "agreement", "weighted-vote"
 """Ways of ending a vote whose confidence a gate reads."""
+MAJORITY, NO_MAJORITY = "majority", "no-majority"
 DISAGREE, ABSTAINED, UNSURE = "disagreement", "no-answer", "low-confidence"
 """Why the confidence gate opened."""
 
@@ -132,7 +133,7 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
         if gate is None:
             return tally.final(composition, tally.spokesman(tally.groups[0]), AGREEMENT)
         if composition.rest:
-            return ask(composition.rest)
+            return ask(composition.rest, composition.first)
         return _without_rest(composition, tally, gate)
     order = (*composition.rest, *composition.first)
     gate = _gate(composition, Tally(composition, [r for r in replies if _is_first(composition, r)], read))
@@ -140,7 +141,7 @@ def agreement_gate(composition: Composition, replies: tuple[Reply, ...], read: E
     if agreed is not None:
         return agreed
     leg = _settling(composition, tally, order)
-    return tally.final(composition, leg, "escalation", gate=gate, flags=("no-majority",))
+    return tally.final(composition, leg, "escalation", gate=gate, flags=(NO_MAJORITY,))
 
 
 def _agreed(composition: Composition, tally: Tally, order: Sequence[Seat], gate: str | None) -> Final | None:
@@ -151,7 +152,7 @@ def _agreed(composition: Composition, tally: Tally, order: Sequence[Seat], gate:
     place = {seat.leg: i for i, seat in enumerate(order)}
     best = min(groups, key=lambda g: (-len(g.ballots), -round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)))
     speaker = min(best.ballots, key=lambda b: place[b.seat.leg]).seat.leg  # the strongest of those who agree
-    return tally.final(composition, speaker, "majority", gate=gate)
+    return tally.final(composition, speaker, MAJORITY, gate=gate)
 
 
 def _settling(composition: Composition, tally: Tally, order: Sequence[Seat]) -> str | None:
@@ -190,7 +191,7 @@ def _without_rest(composition: Composition, tally: Tally, gate: str) -> Final:
         return agreed
     best = tally.best(order)
     leg = tally.spokesman(best) if best else tally.any_good(order)
-    return tally.final(composition, leg, WEIGHTED, gate=gate, flags=("no-majority",))
+    return tally.final(composition, leg, WEIGHTED, gate=gate, flags=(NO_MAJORITY,))
 
 
 def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:
@@ -204,7 +205,7 @@ def weighted_vote(composition: Composition, replies: tuple[Reply, ...], read: Ex
     if composition.rest and not asked(replies, composition.rest):
         score = 0 if best is None else scoring.confidence(best, tally.groups, tally.kind)
         if (composition.calibration.of(WEIGHTED, score) if score else 0) < composition.threshold:
-            return ask(composition.rest)
+            return ask(composition.rest, composition.first)
     elif composition.rest:
         gate = UNSURE if best is not None else ABSTAINED
     leg = tally.spokesman(best) if best else tally.any_good(order)
@@ -216,7 +217,7 @@ def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract
     if not replies:
         return ask(composition.first)
     if composition.rest and not asked(replies, composition.rest):
-        return ask(composition.rest)
+        return ask(composition.rest, composition.first)
     tally = Tally(composition, replies, read)
     order = sorted((*composition.first, *composition.rest), key=lambda seat: -seat.reliability)
     if not tally.groups:
@@ -226,8 +227,8 @@ def majority(composition: Composition, replies: tuple[Reply, ...], read: Extract
         tally.groups,
         key=lambda g: (-len(g.ballots), -round(g.score, 9), min(place[b.seat.leg] for b in g.ballots)),
     )
-    flags = () if len(best.ballots) * 2 > len(tally.ballots) else ("no-majority",)
-    return tally.final(composition, tally.spokesman(best), "majority", flags=flags)
+    flags = () if len(best.ballots) * 2 > len(tally.ballots) else (NO_MAJORITY,)
+    return tally.final(composition, tally.spokesman(best), MAJORITY, flags=flags)
 
 
 def self_fusion(composition: Composition, replies: tuple[Reply, ...], read: Extract = extract) -> Step:

@@ -1,13 +1,13 @@
 """Examples that a task gives in words: ``Input: grid = [[1]], k = 3`` and ``Output: [1]``, ``For n = 8 the result should be 2``.
 
 Pure and bounded. An input names every parameter in its order, or stands behind ``Input:`` as values alone; the output is a Python
-literal behind ``Output:`` or a verb that says so.
+literal behind ``Output:`` or a verb that says so. Code states none: ``n = 2`` and ``result = 3`` on the next line are assignments.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 
-from proxy.core.aggregation import values
+from proxy.core.aggregation import bodies, values
 from proxy.core.aggregation.signatures import Parameter, fits
 
 MAX_INPUTS = 24
@@ -22,21 +22,31 @@ _OUTPUT = re.compile(
     re.IGNORECASE,
 )
 
+_STATEMENT = re.compile(r"\b(?:if|elif|while|assert)\b[^\n]*[=!<>]=|\A\s*(?:return|print|for \w+ in)\b")
+"""What stands before an input on its line, where that is a line of code."""
+_ASSIGNED = re.compile(r"\n[^\n]*=[\s*`]*\Z")
+"""An output behind a sign of equality on a line of its own."""
+
 
 def calls(prompt: str, name: str, parameters: Sequence[Parameter]) -> Iterator[tuple[str, int]]:
     """Calls of the function with the inputs that are stated, and where the text of each one's output begins."""
     if not parameters:
         return
     first = re.compile(rf"(?<![\w.]){re.escape(parameters[0].name)}\s{{0,4}}[=:]\s{{0,20}}")
-    named = [(found.end(), True) for found in _some(first, prompt)]
-    alone = [(found.end(), False) for found in _some(_INPUT, prompt)]
-    for at, by_name in sorted(named + alone):
+    code = bodies.lines(prompt)
+    named = [(found.start(), found.end(), True) for found in _some(first, prompt)]
+    alone = [(found.start(), found.end(), False) for found in _some(_INPUT, prompt)]
+    for begins, at, by_name in sorted(named + alone):
+        line = prompt.rfind("\n", 0, begins) + 1
+        before = prompt[line:begins]
+        if line in code or _STATEMENT.search(before):
+            continue
         read = _arguments(prompt, at, parameters, by_name=by_name)
         if read is None:
             continue
         arguments, end = read
         output = _OUTPUT.match(prompt, end)
-        if output is not None:
+        if output is not None and not (by_name and not before.strip() and _ASSIGNED.search(output.group())):
             yield f"{name}({', '.join(arguments)})", output.end()
 
 

@@ -89,6 +89,18 @@ class _Candidate:
     merit: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a cascade is chosen for. ``price``: accuracy that a micro-dollar is worth; ``budget``: micro-dollars; ``seats``: at
+    least so many."""
+
+    task: TaskClass
+    mode: Mode
+    price: float
+    budget: float
+    seats: int
+
+
 def worth(mode: Mode, reference: Expert) -> float:
     """Accuracy that a micro-dollar is worth."""
     return WORTH[mode] / reference.cost if reference.cost else 0.0
@@ -103,19 +115,21 @@ def choose(
     *,
     reference: Expert | None = None,
     alone: tuple[Expert, ...] = (),
+    seats: int = 2,
 ) -> Cascade:
     """The best cascade over at least two experts whose cost is at most ``ratio`` of the reference's; the best expert's if None.
 
     If none fits the budget, the one that is worth its cost most is taken: a composite that was asked for is better than none, and
     the cheapest of the unaffordable may be far worse for a little less. ``alone``: who may answer alone where every cascade is
-    expected to be right less often and is much worse for its price (``ALONE``).
+    expected to be right less often and is much worse for its price (``ALONE``). ``seats``: how many the cascade must have, as far
+    as there are experts.
     Raises ``ValueError`` for fewer than two experts.
     """
     if len(experts) < 2:
         raise ValueError(f"expected at least two experts, got {len(experts)}")
     reference = reference or min(experts, key=lambda e: (-e.reliability, e.cost))
     budget, price = reference.cost * ratio, worth(mode, reference)
-    found = list(_candidates(experts, task, mode, price))
+    found = list(_candidates(experts, _Terms(task, mode, price, budget, seats)))
     fitting = [each for each in found if each.cost <= budget] or found
     best = max(fitting, key=lambda each: (round(each.merit, 6), -each.cost))
     single = _alone(alone, best, price, budget)
@@ -136,19 +150,23 @@ def _alone(experts: Sequence[Expert], best: _Candidate, price: float, budget: fl
     return max(found, key=lambda e: (merit(e), -e.cost), default=None)
 
 
-def _candidates(experts: Sequence[Expert], task: TaskClass, mode: Mode, price: float) -> Iterator[_Candidate]:
-    """All that is looked at. ``price``: accuracy that a micro-dollar is worth."""
+def _candidates(experts: Sequence[Expert], terms: _Terms) -> Iterator[_Candidate]:
+    """All that is looked at."""
     by_quality = sorted(experts, key=lambda e: (-e.reliability, e.cost))
     curves = {e.id: e.curve for e in experts}
-    apart = joint.alike(task, one_make=False)
+    apart = joint.alike(terms.task, one_make=False)
     for one, other in _pairs(_cheap(experts)):
-        pair = Pair.of(curves[one.id], curves[other.id], joint.alike(task, one_make=one.make == other.make))
+        pair = Pair.of(curves[one.id], curves[other.id], joint.alike(terms.task, one_make=one.make == other.make))
         asked, disagreed = one.cost + other.cost, pair.disagreement()
         slow = SLOW_PAIR * abs(math.log2(max(1, one.latency_ms) / max(1, other.latency_ms)))
-        for rest in _escalations(by_quality, (one, other), mode):
+        others = [e for e in by_quality if e not in (one, other)]
+        for strong in _escalations(others, terms.mode):
+            rest = _widened(strong, others, terms.seats - 2, (terms.budget - asked) / disagreed)
             cost = asked + disagreed * sum(e.cost for e in rest)
             right = _right(pair, [curves[e.id] for e in rest], (curves[one.id], curves[other.id]), apart)
-            yield _Candidate(first=(one, other), rest=rest, cost=cost, right=right, merit=right - slow - price * cost)
+            yield _Candidate(
+                first=(one, other), rest=rest, cost=cost, right=right, merit=right - slow - terms.price * cost
+            )
 
 
 def _pairs(cheap: Sequence[Expert]) -> list[tuple[Expert, Expert]]:
@@ -162,13 +180,34 @@ def _cheap(experts: Sequence[Expert]) -> Sequence[Expert]:
     return sorted(experts, key=lambda e: e.cost * (1.2 - e.accuracy) ** 2)[:MAX_CHEAP]
 
 
-def _escalations(by_quality: Sequence[Expert], first: Sequence[Expert], mode: Mode) -> list[tuple[Expert, ...]]:
-    others = [e for e in by_quality if e not in first][:MAX_STRONG]
-    if not others:
+def _escalations(others: Sequence[Expert], mode: Mode) -> list[tuple[Expert, ...]]:
+    strong = others[:MAX_STRONG]
+    if not strong:
         return [()]
-    if mode is Mode.STANDARD or len(others) == 1:
-        return [(each,) for each in others]
-    return [*combinations(others, 2), *((each,) for each in others)]
+    if mode is Mode.STANDARD or len(strong) == 1:
+        return [(each,) for each in strong]
+    return [*combinations(strong, 2), *((each,) for each in strong)]
+
+
+def _widened(rest: tuple[Expert, ...], others: Sequence[Expert], size: int, room: float) -> tuple[Expert, ...]:
+    """As many as are asked for: each the best that leaves room for those still missing, the cheapest where none does.
+
+    ``others``: best first; ``room``: micro-dollars for all of them together.
+    """
+    if len(rest) >= size:
+        return rest
+    found, spent = list(rest), sum(e.cost for e in rest)
+    left = [(e.cost, e) for e in others if e not in rest]
+    while len(found) < size and left:
+        missing = size - len(found) - 1
+        cheapest = sorted(cost for cost, _ in left)[: missing + 1]
+        least, beside = spent + sum(cheapest), spent + sum(cheapest[:missing])
+        fitting = (each for each in left if max(least, beside + each[0]) <= room)
+        chosen = next(fitting, None) or min(left, key=lambda each: each[0])
+        left.remove(chosen)
+        found.append(chosen[1])
+        spent += chosen[0]
+    return tuple(sorted(found, key=lambda e: (-e.reliability, e.cost)))
 
 
 def _right(pair: Pair, rest: Sequence[Curve], first: tuple[Curve, Curve], alike: float) -> float:

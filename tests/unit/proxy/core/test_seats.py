@@ -11,6 +11,7 @@ from proxy.core.aggregation.steps import CHOOSABLE, AggregatorName, Calls, Compo
 from proxy.core.enforcement import AdmittedPlan, Refused
 from proxy.core.intent import Intent, IntentKind
 from proxy.core.request import OnRestricted, TaskClass
+from proxy.core.routing.cascade import Mode
 from tests.unit.proxy.core.test_enforcement import FOUR, catalogue, deployment, enforced, question
 
 
@@ -230,3 +231,75 @@ def test_each_part_of_a_pipeline_has_a_verifier_and_a_fallback_of_its_own() -> N
     assert found.plan.reading() == {
         f"part-{i}.{leg}" for i in (1, 2) for leg in ("verifier", "fallback-judge", "fallback-author")
     }
+
+
+SEVEN = catalogue(
+    deployment("a/tiny", quality=600_000, price=100_000),
+    deployment("a/small", quality=650_000, price=150_000),
+    deployment("a/fair", quality=700_000, price=300_000),
+    deployment("a/good", quality=720_000, price=400_000),
+    deployment("a/large", quality=800_000, price=3_000_000),
+    deployment("x/great", quality=880_000, price=4_500_000),
+    deployment("x/best", quality=900_000, price=5_000_000),
+)
+BY_ROUTER = sorted(set(CHOOSABLE) - {AggregatorName.SINGLE, AggregatorName.SELF_FUSION})
+
+
+def members(found: AdmittedPlan) -> list[str]:
+    return [slot.primary.id for slot in (*found.plan.first, *found.plan.rest)]
+
+
+@pytest.mark.parametrize("examples", [False, True])
+@pytest.mark.parametrize("aggregator", BY_ROUTER)
+@pytest.mark.parametrize("least", [4, 5])
+def test_a_panel_has_as_many_different_models_as_were_asked_for(
+    aggregator: AggregatorName, least: int, *, examples: bool
+) -> None:
+    asked = question(SEVEN, chosen(aggregator), min_panel=least, examples=examples)
+    found = enforced(asked, ("x/best",))
+    assert isinstance(found, AdmittedPlan)
+    assert found.plan.aggregator is (
+        AggregatorName.AGREEMENT_GATE if aggregator == "examples" and not examples else aggregator
+    )
+    assert len(set(members(found))) == len(members(found)) >= least
+
+
+@pytest.mark.parametrize("aggregator", BY_ROUTER)
+def test_samples_of_the_best_take_the_seats_that_no_other_model_may_have(aggregator: AggregatorName) -> None:
+    found = enforced(question(FOUR, chosen(aggregator), min_panel=5, examples=True), ("x/best",))
+    assert isinstance(found, AdmittedPlan)
+    assert sorted(members(found)) == ["n/large"] * 3 + ["n/middle", "n/small"]
+    assert found.outcome is DecisionOutcome.DEGRADED
+
+
+@pytest.mark.parametrize("aggregator", [AggregatorName.JUDGE_AUTHOR, AggregatorName.BEST_OF_N, AggregatorName.MIXTURE])
+def test_what_is_dearer_and_hardly_better_has_no_seat_among_those_that_are_read_nor_reads(
+    aggregator: AggregatorName,
+) -> None:
+    priced = catalogue(
+        deployment("n/luxury", quality=905_000, price=60_000_000),
+        deployment("n/best", quality=900_000, price=2_000_000),
+        deployment("n/good", quality=880_000, price=1_500_000),
+        deployment("n/fair", quality=860_000, price=1_000_000),
+        deployment("n/poor", quality=500_000, price=10_000),
+    )
+    for asked in (
+        question(priced, chosen(aggregator)),
+        question(priced, replace(chosen(aggregator), mode=Mode.HIGH)),
+    ):
+        found = enforced(asked)
+        assert isinstance(found, AdmittedPlan)
+        assert members(found) == ["n/best", "n/good", "n/fair"]
+        for reader in (found.plan.judge, found.plan.author):
+            assert reader is None or reader.primary.id == "n/best"
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_where_nobody_was_measured_the_large_models_are_read_and_read(mode: Mode) -> None:
+    prices = {"n/tiny": 50_000, "n/small": 400_000, "n/large": 2_000_000, "n/larger": 4_000_000}
+    unmeasured = catalogue(*(deployment(name, price=price, measured={}) for name, price in prices.items()))
+    found = enforced(question(unmeasured, replace(chosen(AggregatorName.JUDGE_AUTHOR), mode=mode)))
+    assert isinstance(found, AdmittedPlan)
+    assert found.plan.author is not None
+    assert found.plan.author.primary.id in ("n/large", "n/larger")
+    assert {"n/large", "n/larger"} <= set(members(found))

@@ -149,6 +149,15 @@ def test_of_voters_that_nobody_measured_two_outvote_one(share: int, asked: str, 
     assert all(vote.weight > 0 for vote in final.basis.votes)
 
 
+def test_a_sample_of_a_model_that_was_asked_before_has_another_number() -> None:
+    again = replace(seat("c"), model="m-a")
+    for aggregator in (GATE, AggregatorName.MAJORITY, AggregatorName.WEIGHTED_VOTE):
+        found = replace(composition(aggregator, "ab"), rest=(again, seat("d")), threshold=999_999)
+        step = next_step(found, (reply("a", "1"), reply("b", "2")))
+        assert isinstance(step, Calls)
+        assert [(ask.leg, ask.sample) for ask in step.asks] == [("c", 1), ("d", 0)]
+
+
 def test_self_fusion_samples_one_deployment_with_different_numbers() -> None:
     seats = tuple(Seat(leg=f"s{i}", role=Role.PANEL, model="m", make="x", reliability=700_000) for i in range(3))
     found = composition(AggregatorName.SELF_FUSION, seats)

@@ -99,6 +99,43 @@ def test_without_a_verdict_the_best_measured_candidate_answers(verdict: str | No
     assert (final.leg, final.basis.flags) == ("b", (flag,))
 
 
+@pytest.mark.parametrize("verdict", [None, "I like the second", '{"best": "Z"}'])
+@pytest.mark.parametrize(
+    ("said", "leg", "flags"),
+    [
+        ({"a": "42", "b": "42", "c": "7"}, "b", ()),
+        ({"a": "42", "b": "42", "c": None}, "b", ()),
+        ({"a": "42", "b": "41", "c": "7"}, "c", ("no-majority",)),
+        ({"a": "42", "b": "41", "c": "I do not know"}, "b", ("no-majority",)),
+    ],
+)
+def test_without_a_verdict_the_answer_that_most_candidates_gave_is_taken(
+    verdict: str | None, said: dict[str, str | None], leg: str, flags: tuple[str, ...]
+) -> None:
+    first = (seat("a", 600_000), seat("b", 700_000), seat("c", 950_000))
+    found = composition(AggregatorName.BEST_OF_N, "", CHECKABLE, first=first)
+
+    def says(ask: Ask) -> str | None:
+        told = said.get(ask.leg)
+        return verdict if ask.leg == "j" else told if told is None or " " in told else answer(told)
+
+    final, _ = played(found, says)
+    assert (final.leg, final.basis.method) == (leg, "majority")
+    assert final.basis.flags == ("judge-failed" if verdict is None else "no-verdict", *flags)
+    own = next(vote.group for vote in final.basis.votes if vote.leg == leg)
+    told = said[leg]
+    assert {v.leg for v in final.basis.votes if v.group == own} == {each for each, text in said.items() if text == told}
+    assert final.basis.confidence > 0
+
+
+def test_where_the_author_fails_the_answer_that_most_candidates_gave_is_taken() -> None:
+    first = (seat("a", 600_000), seat("b", 700_000), seat("c", 950_000))
+    found = composition(AggregatorName.JUDGE_AUTHOR, "", CHECKABLE, first=first)
+    said = {"a": answer("42"), "b": answer("42"), "c": answer("7"), "j": "nothing", "w": None}
+    final, _ = played(found, lambda ask: said[ask.leg])
+    assert (final.leg, final.basis.method, final.basis.flags) == ("b", "majority", ("author-failed",))
+
+
 def test_the_reserve_is_asked_where_fewer_than_two_answered() -> None:
     found = composition(AggregatorName.BEST_OF_N, "ab", rest=(seat("r"),))
     _, asked = played(found, lambda ask: None if ask.leg == "a" else '{"best": "A"}')

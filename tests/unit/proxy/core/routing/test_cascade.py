@@ -110,6 +110,42 @@ def test_a_cascade_asks_different_models_and_stays_within_its_budget_where_one_c
     assert asked <= budget or found == cascade.choose(pool, task, mode, 0.0)
 
 
+@given(experts, st.sampled_from(list(Mode)), st.integers(2, 8))
+def test_a_wide_cascade_has_so_many_and_stays_within_its_budget_where_one_can(
+    found: tuple[Expert, ...], mode: Mode, seats: int
+) -> None:
+    chosen = cascade.choose(found, TaskClass.MATH, mode, RATIO[mode], seats=seats)
+    by_id = {e.id: e for e in found}
+    named = [by_id[each] for each in (*chosen.first, *chosen.rest)]
+    assert len({e.id for e in named}) == len(named) >= min(seats, len(found))
+    assert [e.reliability for e in named[2:]] == sorted((e.reliability for e in named[2:]), reverse=True)
+    budget = max(found, key=lambda e: (e.reliability, -e.cost)).cost * RATIO[mode]
+    if sum(sorted(e.cost for e in found)[-seats:]) <= budget and len(named) == seats:
+        assert _cost(named) <= budget
+
+
+def test_the_seats_of_a_wide_cascade_go_to_the_best_that_leave_room_for_all() -> None:
+    """The second best would take what the others may cost."""
+    second, poor = expert("second", 890, 4_000_000), expert("poor", 700, 50_000)
+    fair, good = expert("fair", 790, 110_000), expert("good", 820, 400_000)
+    found = (SMALL, OTHER, LARGE, BEST, second, poor, fair, good)
+    chosen = cascade.choose(found, TaskClass.MATH, Mode.STANDARD, 0.64, reference=BEST, seats=5)
+    named = [next(e for e in found if e.id == each) for each in (*chosen.first, *chosen.rest)]
+    assert len(named) == 5
+    assert named[2] in (BEST, second)
+    assert "poor" not in chosen.rest
+    assert _cost(named) <= 0.64 * BEST.cost
+    three = cascade.choose(found, TaskClass.MATH, Mode.STANDARD, 0.64, reference=BEST, seats=3)
+    assert three == cascade.choose(found, TaskClass.MATH, Mode.STANDARD, 0.64, reference=BEST)
+
+
+def _cost(named: list[Expert]) -> float:
+    """Expected cost of a cascade of a pair and the others, micro-dollars."""
+    one, other, *rest = named
+    pair = Pair.of(one.curve, other.curve, joint.alike(TaskClass.MATH, one_make=one.make == other.make))
+    return one.cost + other.cost + pair.disagreement() * sum(e.cost for e in rest)
+
+
 def test_where_nothing_is_affordable_the_best_for_its_price_is_taken_and_not_the_cheapest() -> None:
     """Answers of two poor models and a fair one for 0.79 of the price, or of a fair one and the best for 0.80."""
     poor, fair, best = expert("poor", 810, 450_000), expert("fair", 870, 470_000), expert("best", 930, 1_000_000)
