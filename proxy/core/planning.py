@@ -319,7 +319,8 @@ def _default_aggregator(question: Question) -> AggregatorName:
 def _read_by_others(question: Question, aggregator: AggregatorName, permitted: Sequence[Deployment]) -> Plan | None:
     """The best models of the task, read by the very best, but for those that are dearer and hardly better.
 
-    What such a panel costs is not bounded by the mode's ratio: an author that reads three candidates costs more than that by itself.
+    What such a panel costs is not bounded by the mode's ratio: an author that reads three candidates costs more than
+    that by itself, at the price of the model that is the measure.
     """
     permitted = cost.worthwhile(question, permitted)
     chosen = seats.distinct(permitted)[: max(JUDGED_PANEL, _least(question))]
