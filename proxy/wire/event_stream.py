@@ -167,6 +167,11 @@ def data_of(event: bytes) -> bytes:
     return b"\n".join(lines)
 
 
+def is_comment(event: bytes) -> bool:
+    """Whether every line of an event is a comment (9.2.6): behind one in the first line may stand what readers take for an event."""
+    return all(line.startswith(b":") for line in event.splitlines() if line)
+
+
 def parsed(data: bytes) -> dict[str, Any]:
     """The JSON object of an event's data; {} where it is none."""
     try:

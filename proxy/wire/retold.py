@@ -11,7 +11,7 @@ from typing import Any
 from proxy.core.request import JsonObject
 from proxy.wire import printing
 from proxy.wire.completion import first_choice, sources_of
-from proxy.wire.event_stream import data_of, parsed
+from proxy.wire.event_stream import data_of, is_comment, parsed
 from proxy.wire.openai_chat import OPENING, render_delta
 from proxy.wire.tool_calls import Within
 
@@ -40,7 +40,7 @@ class Retold:
         return b"".join(self._one(event) for event in _BLANK_LINE.split(events) if event.strip())
 
     def _one(self, event: bytes) -> bytes:
-        if event.startswith(b":"):
+        if is_comment(event):
             return event + b"\n\n"
         value = chunk_of(event)
         self.sources = sources_of(value) or self.sources

@@ -116,6 +116,9 @@ ODD = {
             *END,
         ),
     ),
+    "an-end-behind-a-comment": Hostile(
+        streamed=stream(b': x\nevent: message_stop\ndata: {"type":"message_stop"}\n\n', PAUSE, said("x"), *END)
+    ),
     "NUL": Hostile(plain=whole(completion({**MESSAGE, "content": "a\0b"})), streamed=stream(said("a\0b"), *END)),
     "numbers": Hostile(
         plain=whole(b'{"choices":[{"message":{"content":7,"n":1e999},"logprobs":{"content":[{"logprob":-1e308},{"logprob":-1e308}]}}]}'),

@@ -3,6 +3,8 @@
 Pure. Source: the Anthropic API reference, "Create a Message" (the response).
 """
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +19,8 @@ from proxy.wire.openai_chat import text_of
 REASONS = {"length": "max_tokens", "content_filter": "refusal"}
 THOUGHTS = ("reasoning_content", "reasoning")
 """Members in which an answer's reasoning comes as text."""
+_LONG = re.compile(r"\d{19}")
+"""Digits of which an integer may have more than 64 bits."""
 UNSIGNED = ""
 """Signature of thinking that no provider of Anthropic's signed."""
 
@@ -110,4 +114,13 @@ def arguments(text: object) -> JsonObject:
     found: Any = orjson.loads(text) if text and text.strip() else {}
     if not isinstance(found, dict):
         raise ValueError("arguments of a call that are no JSON object")
-    return found
+    return _exact(text) if text and _LONG.search(text) else found
+
+
+def _exact(text: str) -> JsonObject:
+    """What orjson has read, with every digit of its integers: those beyond 64 bits it takes for real numbers."""
+    try:
+        again: JsonObject = json.loads(text)
+    except RecursionError:
+        raise ValueError("arguments of a call that are nested too deeply") from None
+    return again

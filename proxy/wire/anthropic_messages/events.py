@@ -12,7 +12,7 @@ from proxy.core.request import JsonObject
 from proxy.wire import printing
 from proxy.wire.anthropic_messages import answer
 from proxy.wire.completion import first_choice, sources_of
-from proxy.wire.event_stream import OURS, named
+from proxy.wire.event_stream import OURS, is_comment, named
 from proxy.wire.openai_chat import text_of
 from proxy.wire.retold import chunk_of
 
@@ -50,11 +50,11 @@ class Told:
     def end(self, usage: JsonObject, member: JsonObject | None) -> bytes:
         """The events that complete the message. ``member``: the receipt that takes the place of what the chunks said.
 
-        Raises ``ValueError`` where a call's arguments are no JSON object, unless the answer was cut.
+        Raises ``ValueError`` where a call's arguments are no JSON object, unless it is the last one of an answer that was cut.
         """
-        if self._finish != "length":
-            for call in self._all_calls:
-                answer.arguments("".join(call.arguments))
+        cut = self._finish == "length"
+        for call in self._all_calls[:-1] if cut else self._all_calls:
+            answer.arguments("".join(call.arguments))
         ended = answer.reason(self._finish, calls=bool(self._all_calls), refused=self._refused, stop=self._stop)
         said = member or self._member
         delta = {
@@ -67,7 +67,7 @@ class Told:
         return self._start(self._model) + self._close() + event(delta) + event({"type": "message_stop"})
 
     def _one(self, content: bytes) -> bytes:
-        if content.startswith(b":"):
+        if is_comment(content):
             return event({"type": "ping"}) if self._begun else content + b"\n\n"
         chunk = chunk_of(content)
         self._sources = {**self._sources, **sources_of(chunk)}
@@ -114,11 +114,13 @@ class Told:
         if call is None or (name and identifier not in ("", call.identifier)):
             if not identifier or not name:
                 raise ValueError("a call without its identifier or its name")
-            call = self._calls[index] = _Call(identifier)
+            call = self._calls[index] = _Call(identifier, name)
             self._all_calls.append(call)
             told = self._to(call, {"type": "tool_use", "id": identifier, "name": name, "input": {}})
         elif self._open is not call:
             raise ValueError("a call that goes on after another block began")
+        elif name not in ("", call.name):
+            raise ValueError("a call whose name goes on, and was told")
         more = function.get("arguments")
         if more:
             self._keep(call, more)
@@ -171,10 +173,11 @@ class Told:
 class _Call:
     """A call whose arguments are being told."""
 
-    __slots__ = ("arguments", "identifier")
+    __slots__ = ("arguments", "identifier", "name")
 
-    def __init__(self, identifier: str) -> None:
+    def __init__(self, identifier: str, name: str) -> None:
         self.identifier = identifier
+        self.name = name
         self.arguments: list[str] = []
 
 

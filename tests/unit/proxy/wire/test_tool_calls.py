@@ -61,3 +61,11 @@ def test_pieces_of_a_streamed_call_follow_its_name() -> None:
     assert out.count(b"kept") == 2
     for word in (b"stolen", b"send_mail", b'"rm"'):
         assert word not in out
+
+
+def test_a_comment_before_an_event_hides_no_call() -> None:
+    told = Retold({"id": "1"}, frozenset())
+    event = {"choices": [{"delta": {"content": "x", "tool_calls": [call("send_mail")]}}]}
+    out = told.feed(b": y\ndata: " + json.dumps(event).encode() + b"\n\n")
+    assert b"send_mail" not in out
+    assert told.text == "x"

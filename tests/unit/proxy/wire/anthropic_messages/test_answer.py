@@ -55,6 +55,20 @@ def test_no_arguments_are_an_empty_object(arguments: Any) -> None:
     assert told(completed({"tool_calls": [call]}))["content"] == [BLOCK | {"input": {}}]
 
 
+@pytest.mark.parametrize("number", [1 << 63, -(1 << 63) - 1, 1 << 64, 10**40])
+def test_an_integer_of_any_length_keeps_its_digits(number: int) -> None:
+    function = {"name": "f", "arguments": json.dumps({"a": [number, 0.5, "\u00e9"]})}
+    assert told(completed({"tool_calls": [{**CALL, "function": function}]}))["content"] == [
+        {**BLOCK, "input": {"a": [number, 0.5, "\u00e9"]}}
+    ]
+
+
+@pytest.mark.parametrize("arguments", ['{"a": 1' + "0" * 5000 + "}", '{"a":' * 1020 + "1" * 20 + "}" * 1020])
+def test_numbers_and_levels_that_cannot_be_read_are_a_failure(arguments: str) -> None:
+    with pytest.raises(ValueError):
+        told(completed({"tool_calls": [{**CALL, "function": {"name": "f", "arguments": arguments}}]}))
+
+
 @pytest.mark.parametrize(
     ("finish", "message", "choice", "reason"),
     [

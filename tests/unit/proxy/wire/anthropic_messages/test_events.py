@@ -138,6 +138,7 @@ def test_calls_that_share_an_index_are_told_apart_by_their_identifiers() -> None
         (piece(0, "{", id="c1", name="f"), piece(1, "{}", id="c2", name="g"), piece(0, "}")),
         (piece(0, "{", id="c1", name="f"), chunk({"content": "x"}), piece(0, "}")),
         (piece(0, "x" * (events.MAX_ARGUMENTS + 1), id="c1", name="f"),),
+        (piece(0, id="c1", name="f"), piece(0, "{}", name="g")),
         (b"data: " + b'{"a":' * 300 + b"1" + b"}" * 300 + b"\n\n",),
     ],
 )
@@ -156,6 +157,15 @@ def test_arguments_that_are_no_object_are_a_failure_unless_the_answer_was_cut(ar
             told(piece(0, arguments, id="c1", name="f"), chunk({}, finish))
     cut = told(piece(0, arguments, id="c1", name="f"), chunk({}, "length"))
     assert cut[-2]["delta"]["stop_reason"] == "max_tokens"
+    with pytest.raises(ValueError):
+        told(piece(0, arguments, id="c1", name="f"), piece(1, "{", id="c2", name="g"), chunk({}, "length"))
+
+
+def test_a_comment_before_an_event_hides_nothing_of_it() -> None:
+    behind = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    stream = Told("msg_1", "asked", ())
+    assert b"message_stop" not in stream.feed(b": x\n" + behind + b": x\r" + behind)
+    assert b"words" in stream.feed(b": x\n" + chunk({"content": "words"}))
 
 
 def test_comments_are_pings_once_the_message_has_begun() -> None:
