@@ -13,6 +13,8 @@ from proxy.wire import printing
 
 MAX_PARTS = 16_384
 """Parts of the content of all messages: a body within its limit of bytes has room for millions, each of which costs time."""
+MAX_LISTED = 16_384
+"""Tools, and sequences that stop an answer, for the same reason."""
 MOST_TOKENS = (1 << 31) - 1
 
 
@@ -52,6 +54,12 @@ def too_many_parts(where: str) -> TooLarge:
     return TooLarge(
         f"`messages`: expected at most {MAX_PARTS} parts of content, got more", code="too-many-messages", param=where
     )
+
+
+def few(values: list[Any], where: str) -> None:
+    """Raise ``TooLarge`` for a list of more than ``MAX_LISTED`` values."""
+    if len(values) > MAX_LISTED:
+        raise TooLarge(f"`{where}`: expected at most {MAX_LISTED}, got more", param=where)
 
 
 def boolean(value: object, where: str) -> bool:

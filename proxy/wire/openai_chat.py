@@ -93,6 +93,7 @@ def _parameters(raw: Mapping[str, Any]) -> dict[str, Any]:
     tools = found.get("tools")
     if tools is not None and not isinstance(tools, list):
         raise checks.wrong("tools", "an array", tools)
+    checks.few(tools or [], "tools")
     for i, tool in enumerate(tools or ()):
         if not isinstance(tool, Mapping) or tool.get("type") not in TOOL_TYPES:
             raise ClientError(

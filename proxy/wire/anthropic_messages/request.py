@@ -88,6 +88,7 @@ def _check_thinking(value: object) -> None:
 def _stops(value: object) -> list[str]:
     if not isinstance(value, list):
         raise checks.wrong("stop_sequences", "an array of strings", value)
+    checks.few(value, "stop_sequences")
     return [members.text(each, f"stop_sequences[{i}]") for i, each in enumerate(value)]
 
 

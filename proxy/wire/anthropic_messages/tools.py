@@ -21,6 +21,7 @@ def parameters(tools: object, choice: object) -> dict[str, Any]:
     if tools is not None:
         if not isinstance(tools, list):
             raise checks.wrong("tools", "an array", tools)
+        checks.few(tools, "tools")
         if tools:
             found["tools"] = [_tool(each, f"tools[{i}]") for i, each in enumerate(tools)]
     if choice is not None:

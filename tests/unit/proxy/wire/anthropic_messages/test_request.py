@@ -262,6 +262,13 @@ def test_messages_and_blocks_are_bounded() -> None:
     assert (caught.value.status, caught.value.code) == (413, "too-many-messages")
 
 
+@pytest.mark.parametrize("name", ["tools", "stop_sequences"])
+def test_lists_are_bounded(name: str) -> None:
+    with pytest.raises(TooLarge) as caught:
+        parse(body(**{name: [SECRET] * (checks.MAX_LISTED + 1)}))
+    assert (caught.value.status, caught.value.param) == (413, name)
+
+
 def test_results_of_many_tools_may_be_more_messages_than_a_client_may_send() -> None:
     assert len(parse(said(*(result() for _ in range(50)))).messages) == 51
 
