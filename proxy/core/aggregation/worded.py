@@ -22,8 +22,10 @@ _OUTPUT = re.compile(
     re.IGNORECASE,
 )
 
-_STATEMENT = re.compile(r"\b(?:if|elif|while|assert)\b[^\n]*[=!<>]=|\A\s*(?:return|print|for \w+ in)\b")
-"""What stands before an input on its line, where that is a line of code."""
+_CONDITION = re.compile(r"\b(?:if|elif|while|assert)\b")
+_COMPARISON = re.compile(r"[=!<>]=")
+_STATEMENT = re.compile(r"\s*(?:return|print|for \w+ in)\b")
+"""What a line of code begins with, or has one after the other, before an input."""
 _ASSIGNED = re.compile(r"\n[^\n]*=[\s*`]*\Z")
 """An output behind a sign of equality on a line of its own."""
 
@@ -39,7 +41,7 @@ def calls(prompt: str, name: str, parameters: Sequence[Parameter]) -> Iterator[t
     for begins, at, by_name in sorted(named + alone):
         line = prompt.rfind("\n", 0, begins) + 1
         before = prompt[line:begins]
-        if line in code or _STATEMENT.search(before):
+        if line in code or _is_code(before):
             continue
         read = _arguments(prompt, at, parameters, by_name=by_name)
         if read is None:
@@ -48,6 +50,13 @@ def calls(prompt: str, name: str, parameters: Sequence[Parameter]) -> Iterator[t
         output = _OUTPUT.match(prompt, end)
         if output is not None and not (by_name and not before.strip() and _ASSIGNED.search(output.group())):
             yield f"{name}({', '.join(arguments)})", output.end()
+
+
+def _is_code(before: str) -> bool:
+    """Whether what stands before an input on its line makes that line one of code."""
+    condition = _CONDITION.search(before)
+    compared = condition is not None and _COMPARISON.search(before, condition.end()) is not None
+    return compared or _STATEMENT.match(before) is not None
 
 
 def _some(pattern: re.Pattern[str], prompt: str) -> list[re.Match[str]]:
