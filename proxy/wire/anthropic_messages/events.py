@@ -80,8 +80,10 @@ class Told:
         return begun + (self._choice(choice) if choice is not None else b"")
 
     def _choice(self, choice: JsonObject) -> bytes:
-        delta = choice.get("delta")
-        told = self._delta(delta) if isinstance(delta, Mapping) else b""
+        delta = choice.get("delta") or {}
+        if not isinstance(delta, Mapping):
+            raise ValueError("a delta that is no object")
+        told = self._delta(delta)
         if choice.get("finish_reason") is not None:
             self._finish = choice["finish_reason"]
             self._stop = answer.stopped(choice, self._stops)
@@ -98,8 +100,10 @@ class Told:
         if text := text_of(delta.get("content")) or refused:
             told.append(self._to("text", {"type": "text", "text": ""}))
             told.append(self._said({"type": "text_delta", "text": text}))
-        calls = delta.get("tool_calls")
-        told += [self._piece(each) for each in calls] if isinstance(calls, list) else []
+        calls = delta.get("tool_calls") or []
+        if not isinstance(calls, list):
+            raise ValueError("calls that are no array")
+        told += [self._piece(each) for each in calls]
         return b"".join(told)
 
     def _piece(self, piece: object) -> bytes:

@@ -132,6 +132,8 @@ def test_calls_that_share_an_index_are_told_apart_by_their_identifiers() -> None
         (piece(0, "{}"),),
         (piece(0, "{}", id="c1"),),
         (chunk({"tool_calls": ["text"]}),),
+        (chunk({"tool_calls": {"index": 0}}),),
+        (chunk("text"),),
         (chunk({"tool_calls": [{"index": "0", "id": "c", "function": {"name": "f"}}]}),),
         (chunk({"tool_calls": [{"index": 0, "id": "c", "custom": {"name": "f"}}]}),),
         (chunk({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "f", "arguments": {"a": 1}}}]}),),
