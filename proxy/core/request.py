@@ -127,8 +127,8 @@ class InferenceRequest:
     """One parsed, bounded client request.
 
     ``parameters``: every field of the body but ``model``, ``messages``, ``stream``, ``stream_options``, ``apostille``.
-    ``prompt``: the text of the last user message, for routing and comparison; ``conversation``: the text of every message
-    with the arguments of tool calls, for detectors. Neither leaves the process in a record.
+    ``prompt``: the text of the last user message, for routing and comparison; ``conversation``: the text of every message,
+    what tool calls were given, and a predicted answer, for detectors. Neither leaves the process in a record.
     ``commitment_input``: the exact bytes that the prompt commitment covers (the body as received).
     """
 

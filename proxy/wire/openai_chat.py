@@ -40,6 +40,8 @@ PARAMETERS = frozenset(
 model, host, credential, region or tool server, and would carry the request past the policy."""
 LIMITS = ("max_completion_tokens", "max_tokens")
 """Two names of one limit. A provider heeds the one that it knows, so where both are given the higher counts."""
+_GIVEN = (("function", "arguments"), ("custom", "input"), ("function_call", "arguments"))
+"""Forms of a call, and the member with what it was given."""
 TOOL_TYPES = ("function", "custom")
 """Tools that the client itself runs. Tools that a provider runs send content to places that nobody decided about."""
 
@@ -75,7 +77,7 @@ def request_of(
         options=chosen,
         needs=_needs(messages, parameters, len(body)),
         prompt=_last_user_text(messages),
-        conversation=_conversation(messages),
+        conversation=_conversation(messages, parameters),
         commitment_input=body,
     )
 
@@ -122,7 +124,7 @@ def _messages(value: object, most: int) -> tuple[JsonObject, ...]:
 
 
 def _parts(message: object, i: int) -> int:
-    """How many parts the content of a message has, once it is checked."""
+    """How many parts the content of a message has, once it is checked, and calls of tools."""
     if not isinstance(message, dict):
         raise checks.wrong(f"messages[{i}]", "an object", message)
     if message.get("role") not in ROLES:
@@ -138,7 +140,8 @@ def _parts(message: object, i: int) -> int:
     for j, part in enumerate(parts[: checks.MAX_PARTS + 1]):
         if not isinstance(part, dict):
             raise checks.wrong(f"messages[{i}].content[{j}]", "an object", part)
-    return len(parts)
+    calls = message.get("tool_calls")
+    return len(parts) + (len(calls) if isinstance(calls, list) else 0)
 
 
 def _last_user_text(messages: tuple[JsonObject, ...]) -> str:
@@ -148,17 +151,30 @@ def _last_user_text(messages: tuple[JsonObject, ...]) -> str:
     return ""
 
 
-def _conversation(messages: tuple[JsonObject, ...]) -> str:
+def _conversation(messages: tuple[JsonObject, ...], parameters: JsonObject) -> str:
+    """All that is said in a request: text, refusals, what calls of tools were given, and what an answer is predicted to be."""
     parts = []
     for message in messages:
-        parts.append(text_of(message.get("content")))
+        parts += [text_of(message.get("content")), *_refusals(message)]
         calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            function = call.get("function") if isinstance(call, Mapping) else None
-            arguments = function.get("arguments") if isinstance(function, Mapping) else None
-            if isinstance(arguments, str):
-                parts.append(arguments)
-    return "\n".join(parts)
+        for call in (message, *(calls if isinstance(calls, list) else ())):
+            parts += [_member(call, form, said) for form, said in _GIVEN]
+    prediction = parameters.get("prediction")
+    parts.append(text_of(prediction.get("content")) if isinstance(prediction, Mapping) else "")
+    return "\n".join(filter(None, parts))
+
+
+def _refusals(message: JsonObject) -> list[str]:
+    content = message.get("content")
+    said = [message, *(content if isinstance(content, list) else ())]
+    return [each["refusal"] for each in said if isinstance(each.get("refusal"), str)]
+
+
+def _member(call: object, form: str, said: str) -> str:
+    """What a call of some form was given; "" where it is none."""
+    found = call.get(form) if isinstance(call, Mapping) else None
+    given = found.get(said) if isinstance(found, Mapping) else None
+    return given if isinstance(given, str) else ""
 
 
 def text_of(content: object) -> str:

@@ -49,6 +49,30 @@ def test_an_image_is_a_need_for_vision() -> None:
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "MARK"}]}]},
+        {"messages": [{"role": "assistant", "content": None, "refusal": "MARK"}]},
+        {"messages": [{"role": "assistant", "content": [{"type": "refusal", "refusal": "MARK"}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"type": "function", "function": {"arguments": "MARK"}}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [7, {"type": "custom", "custom": {"input": "MARK"}}]}]},
+        {"messages": [{"role": "assistant", "function_call": {"name": "f", "arguments": "MARK"}}]},
+        {"prediction": {"type": "content", "content": "MARK"}},
+        {"prediction": {"type": "content", "content": [{"type": "text", "text": "MARK"}]}},
+    ],
+)
+def test_detectors_see_all_that_is_said(more: Any) -> None:
+    assert "MARK" in parse(body(**more)).conversation.split("\n")
+
+
+@pytest.mark.parametrize("name", ["content", "tool_calls"])
+def test_parts_and_calls_are_bounded(name: str) -> None:
+    with pytest.raises(TooLarge) as caught:
+        parse(body(messages=[{"role": "assistant", name: [{}] * 16_385}]))
+    assert caught.value.code == "too-many-messages"
+
+
+@pytest.mark.parametrize(
     ("content", "code", "place"),
     [
         (b"not json", "invalid-json", "JSON"),
