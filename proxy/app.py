@@ -28,7 +28,7 @@ from proxy import content, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import errors, feedback, health, log_files, models, records, scopes
+from proxy.api import console, errors, feedback, health, listing, log_files, models, records, scopes
 from proxy.api.chat import ChatEndpoint
 from proxy.calls import Calls, Monitor
 from proxy.clock import Clock
@@ -157,12 +157,14 @@ class Server:
             [
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
+                *listing.routes(self._settings.data_dir, current),
                 *feedback.routes(log, current, clock, self._settings.feedback.per_minute),
                 *scopes.routes(self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
                 *health.routes(
                     log, activation, traces.status, monitor, lambda: "off" if keeper is None else keeper.state
                 ),
+                *(console.routes() if self._settings.server.console else ()),
             ],
             lifespan,
         )
