@@ -5,10 +5,13 @@ import { el, renew, tell } from "./dom.js";
 import { problem } from "./problem.js";
 import * as models from "./models.js";
 import * as overview from "./overview.js";
+import * as record from "./record.js";
+import * as requests from "./requests.js";
+import * as attempt from "./try.js";
 
 /** @typedef {{title: string, show: (place: Element, signal: AbortSignal, rest: string) => Promise<void>}} View */
 /** @type {Record<string, View>} */
-const VIEWS = { overview, models };
+const VIEWS = { overview, models, try: attempt, requests, record };
 const FIRST = "overview";
 
 const main = document.getElementById("main");

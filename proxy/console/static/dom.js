@@ -26,7 +26,7 @@ export function el(tag, attributes = {}, ...children) {
 
 /** @param {(Child | Child[])[]} children */
 function present(children) {
-  return children.flat().filter((each) => each !== null && each !== undefined);
+  return children.flat(Infinity).filter((each) => each !== null && each !== undefined);
 }
 
 /** Text in the typeface of identifiers. @param {string} text */

@@ -1,0 +1,108 @@
+/** The checks of a request's records, run in this browser and shown step by step, with what they do not show. */
+
+import { get, text } from "./api.js";
+import { el, folded, list, renew } from "./dom.js";
+import { linked, steps } from "./inclusion.js";
+import { parseVkey } from "./signatures.js";
+
+const MARKS = { true: ["✓", "good", "holds"], false: ["✗", "bad", "does not hold"], null: ["–", "soft", "not checked"] };
+
+/**
+ * The section with the checks.
+ * @param {string} id @param {any[]} records @param {AbortSignal} signal
+ */
+export async function checks(id, records, signal) {
+  const place = el("section", { "aria-label": "Checks" });
+  const vkey = el("input", { id: "vkey", autocomplete: "off", spellcheck: "false", placeholder: "name+hash+base64" });
+  const told = el("div", { role: "alert" });
+  const form = el("form", { submit: checkAgain },
+    el("p", { class: "field" }, el("label", { for: "vkey" }, "The log's key, which you got another way (optional; the file ", el("code", {}, "keys/log.vkey"), ")"), vkey),
+    told, el("p", {}, el("button", { type: "submit", class: "quiet" }, "Check with this key")));
+  const found = await evidenceOf(id, records, signal);
+  await check(null);
+  return el("div", {}, el("h2", {}, "Checked in this browser"), place, limits(), form);
+
+  /** @param {import("./signatures.js").LogKey | null} key */
+  async function check(key) {
+    renew(place, ...(await outcome(id, records, found, key)));
+  }
+
+  /** @param {SubmitEvent} event */
+  async function checkAgain(event) {
+    event.preventDefault();
+    try {
+      const key = vkey.value.trim() ? await parseVkey(vkey.value) : null;
+      renew(told);
+      await check(key);
+    } catch (error) {
+      renew(told, el("p", { class: "bad" }, `This is no key of a log: ${error.message}.`));
+    }
+  }
+}
+
+/** Proof and bundle of each published record, by its kind. @param {string} id @param {any[]} records @param {AbortSignal} signal */
+async function evidenceOf(id, records, signal) {
+  const path = `/v1/records/${encodeURIComponent(id)}`;
+  const published = records.filter((each) => each.published);
+  const pairs = published.map(async ({ kind }) => {
+    const [proof, bundle] = await Promise.all([text(`${path}/proof?kind=${kind}`, signal), get(`${path}/sigstore?kind=${kind}`, signal)]);
+    return [kind, { proof, bundle }];
+  });
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
+/** @param {string} id @param {any[]} records @param {Record<string, any>} found @param {import("./signatures.js").LogKey | null} key */
+async function outcome(id, records, found, key) {
+  if (!globalThis.isSecureContext) {
+    return [el("p", { class: "seal open" }, "Not checked: browsers compute digests only on pages that come over HTTPS or from this machine.")];
+  }
+  const parts = [];
+  const all = [];
+  for (const record of records) {
+    if (!found[record.kind]) {
+      parts.push(el("h3", {}, record.kind), waiting());
+      continue;
+    }
+    const { proof, bundle } = found[record.kind];
+    const done = await steps(id, record, proof, bundle, key);
+    all.push(...done);
+    parts.push(el("h3", {}, record.kind), shown(done));
+  }
+  const [decision, result] = ["decision", "result"].map((kind) => records.find((each) => each.kind === kind));
+  if (decision && result) {
+    const link = await linked(decision.envelope, result.envelope);
+    all.push(link);
+    parts.push(el("h3", {}, "together"), shown([link]));
+  }
+  return [verdict(all), ...parts];
+}
+
+const waiting = () =>
+  el("p", {}, "Not in the published log yet: that takes until the next checkpoint. ", el("button", { type: "button", class: "quiet", click: () => dispatchEvent(new Event("hashchange")) }, "Look again"));
+
+/** @param {import("./inclusion.js").Step[]} all */
+function verdict(all) {
+  if (all.some((each) => each.held === false)) return el("div", { class: "seal", role: "alert" }, el("strong", {}, "✗ A check does not hold"), "What is shown here is not what the log says, or not what was signed.");
+  if (!all.length) return el("p", { class: "seal open" }, "Nothing could be checked yet.");
+  const open = all.some((each) => each.held === null);
+  return el("div", { class: "seal held" }, el("strong", {}, "✓ Every step that was checked holds"),
+    open ? "The checkpoint's own signature was not checked: this page has no key of the log from elsewhere." : "The checkpoint's signature was checked with the key that you gave.");
+}
+
+/** @param {import("./inclusion.js").Step[]} done */
+function shown(done) {
+  return el("ol", { class: "steps" }, done.map((each) => {
+    const [mark, look, word] = MARKS[String(each.held)];
+    return el("li", {}, el("span", { class: `mark ${look}`, role: "img", "aria-label": word }, mark), el("div", {}, el("p", {}, each.name),
+      el("p", { class: "soft" }, el("code", {}, each.detail)),
+      each.lines?.length ? folded(`${each.lines.length} levels of the tree`, list(each.lines.map((line) => el("code", {}, line)))) : null));
+  }));
+}
+
+/** What a page from the operator cannot show. */
+const limits = () => folded("What this does not show", list([
+  "This page comes from whoever runs the proxy. A dishonest one could serve a page that always says ✓: a stranger runs apostille verify, or tools that are not ours, on a bundle.",
+  "Without the log's key from elsewhere, and without witnesses' signatures, it does not show that everybody sees the same log.",
+  "That the record key was certified by the organisation's root, and that it is not revoked, is not looked at here.",
+  "No log can show calls that went to a provider past the proxy.",
+]));
