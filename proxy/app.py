@@ -66,6 +66,11 @@ class Server:
         self._witnesses = witnesses.build(self._settings.log)
         self._stamper = timestamps.build(self._settings.data_dir, self._settings.log)
 
+    @property
+    def has_console(self) -> bool:
+        """Whether the console is served."""
+        return self._settings.server.console
+
     def _load(self) -> Snapshot:
         return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
 

@@ -7,11 +7,14 @@ import { parseVkey } from "./signatures.js";
 
 const MARKS = { true: ["✓", "good", "holds"], false: ["✗", "bad", "does not hold"], null: ["–", "soft", "not checked"] };
 
+const TITLES = { decision: "Decision", result: "Result" };
+
 /**
- * The section with the checks.
+ * What the checks say together, and the section with each of them.
  * @param {string} id @param {any[]} records @param {AbortSignal} signal
  */
 export async function checks(id, records, signal) {
+  const verdict = el("div", { role: "region", "aria-label": "Verdict" });
   const place = el("section", { "aria-label": "Checks" });
   const vkey = el("input", { id: "vkey", autocomplete: "off", spellcheck: "false", placeholder: "name+hash+base64" });
   const told = el("div", { role: "alert" });
@@ -20,11 +23,13 @@ export async function checks(id, records, signal) {
     told, el("p", {}, el("button", { type: "submit", class: "quiet" }, "Check with this key")));
   const found = await evidenceOf(id, records, signal);
   await check(null);
-  return el("div", {}, el("h2", {}, "Checked in this browser"), place, limits(), form);
+  return { verdict, section: el("div", {}, el("h2", {}, "Checked in this browser"), place, limits(), form) };
 
   /** @param {import("./signatures.js").LogKey | null} key */
   async function check(key) {
-    renew(place, ...(await outcome(id, records, found, key)));
+    const done = await outcome(id, records, found, key);
+    renew(verdict, together(done.flatMap((each) => each.steps)));
+    renew(place, ...done.flatMap((each) => [el("h3", {}, each.title), each.steps.length ? shown(each.steps) : waiting()]));
   }
 
   /** @param {SubmitEvent} event */
@@ -51,42 +56,33 @@ async function evidenceOf(id, records, signal) {
   return Object.fromEntries(await Promise.all(pairs));
 }
 
-/** @param {string} id @param {any[]} records @param {Record<string, any>} found @param {import("./signatures.js").LogKey | null} key */
+/**
+ * The steps of each record, and of both together; none of a record that is not in the published log yet.
+ * @param {string} id @param {any[]} records @param {Record<string, any>} found @param {import("./signatures.js").LogKey | null} key
+ */
 async function outcome(id, records, found, key) {
-  if (!globalThis.isSecureContext) {
-    return [el("p", { class: "seal open" }, "Not checked: browsers compute digests only on pages that come over HTTPS or from this machine.")];
-  }
+  if (!globalThis.isSecureContext) return [];
   const parts = [];
-  const all = [];
   for (const record of records) {
-    if (!found[record.kind]) {
-      parts.push(el("h3", {}, record.kind), waiting());
-      continue;
-    }
-    const { proof, bundle } = found[record.kind];
-    const done = await steps(id, record, proof, bundle, key);
-    all.push(...done);
-    parts.push(el("h3", {}, record.kind), shown(done));
+    const { proof, bundle } = found[record.kind] ?? {};
+    parts.push({ title: TITLES[record.kind] ?? record.kind, steps: proof ? await steps(id, record, proof, bundle, key) : [] });
   }
   const [decision, result] = ["decision", "result"].map((kind) => records.find((each) => each.kind === kind));
-  if (decision && result) {
-    const link = await linked(decision.envelope, result.envelope);
-    all.push(link);
-    parts.push(el("h3", {}, "together"), shown([link]));
-  }
-  return [verdict(all), ...parts];
+  if (decision && result) parts.push({ title: "Together", steps: [await linked(decision.envelope, result.envelope)] });
+  return parts;
 }
 
 const waiting = () =>
   el("p", {}, "Not in the published log yet: that takes until the next checkpoint. ", el("button", { type: "button", class: "quiet", click: () => dispatchEvent(new Event("hashchange")) }, "Look again"));
 
 /** @param {import("./inclusion.js").Step[]} all */
-function verdict(all) {
-  if (all.some((each) => each.held === false)) return el("div", { class: "seal", role: "alert" }, el("strong", {}, "✗ A check does not hold"), "What is shown here is not what the log says, or not what was signed.");
-  if (!all.length) return el("p", { class: "seal open" }, "Nothing could be checked yet.");
+function together(all) {
+  if (!globalThis.isSecureContext) return el("p", { class: "seal open" }, "Not checked: browsers compute digests only on pages that come over HTTPS or from this machine.");
+  if (all.some((each) => each.held === false)) return el("div", { class: "seal", role: "alert" }, el("strong", {}, "✗ A check does not hold"), "What is shown here is not what was signed, or not what the log has. The checks below say which.");
+  if (!all.some((each) => each.held)) return el("p", { class: "seal open" }, "Nothing could be checked yet.");
   const open = all.some((each) => each.held === null);
-  return el("div", { class: "seal held" }, el("strong", {}, "✓ Every step that was checked holds"),
-    open ? "The checkpoint's own signature was not checked: this page has no key of the log from elsewhere." : "The checkpoint's signature was checked with the key that you gave.");
+  return el("div", { class: "seal held" }, el("strong", {}, "✓ Signed, in the log, and as it was signed: every step that was checked holds"),
+    open ? "Checked in this browser, without the checkpoint's own signature: this page has no key of the log from elsewhere." : "Checked in this browser, the checkpoint's signature with the key that you gave.");
 }
 
 /** @param {import("./inclusion.js").Step[]} done */

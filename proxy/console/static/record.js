@@ -16,11 +16,13 @@ export async function show(place, signal, id) {
   const found = await get(`/v1/records/${encodeURIComponent(id)}`, signal);
   const records = found.records.map((each) => ({ ...each, statement: statementOf(each.envelope) }));
   const predicates = Object.fromEntries(records.map((each) => [each.kind, each.statement?.predicate]));
+  const { verdict, section } = await checks(found.id, records, signal);
   renew(place,
     el("p", {}, code(found.id)),
+    verdict,
     ...(predicates.decision ? decisionTold(predicates.decision, predicates.result) : []),
     ...(predicates.result ? resultTold(predicates.result) : [ended(predicates)]),
-    await checks(found.id, records, signal),
+    section,
     el("h2", {}, "As they were signed"),
     ...records.map((each) => folded(`${KINDS[each.kind] ?? each.kind}, entry ${each.index ?? "to come"}`, raw(each.statement ?? each.envelope))),
     el("h2", {}, "Files to keep"),

@@ -16,7 +16,7 @@ export function decisionTold(said, result) {
       ["Tenant", code(said.tenant)],
       ["Who asked", who(said)],
       ["Jurisdictions", said.jurisdictions.join(", ") || "none"],
-      ["because of", list(said.signals.map(signal)) ?? "–"],
+      ["Because of", list(said.signals.map(signal)) ?? "–"],
       ["Data classes", said.dataClasses.join(", ") || "none"],
       ["Purpose", said.purpose],
       ["Read as", [said.task, ", put together by ", code(said.aggregator)]],
