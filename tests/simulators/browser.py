@@ -42,10 +42,10 @@ class Tab:
 
     @classmethod
     @contextmanager
-    def opened(cls, browser: Browser, width: int = 1280, scheme: str = "light") -> "Iterator[Tab]":
+    def opened(cls, browser: Browser, width: int = 1280, scheme: str = "light", height: int = 900) -> "Iterator[Tab]":
         """A new one."""
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
+            viewport={"width": width, "height": height}, color_scheme="dark" if scheme == "dark" else "light"
         )
         context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(VIOLATIONS)

@@ -4,33 +4,44 @@ import { code, codes, digest, el, facts, list, spelt, table } from "./dom.js";
 import { exclusions, substitutions } from "./exclusions.js";
 import { counted, duration, end, money, outcome, percent, time } from "./words.js";
 
-/** @param {any} said of the decision @param {any} [result] of the result, for which legs contributed */
+const SEALS = { permitted: "seal held", refused: "seal" };
+
+/** @param {any} said of the decision @param {any} [result] of the result, for what contributed */
 export function decisionTold(said, result) {
+  const models = new Set((result?.contributions ?? []).filter((each) => each.used).map((each) => each.model));
   return [
-    el("div", { class: said.outcome === "refused" ? "seal" : said.outcome === "permitted" ? "seal held" : "seal open" },
+    el("div", { class: SEALS[said.outcome] ?? "seal open" },
       el("strong", {}, outcome(said.outcome)),
-      said.refusal ? spelt(said.refusal.sentence) : [code(said.modelRequested), ` was asked for at ${time(said.at)}.`]),
+      said.refusal ? spelt(said.refusal.sentence) : null),
     facts([
-      ["Asked for", [code(said.modelRequested), said.stream ? " as a stream" : ""]],
-      ["At", time(said.at)],
-      ["Tenant", code(said.tenant)],
-      ["Who asked", who(said)],
+      ["Asked for", [code(said.modelRequested), said.stream ? " as a stream" : "", `, ${time(said.at)}`]],
       ["Jurisdictions", said.jurisdictions.join(", ") || "none"],
-      ["Because of", list(said.signals.map(signal)) ?? "–"],
       ["Data classes", said.dataClasses.join(", ") || "none"],
-      ["Purpose", said.purpose],
-      ["Read as", [said.task, ", put together by ", code(said.aggregator)]],
-      ["Policy set", digest(said.policy)],
-      ["Facts, catalogue", [digest(said.facts), ", ", digest(said.catalogue)]],
-      ["Obligations", codes(said.obligations)],
-      ["Cost cap", said.maxCostMicroUsd === null ? "none" : money(said.maxCostMicroUsd)],
+      ["Models in the answer", codes([...models])],
     ]),
-    said.legs.length ? legs(said, result) : null,
     el("h3", {}, "Kept out"),
     exclusions(said.excluded),
     substitutions(said.substituted),
+    said.legs.length ? legs(said, result) : null,
     passedOver([...(said.passedOver ?? []), ...(result?.passedOver ?? [])]),
+    el("h3", {}, "The decision in detail"),
+    detail(said),
   ];
+}
+
+/** @param {any} said */
+function detail(said) {
+  return facts([
+    ["Tenant", code(said.tenant)],
+    ["Who asked", who(said)],
+    ["Jurisdictions because of", list(said.signals.map(signal)) ?? "–"],
+    ["Purpose", said.purpose],
+    ["Read as", [said.task, said.aggregator ? [", put together by ", code(said.aggregator)] : ""]],
+    ["Policy set", digest(said.policy)],
+    ["Facts, catalogue", [digest(said.facts), ", ", digest(said.catalogue)]],
+    ["Obligations", codes(said.obligations)],
+    ["Cost cap", said.maxCostMicroUsd === null ? "none" : money(said.maxCostMicroUsd)],
+  ]);
 }
 
 /** People are on record as digests only. @param {any} said */

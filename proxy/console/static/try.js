@@ -8,7 +8,7 @@ import { problem } from "./problem.js";
 
 export const title = "Try";
 const PATH = "/v1/chat/completions";
-const TOKENS = 300;
+const TOKENS = 256;
 
 /** @param {Element} place @param {AbortSignal} signal */
 export async function show(place, signal) {
