@@ -10,16 +10,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.simulators import browser
+from tests.simulators.console import Console
 from tests.simulators.server import READY, ROOT
 
 PLACE = ROOT / "docs" / "pictures" / "console.png"
@@ -49,28 +47,6 @@ def _until(lines: Iterator[str], beginning: str) -> Iterator[str]:
             return
 
 
-def published(url: str, key: str, record: str) -> None:
-    """Returns once the result of a request is in the published log."""
-    address = f"{url}/v1/records/{record}/proof?kind=result"
-    request = urllib.request.Request(address, headers={"authorization": f"Bearer {key}"})
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        with suppress(urllib.error.HTTPError), urllib.request.urlopen(request):
-            return
-        time.sleep(0.1)
-    raise TimeoutError(record)
-
-
-def sent(page: Page, model: str) -> str:
-    """The record of a request that was planned and sent."""
-    page.get_by_role("link", name="Try", exact=True).click()
-    page.get_by_label("Model", exact=True).fill(model)
-    page.get_by_label("Prompt").fill("Name a colour.")
-    page.get_by_role("button", name="Plan it").click()
-    page.get_by_role("button", name="Send it").click()
-    return page.get_by_role("region", name="Answer").locator("a[href^='#/record/']").inner_text()
-
-
 def main() -> None:
     """Make it."""
     with (
@@ -79,15 +55,11 @@ def main() -> None:
         browser.running() as chromium,
         browser.Tab.opened(chromium, WIDTH, height=HEIGHT) as tab,
     ):
-        page = tab.page
-        page.goto(f"{url}/console/")
-        page.get_by_label("API key or token").fill(key)
-        page.keyboard.press("Enter")
-        record = sent(page, "smollm2-prime")
-        published(url, key, record)
-        page.goto(f"{url}/console/#/record/{record}")
-        expect(page.get_by_role("region", name="Verdict")).to_contain_text("✓")
-        page.screenshot(path=PLACE)
+        console = Console(tab.page, url, key, tab.complaints)
+        console.enter()
+        console.open(console.send("smollm2-prime", "Name a colour."))
+        expect(console.verdict).to_contain_text("✓")
+        tab.page.screenshot(path=PLACE)
     print(f"{PLACE.relative_to(ROOT)}: {PLACE.stat().st_size} bytes")
 
 

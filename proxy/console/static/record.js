@@ -16,9 +16,9 @@ export async function show(place, signal, id) {
   const found = await get(`/v1/records/${encodeURIComponent(id)}`, signal);
   const records = found.records.map((each) => ({ ...each, statement: statementOf(each.envelope) }));
   const predicates = Object.fromEntries(records.map((each) => [each.kind, each.statement?.predicate]));
-  const { verdict, section } = await checks(found.id, records, signal);
+  const { verdict, section } = await checks(id, records, signal);
   renew(place,
-    el("p", {}, code(found.id)),
+    el("p", {}, code(id)),
     verdict,
     ...(predicates.decision ? decisionTold(predicates.decision, predicates.result) : []),
     ...(predicates.result ? resultTold(predicates.result) : [ended(predicates)]),
@@ -26,8 +26,8 @@ export async function show(place, signal, id) {
     el("h2", {}, "As they were signed"),
     ...records.map((each) => folded(`${KINDS[each.kind] ?? each.kind}, entry ${each.index ?? "to come"}`, raw(each.statement ?? each.envelope))),
     el("h2", {}, "Files to keep"),
-    el("p", { class: "row" }, saving(`${found.id}.json`, "Records", async () => JSON.stringify(found)),
-      records.filter((each) => each.published).flatMap((each) => evidence(found.id, each.kind, signal))));
+    el("p", { class: "row" }, saving(`${id}.json`, "Records", async () => JSON.stringify(found)),
+      records.filter((each) => each.published).flatMap((each) => evidence(id, each.kind, signal))));
 }
 
 /** The statement in an envelope; null where it cannot be read, which the checks tell. @param {any} envelope */
