@@ -15,7 +15,7 @@ const KINDS = { decision: "Decision", result: "Result", feedback: "Feedback" };
 export async function show(place, signal, id) {
   const found = await get(`/v1/records/${encodeURIComponent(id)}`, signal);
   const records = found.records.map((each) => ({ ...each, statement: statementOf(each.envelope) }));
-  const predicates = Object.fromEntries(records.map((each) => [each.kind, each.statement?.predicate]));
+  const predicates = Object.fromEntries(records.map(({ statement }) => [kindOf(statement), statement?.predicate]));
   const { verdict, section } = await checks(id, records, signal);
   renew(place,
     el("p", {}, code(id)),
@@ -38,6 +38,9 @@ function statementOf(envelope) {
     return null;
   }
 }
+
+/** What a statement is by its own word. @param {any} statement */
+const kindOf = (statement) => /\/([a-z-]+)\/v1$/.exec(statement?.predicateType ?? "")?.[1] ?? "";
 
 /** @param {Record<string, any>} predicates */
 const ended = (predicates) => (predicates.decision ? el("p", { class: "seal open" }, "There is no result on record yet.") : null);

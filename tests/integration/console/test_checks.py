@@ -3,15 +3,22 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Route, expect
 
-from audit import keys, merkle
+from audit import checkpoint, keys, merkle
 from tests.simulators import traffic
 from tests.simulators.console import Console
 from tests.simulators.server import Server
+
+
+def swapped(text: str) -> str:
+    """Records that say of themselves that they are each other."""
+    other = {"decision": "result", "result": "decision"}
+    return re.sub('"kind":"([a-z]+)"', lambda found: f'"kind":"{other[found[1]]}"', text)
 
 
 @pytest.mark.parametrize(
@@ -20,6 +27,8 @@ from tests.simulators.server import Server
         ("", lambda text: text.replace('"payload":"eyJ', '"payload":"eyK', 1), "it has not the form"),
         ("", lambda text: with_payload(text, b'"tenant":"de"', b'"tenant":"us"'), "not of this record by this key"),
         ("", lambda text: text.replace('"index":', '"index":1', 1), "the proof is of another entry"),
+        ("", lambda text: text.replace('"payload":"', '"payload":" ', 1), "base64 in its only spelling"),
+        ("", swapped, "it is of another kind"),
         ("/proof?kind=decision", lambda text: with_line(text, 2), "it leads to"),
         ("/proof?kind=result", lambda text: with_line(text, 2), "it leads to"),
         (
@@ -28,7 +37,7 @@ from tests.simulators.server import Server
             "not the one that the envelope",
         ),
     ],
-    ids=["payload", "signed word", "index", "proof", "proof of the result", "key"],
+    ids=["payload", "signed word", "index", "spelling", "kind", "proof", "proof of the result", "key"],
 )
 def test_an_answer_that_was_tampered_with_does_not_hold(
     console: Console, server: Server, part: str, change: Callable[[str], str], step: str
@@ -78,6 +87,29 @@ def test_a_checkpoint_that_the_logs_key_did_not_sign_does_not_hold(console: Cons
     console.page.get_by_role("button", name="Check with this key").click()
     expect(checks.get_by_text("the signature is not of this checkpoint by this key")).to_have_count(1)
     expect(checks.get_by_label("does not hold")).to_have_count(1)
+
+
+@pytest.mark.parametrize("other", ["name", "key"])
+def test_a_line_of_another_name_or_key_does_not_sign_a_checkpoint(console: Console, other: str) -> None:
+    tree = checkpoint.Checkpoint(origin="log.example/a", size=1, root=bytes(32))
+    signer = keys.log_signer("log.example/b" if other == "name" else "log.example/a")
+    own = checkpoint.vkey_of(signer)
+    vkey = own if other == "name" else checkpoint.vkey_of(keys.log_signer("log.example/a"))
+    value = signer.sign(checkpoint.text(tree).encode())
+    line = checkpoint.signature_line(checkpoint.Signature(name=own.name, key_id=own.key_id, value=value))
+    note, text = f"{checkpoint.text(tree)}\n{line}", checkpoint.format_vkey(vkey)
+    assert console.page.evaluate(CHECKPOINT, [note, text]) == "the checkpoint of log.example/a has no line of this key"
+    misnamed = text.replace(vkey.key_id.hex(), "00000000")
+    assert console.page.evaluate(CHECKPOINT, [note, misnamed]) == "expected the hash that this name and key have"
+
+
+CHECKPOINT = """async ([content, text]) => {
+  const { parseNote } = await import("/console/merkle.js");
+  const { checkpointHolds, parseVkey } = await import("/console/signatures.js");
+  try {
+    return await checkpointHolds(parseNote(content), await parseVkey(text));
+  } catch (error) { return error.message; }
+}"""
 
 
 def test_a_result_is_linked_to_its_own_decision_only(console: Console) -> None:
@@ -176,8 +208,9 @@ FOLDED = """async (cases) => {
   for (const [index, size, leaf, path, root] of cases) {
     if (await led(index, size, leaf, path) !== root) wrong.push(["does not lead", index, size]);
     if (size > 1 && await led((index + 1) % size, size, leaf, path) === root) wrong.push(["another index", index, size]);
-    if (await led(index, size, leaf, [...path, leaf]) === root) wrong.push(["one hash more", index, size]);
-    if (path.length && await led(index, size, leaf, path.slice(1)) === root) wrong.push(["one hash less", index, size]);
+    if (await led(size, size, leaf, path) !== "none") wrong.push(["an index beyond the tree", index, size]);
+    if (await led(index, size, leaf, [...path, leaf]) !== "none") wrong.push(["one hash more", index, size]);
+    if (path.length && await led(index, size, leaf, path.slice(1)) !== "none") wrong.push(["one hash less", index, size]);
   }
   return wrong;
 }"""
