@@ -33,6 +33,8 @@ MAX_GROUP = 256
 """Most appends in one transaction."""
 OK = "ok"
 SIGNER = SignerUnavailable.code
+STOPPED = "log-stopped"
+"""What an append is told after a defect of ours, until the next start."""
 MOVED, AHEAD = "head-moved", "log-ahead"
 """What a process finds that is behind another one."""
 CLOSE_S = 5.0
@@ -90,8 +92,8 @@ class Writer:
         self._files = threading.Condition(self._lock)
         self._wake = threading.Condition(self._lock)
         self._threads = (
-            threading.Thread(target=self._write, name="log-writer", daemon=True),
-            threading.Thread(target=self._publish, name="log-publisher", daemon=True),
+            threading.Thread(target=self._guarded, args=(self._write,), name="log-writer", daemon=True),
+            threading.Thread(target=self._guarded, args=(self._publish,), name="log-publisher", daemon=True),
         )
 
     # --- for everyone -------------------------------------------------------------------------------------------------
@@ -105,9 +107,7 @@ class Writer:
         """Queue an append. Raises ``EvidenceUnavailable``: history broken, queue over its limit, no quorum, or stopping."""
         with self._wake:
             if self._fatal:
-                raise EvidenceUnavailable(
-                    f"the log's history is broken ({self._fatal}); nothing is signed", code=self._fatal
-                )
+                raise EvidenceUnavailable(f"the log has stopped ({self._fatal}); nothing is signed", code=self._fatal)
             if self._closing:
                 raise EvidenceUnavailable("the log is closing", code="log-closing")
             missing = self._unpublishable()
@@ -146,6 +146,22 @@ class Writer:
             self._files.notify_all()
         for thread in self._threads:
             thread.join()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """No thread ends on a defect in silence: nothing more is signed then, health says so, and a stop comes to its end."""
+        try:
+            work()
+        except Exception:  # noqa: BLE001  # whatever it is, it must not be silent
+            _log.critical(
+                "the log stops: a defect ended the thread `%s`", threading.current_thread().name, exc_info=True
+            )
+            with self._wake:
+                self._fatal = self._fatal or STOPPED
+                self._ended = True
+                self._wake.notify_all()
+                self._files.notify_all()
+            if work == self._write:
+                self._fail_rest(STOPPED)
 
     # --- the writing thread -------------------------------------------------------------------------------------------
 
@@ -214,6 +230,9 @@ class Writer:
             code = self._fatal or self._broken
             failure = EvidenceUnavailable("no record can be made durable now", code=code or None)
             results = [(item, failure) for item in group]
+        except Exception:
+            deliver([(item, EvidenceUnavailable("the log has stopped", code=STOPPED)) for item in group])
+            raise
         else:
             self._mark_dirty()
             if kept is not Kept.STORE:
@@ -397,11 +416,11 @@ class Writer:
             self._broken = error.code if isinstance(error, SignerUnavailable) else "store-unwritable"
             _log.error("no record can be made durable: %s: %s", self._broken, error)
 
-    def _fail_rest(self) -> None:
+    def _fail_rest(self, code: str = "log-closing") -> None:
         with self._wake:
             rest = list(self._queue)
             self._queue.clear()
-        deliver([(item, EvidenceUnavailable("the log is closing", code="log-closing")) for item in rest])
+        deliver([(item, EvidenceUnavailable("nothing more is put on record", code=code)) for item in rest])
 
     # --- the publishing thread ----------------------------------------------------------------------------------------
 

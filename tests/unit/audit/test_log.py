@@ -277,6 +277,37 @@ def test_a_published_checkpoint_that_was_changed_stops_the_log_and_not_its_end(r
     log.close()
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("where", ["insert", "write_tile"])
+def test_a_defect_in_either_thread_stops_the_log_and_says_so(
+    root: Path, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def defect(*_: object) -> None:
+        raise RuntimeError("a slip of ours")
+
+    log = Log.open(root, publish_interval_s=0.02)
+    _until_published(log)
+    setattr(log._store if where == "insert" else log._writer.directory, where, defect)
+    if where == "insert":
+        with pytest.raises(EvidenceUnavailable) as caught:
+            log.append_now(decision("r-1"))  # the one that met it is not left waiting
+        assert caught.value.code == "log-stopped"
+    else:
+        log.append_now(decision("r-1"))
+    while log.state == "ok":
+        time.sleep(0.01)
+    assert log.state == "log-stopped"
+    with pytest.raises(EvidenceUnavailable) as caught:
+        log.append_now(decision("r-2"))
+    assert caught.value.code == "log-stopped"
+    log.close()
+    assert "a slip of ours" in caplog.text
+    again = Log.open(root)  # what was durable gets its place
+    again.close()
+    found = {request for _, request, *_ in rows(root)}
+    assert ("r-1" in found, "r-2" in found) == (where == "write_tile", False)
+
+
 def _until_published(log: Log) -> None:
     while not log.settled:
         time.sleep(0.01)
