@@ -16,7 +16,7 @@ from proxy.errors import ClientError
 from tests.integration.test_enforcement import BAN
 from tests.simulators.postgres import Cluster
 from tests.simulators.provider import Provider
-from tests.simulators.server import Server, catalogue, deployment, key_of, tenant
+from tests.simulators.server import ROOT, Server, catalogue, deployment, key_of, tenant
 
 Page = dict[str, Any]
 
@@ -116,6 +116,12 @@ async def test_a_tenant_sees_its_own_requests_newest_first_and_no_other(tmp_path
         await shown(server)
         async with aiohttp.ClientSession() as nobody:
             assert (await listed(nobody, server))[0] == 401
+
+
+def test_the_page_has_the_figures_of_the_code() -> None:
+    page = (ROOT / "docs" / "reference" / "http-api.md").read_text(encoding="utf-8")
+    assert f"`limit` is 1 to {listing.MOST}, {listing.USUAL} by default" in page
+    assert f"One call looks at {listing.LOOKED_AT}" in page
 
 
 async def test_the_same_on_postgresql(tmp_path: Path, cluster: Cluster) -> None:

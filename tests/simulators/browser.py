@@ -18,11 +18,15 @@ VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error(`
 
 @contextmanager
 def running() -> Iterator[Browser]:
-    """A browser without a window. Root needs its sandbox off."""
+    """A browser without a window. Its own sandbox is off for root, who cannot have it, and for nobody else."""
     expect.set_options(timeout=PATIENCE_MS)
-    off = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=PROGRAM, args=[*off, "--disable-dev-shm-usage"])
+        browser = playwright.chromium.launch(
+            executable_path=PROGRAM,
+            chromium_sandbox=os.geteuid() != 0,
+            args=["--disable-dev-shm-usage"],
+            timeout=4 * PATIENCE_MS,
+        )
         try:
             yield browser
         finally:

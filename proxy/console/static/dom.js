@@ -44,16 +44,19 @@ export const spelt = (text) => text.split("`").map((each, place) => (place % 2 ?
 export const digest = (text) => (text ? el("code", { title: text }, text.slice(0, 12)) : "–");
 
 /**
- * A table that scrolls by itself where it is wider than the page. A heading that begins with `#` is that of a column of numbers.
+ * A table that scrolls by itself where it is wider than the page; on a narrow one each cell has its heading beside it, and roles stay what
+ * they are. A heading that begins with `#` is that of a column of numbers.
  * @param {string} caption
  * @param {string[]} heads
  * @param {(Child | Child[])[][]} rows
  */
 export function table(caption, heads, rows) {
-  const kinds = heads.map((each) => (each.startsWith("#") ? "n" : null));
-  const head = heads.map((each, place) => el("th", { scope: "col", class: kinds[place] }, each.replace("#", "")));
-  const body = rows.map((cells) => el("tr", {}, cells.map((cell, place) => el("td", { class: kinds[place] }, cell))));
-  const whole = el("table", {}, el("caption", {}, caption), el("thead", {}, el("tr", {}, head)), el("tbody", {}, body));
+  const columns = heads.map((each) => ({ name: each.replace("#", ""), look: each.startsWith("#") ? "n" : null }));
+  const head = columns.map(({ name, look }) => el("th", { scope: "col", role: "columnheader", class: look }, name));
+  const cellOf = (cell, { name, look }) => el("td", { role: "cell", class: look, "data-head": name }, el("div", {}, cell));
+  const body = rows.map((cells) => el("tr", { role: "row" }, cells.map((cell, place) => cellOf(cell, columns[place]))));
+  const whole = el("table", { role: "table" }, el("caption", {}, caption),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head)), el("tbody", { role: "rowgroup" }, body));
   return el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, whole);
 }
 

@@ -60,9 +60,9 @@ function fields(names) {
     el("datalist", { id: "names" }, known.map((each) => el("option", { value: each }))),
     field("prompt", "Prompt", el("textarea", { id: "prompt", name: "prompt", required: true })),
     el("div", { class: "fields" },
-      field("mode", "Mode (apostille/fusion)", choice("mode", { "": "as the name says", standard: "standard", high: "high precision" })),
-      field("on_restricted", "Where a model is forbidden", choice("on_restricted", { "": "as the tenant says", substitute: "another may stand in", refuse: "refuse" })),
-      field("max_cost_usd", "Costs at most (USD)", el("input", { id: "max_cost_usd", name: "max_cost_usd", inputmode: "decimal", pattern: "[0-9]*[.]?[0-9]+", autocomplete: "off" })),
+      field("mode", "Mode of a composite", choice("mode", { "": "as the name says", standard: "standard", high: "high precision" })),
+      field("on_restricted", "If a model is forbidden", choice("on_restricted", { "": "as the tenant says", substitute: "another may stand in", refuse: "refuse" })),
+      field("max_cost_usd", "Cost cap (USD)", el("input", { id: "max_cost_usd", name: "max_cost_usd", inputmode: "decimal", pattern: "[0-9]*[.]?[0-9]+", autocomplete: "off" })),
       field("max_tokens", "Longest answer (tokens)", el("input", { id: "max_tokens", name: "max_tokens", type: "number", min: 1, value: TOKENS }))),
     el("p", {}, el("button", { type: "submit" }, "Plan it")));
 }
