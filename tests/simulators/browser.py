@@ -13,6 +13,8 @@ MISSING = None if PROGRAM else "needs Chromium (Debian: `apt-get install chromiu
 """Why a test that needs a browser is skipped; None where there is one."""
 PATIENCE_MS = 30_000
 """Longest wait for anything on a page: the machine may be busy."""
+ELSEWHERE = "proxy.example"
+"""A name of this machine that browsers do not know to be it, so that a page over HTTP has no WebCrypto."""
 VIOLATIONS = "addEventListener('securitypolicyviolation', (e) => console.error(`stopped: ${e.violatedDirective}`))"
 
 
@@ -24,7 +26,7 @@ def running() -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=PROGRAM,
             chromium_sandbox=os.geteuid() != 0,
-            args=["--disable-dev-shm-usage"],
+            args=["--disable-dev-shm-usage", f"--host-resolver-rules=MAP {ELSEWHERE} 127.0.0.1"],
             timeout=4 * PATIENCE_MS,
         )
         try:

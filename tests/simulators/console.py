@@ -56,13 +56,17 @@ class Console:
 
     def send(self, model: str = "best", prompt: str = "What is 6 times 7?") -> str:
         """Plan a request and send it; gives its record once that is published."""
+        record = self.plan_and_send(model, prompt)
+        published(self.url, self.key, record)
+        return record
+
+    def plan_and_send(self, model: str, prompt: str) -> str:
+        """Plan a request and send it; gives its record."""
         page = self.plan(model, prompt)
         page.get_by_role("button", name="Send it").click()
         link = page.get_by_role("region", name="Answer").locator("a[href^='#/record/']").first
         expect(link).to_be_visible()
-        record = link.inner_text()
-        published(self.url, self.key, record)
-        return record
+        return link.inner_text()
 
     def open(self, record: str) -> Locator:
         """Go to a record; gives its checks once they are made."""

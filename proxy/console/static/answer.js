@@ -18,7 +18,13 @@ export function answer(found) {
       ["Decision", outcome(receipt.outcome)],
       ["Models in the answer", codes(receipt.models)],
       ["Jurisdictions", receipt.jurisdictions.join(", ") || "none"],
-      ["Put together by", [code(receipt.aggregator), receipt.method && receipt.method !== receipt.aggregator ? ` (${receipt.method})` : ""]],
+      [
+        "Put together by",
+        [
+          code(receipt.aggregator),
+          receipt.method && receipt.method !== receipt.aggregator ? ` (${receipt.method})` : "",
+        ],
+      ],
       ["Confidence", confidence(receipt)],
       ["Cost", money(receipt.cost_micro_usd)],
       ["Record", recordLink(receipt.record)],
@@ -27,7 +33,15 @@ export function answer(found) {
     substitutions(receipt.substituted),
     el("h3", {}, "Kept out"),
     exclusions(receipt.excluded),
-    folded("The receipt as it came", el("p", { class: "soft" }, "Its record key opens the record's commitments. Nobody else has it, unless your tenant's content is kept."), raw(receipt)),
+    folded(
+      "The receipt as it came",
+      el(
+        "p",
+        { class: "soft" },
+        "Its record key opens the record's commitments. Nobody else has it, unless your tenant's content is kept.",
+      ),
+      raw(receipt),
+    ),
   ];
 }
 
@@ -43,9 +57,13 @@ function confidence(receipt) {
  */
 function contributions(found) {
   const rows = found.map((each) => [
-    code(each.leg), each.role, code(each.deployment),
+    code(each.leg),
+    each.role,
+    code(each.deployment),
     each.used ? "in the answer" : [each.status, each.error ? [" (", code(each.error), ")"] : ""],
-    `${each.tokens_in} / ${each.tokens_out}`, money(each.cost_micro_usd), duration(each.duration_us),
+    `${each.tokens_in} / ${each.tokens_out}`,
+    money(each.cost_micro_usd),
+    duration(each.duration_us),
   ]);
   return table("Calls", ["Leg", "Role", "Deployment", "What came of it", "#Tokens in / out", "#Cost", "#Took"], rows);
 }

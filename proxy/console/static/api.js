@@ -1,6 +1,6 @@
 /**
- * The HTTP API with the user's key. The key is in this module's memory, and in the tab's sessionStorage only where its user said so; it is
- * never part of an address.
+ * The HTTP API with the user's key. The key is in this module's memory, and in the tab's sessionStorage only where its user said so;
+ * it is never part of an address.
  */
 
 const KEPT = "apostille-key";
@@ -75,7 +75,11 @@ async function sent(path, options, signal, longest) {
   const headers = { authorization: `Bearer ${key}`, ...(options.body ? { "content-type": "application/json" } : {}) };
   const common = { headers, credentials: "omit", cache: "no-store", redirect: "error" };
   try {
-    return await fetch(path, { ...common, ...options, signal: AbortSignal.any([signal, AbortSignal.timeout(longest)]) });
+    return await fetch(path, {
+      ...common,
+      ...options,
+      signal: AbortSignal.any([signal, AbortSignal.timeout(longest)]),
+    });
   } catch (cause) {
     if (signal.aborted) throw cause;
     throw new ApiError(0, "unreachable", "The proxy does not answer. Is it running, and is the network there?");

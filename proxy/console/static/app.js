@@ -78,15 +78,33 @@ function showKeyForm(message) {
   const keep = el("input", { id: "keep", type: "checkbox" });
   const button = el("button", { type: "submit" }, "Use this key");
   const told = el("div", { role: "alert" }, message ? el("p", { class: "bad" }, message) : null);
-  const form = el("form", { class: "key", submit: entered },
+  const form = el(
+    "form",
+    { class: "key", submit: entered },
     el("p", { class: "field" }, el("label", { for: "key" }, "API key or token"), input),
     el("p", { class: "check" }, keep, el("label", { for: "keep" }, "Keep it in this tab until the tab is closed")),
-    told, el("p", {}, button));
-  main.replaceChildren(el("h1", {}, "Console"),
-    el("p", { class: "lead" }, "What your key may use and why, what a request would do, and the signed record of what it did."),
+    told,
+    el("p", {}, button),
+  );
+  main.replaceChildren(
+    el("h1", {}, "Console"),
+    el(
+      "p",
+      { class: "lead" },
+      "What your key may use and why, what a request would do, and the signed record of what it did.",
+    ),
     form,
-    el("p", { class: "soft" }, "The key stays in this page's memory and is sent to this proxy only, in a header. ",
-      "With ", el("code", {}, "make run"), " it is printed as ", el("code", {}, "APOSTILLE_API_KEY"), "."));
+    el(
+      "p",
+      { class: "soft" },
+      "The key stays in this page's memory and is sent to this proxy only, in a header. ",
+      "With ",
+      el("code", {}, "make run"),
+      " it is printed as ",
+      el("code", {}, "APOSTILLE_API_KEY"),
+      ".",
+    ),
+  );
   input.focus();
 
   /** @param {SubmitEvent} event */
@@ -99,8 +117,10 @@ function showKeyForm(message) {
       await route(true);
     } catch (error) {
       forgetKey();
-      const text = error instanceof ApiError && error.status !== 401 ? error.message
-        : "The key was not accepted: the proxy does not know it.";
+      const text =
+        error instanceof ApiError && error.status !== 401
+          ? error.message
+          : "The key was not accepted: the proxy does not know it.";
       told.replaceChildren(el("p", { class: "bad" }, text));
       input.select();
     } finally {

@@ -44,8 +44,8 @@ export const spelt = (text) => text.split("`").map((each, place) => (place % 2 ?
 export const digest = (text) => (text ? el("code", { title: text }, text.slice(0, 12)) : "–");
 
 /**
- * A table that scrolls by itself where it is wider than the page; on a narrow one each cell has its heading beside it, and roles stay what
- * they are. A heading that begins with `#` is that of a column of numbers.
+ * A table that scrolls by itself where it is wider than the page; on a narrow one each cell has its heading beside it, and roles stay
+ * what they are. A heading that begins with `#` is that of a column of numbers.
  * @param {string} caption
  * @param {string[]} heads
  * @param {(Child | Child[])[][]} rows
@@ -53,10 +53,22 @@ export const digest = (text) => (text ? el("code", { title: text }, text.slice(0
 export function table(caption, heads, rows) {
   const columns = heads.map((each) => ({ name: each.replace("#", ""), look: each.startsWith("#") ? "n" : null }));
   const head = columns.map(({ name, look }) => el("th", { scope: "col", role: "columnheader", class: look }, name));
-  const cellOf = (cell, { name, look }) => el("td", { role: "cell", class: look, "data-head": name }, el("div", {}, cell));
-  const body = rows.map((cells) => el("tr", { role: "row" }, cells.map((cell, place) => cellOf(cell, columns[place]))));
-  const whole = el("table", { role: "table" }, el("caption", {}, caption),
-    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head)), el("tbody", { role: "rowgroup" }, body));
+  const cellOf = (cell, { name, look }) =>
+    el("td", { role: "cell", class: look, "data-head": name }, el("div", {}, cell));
+  const body = rows.map((cells) =>
+    el(
+      "tr",
+      { role: "row" },
+      cells.map((cell, place) => cellOf(cell, columns[place])),
+    ),
+  );
+  const whole = el(
+    "table",
+    { role: "table" },
+    el("caption", {}, caption),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, head)),
+    el("tbody", { role: "rowgroup" }, body),
+  );
   return el("div", { class: "scroll", role: "region", "aria-label": caption, tabindex: "0" }, whole);
 }
 
@@ -65,14 +77,25 @@ export function table(caption, heads, rows) {
  * @param {[string, Child | Child[]][]} pairs
  */
 export function facts(pairs) {
-  return el("dl", {}, pairs.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  return el(
+    "dl",
+    {},
+    pairs.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+  );
 }
 
 /** Something to unfold. @param {string} title @param {...(Child | Child[])} children */
 export const folded = (title, ...children) => el("details", {}, el("summary", {}, title), ...children);
 
 /** A list, or nothing where it is empty. @param {(Child | Child[])[]} items */
-export const list = (items) => (items.length ? el("ul", {}, items.map((each) => el("li", {}, each))) : null);
+export const list = (items) =>
+  items.length
+    ? el(
+        "ul",
+        {},
+        items.map((each) => el("li", {}, each)),
+      )
+    : null;
 
 /** JSON as it is read. @param {unknown} value */
 export const raw = (value) => el("pre", { tabindex: "0" }, JSON.stringify(value, null, 2));
@@ -83,7 +106,10 @@ export const raw = (value) => el("pre", { tabindex: "0" }, JSON.stringify(value,
  * @param {...(Child | Child[])} children
  */
 export function renew(place, ...children) {
-  const before = [...place.querySelectorAll(".scroll")].map((each) => [each.scrollLeft, each === document.activeElement]);
+  const before = [...place.querySelectorAll(".scroll")].map((each) => [
+    each.scrollLeft,
+    each === document.activeElement,
+  ]);
   place.replaceChildren(...present(children).map((each) => (each instanceof Node ? each : String(each))));
   place.querySelectorAll(".scroll").forEach((each, number) => {
     const [left, focused] = before[number] ?? [0, false];

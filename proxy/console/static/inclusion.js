@@ -1,6 +1,6 @@
 /**
- * Checks of one record in the browser, step by step: envelope, signature, log entry, inclusion, checkpoint (docs/spec/predicates.md, "Log
- * entries"). Nothing here asks a server; every answer is an argument. What these steps do not show is said where they are shown.
+ * Checks of one record in the browser, step by step: envelope, signature, log entry, inclusion, checkpoint (docs/spec/predicates.md,
+ * "Log entries"). Nothing here asks a server; every answer is an argument. What these steps do not show is said where they are shown.
  */
 
 import { CheckError, fromBase64, same, sha256, toBase64, toHex, utf8 } from "./bytes.js";
@@ -44,7 +44,8 @@ async function tried(name, check) {
   try {
     return { name, ...(await check()) };
   } catch (error) {
-    const detail = error instanceof CheckError ? error.message : `it has not the form that it should have (${error.name})`;
+    const detail =
+      error instanceof CheckError ? error.message : `it has not the form that it should have (${error.name})`;
     return { name, held: false, detail };
   }
 }
@@ -56,7 +57,8 @@ export function payloadOf(envelope) {
 }
 
 /** Identity of a record: SHA-256 over its PAE, hexadecimal. @param {any} envelope */
-export const digestOf = async (envelope) => toHex(await sha256(pae(envelope.payloadType, fromBase64(envelope.payload))));
+export const digestOf = async (envelope) =>
+  toHex(await sha256(pae(envelope.payloadType, fromBase64(envelope.payload))));
 
 async function statementOf(id, record) {
   const statement = payloadOf(record.envelope);
@@ -75,7 +77,8 @@ async function signed(found, record, bundle) {
   found.digest = await sha256(covered);
   const keyId = toHex(await sha256(found.spki));
   if (keyId !== signatures[0].keyid) throw new CheckError("the public key is not the one that the envelope names");
-  if (!(await recordHolds(found.spki, found.signature, covered))) throw new CheckError("the signature is not of this record by this key");
+  if (!(await recordHolds(found.spki, found.signature, covered)))
+    throw new CheckError("the signature is not of this record by this key");
   return { held: true, detail: `ECDSA P-256, key id ${keyId}; the record's digest is ${toHex(found.digest)}` };
 }
 
@@ -94,22 +97,37 @@ async function leaf(found) {
 
 async function included(found, record, content) {
   const proof = parseProof(content);
-  if (record.index === null || proof.index !== BigInt(record.index)) throw new CheckError("the proof is of another entry");
+  if (record.index === null || proof.index !== BigInt(record.index))
+    throw new CheckError("the proof is of another entry");
   const levels = await fold(proof.index, proof.note.size, found.leaf, proof.hashes);
   const root = levels.at(-1)?.hash ?? found.leaf;
   const lines = levels.map((each) => `with ${toHex(each.sibling)} on its ${each.side}: ${toHex(each.hash)}`);
   if (!same(root, proof.note.root)) {
-    return { held: false, detail: `it leads to ${toHex(root)}, and the checkpoint says ${toHex(proof.note.root)}`, lines };
+    return {
+      held: false,
+      detail: `it leads to ${toHex(root)}, and the checkpoint says ${toHex(proof.note.root)}`,
+      lines,
+    };
   }
   found.note = proof.note;
-  return { held: true, detail: `entry ${proof.index} of ${proof.note.size} in ${proof.note.origin}, root ${toHex(root)}`, lines };
+  return {
+    held: true,
+    detail: `entry ${proof.index} of ${proof.note.size} in ${proof.note.origin}, root ${toHex(root)}`,
+    lines,
+  };
 }
 
 async function checkpoint(found, key) {
   const ids = keyIds(found.note).join(", ");
-  if (!key) return { held: null, detail: `by the key with the id ${ids}, it says; with the log's key, which you got another way, it is checked` };
-  if (key.name === found.note.origin && !(await hasEd25519())) return { held: null, detail: "this browser cannot check Ed25519" };
-  if (!(await checkpointHolds(found.note, key))) throw new CheckError("the signature is not of this checkpoint by this key");
+  if (!key)
+    return {
+      held: null,
+      detail: `by the key with the id ${ids}, it says; with the log's key, which you got another way, it is checked`,
+    };
+  if (key.name === found.note.origin && !(await hasEd25519()))
+    return { held: null, detail: "this browser cannot check Ed25519" };
+  if (!(await checkpointHolds(found.note, key)))
+    throw new CheckError("the signature is not of this checkpoint by this key");
   return { held: true, detail: `Ed25519, by the key that you gave (${toHex(key.id)})` };
 }
 

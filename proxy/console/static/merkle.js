@@ -1,4 +1,4 @@
-/** Inclusion in a log: leaf and node hashes (RFC 6962, 2.1), the fold of a proof (RFC 9162, 2.1.3.2), proofs as files (C2SP tlog-proof). */
+/** Inclusion in a log: hashes (RFC 6962, 2.1), the fold of a proof (RFC 9162, 2.1.3.2), proofs as files (C2SP tlog-proof). */
 
 import { CheckError, fromBase64, joined, sha256 } from "./bytes.js";
 
@@ -49,7 +49,8 @@ export function parseProof(content) {
   if (gap < 0 || lines.shift() !== HEADER) throw new CheckError(`expected a proof that begins with ${HEADER}`);
   if (lines[0]?.startsWith("extra ")) lines.shift();
   const index = /^index (.*)$/.exec(lines.shift() ?? "")?.[1] ?? "";
-  if (!NUMBER.test(index) || lines.length > MOST_HASHES) throw new CheckError(`expected an index and at most ${MOST_HASHES} hashes`);
+  if (!NUMBER.test(index) || lines.length > MOST_HASHES)
+    throw new CheckError(`expected an index and at most ${MOST_HASHES} hashes`);
   const hashes = lines.map(fromBase64);
   if (hashes.some((each) => each.length !== HASH_BYTES)) throw new CheckError(`expected hashes of ${HASH_BYTES} bytes`);
   return { index: BigInt(index), hashes, note: parseNote(content.slice(gap + 2)) };
@@ -60,10 +61,15 @@ export function parseNote(content) {
   const gap = content.indexOf("\n\n");
   const text = content.slice(0, gap + 1);
   const lines = text.split("\n");
-  if (gap < 0 || lines.length !== 4 || !lines[0] || !NUMBER.test(lines[1])) throw new CheckError("expected a checkpoint: origin, size, root");
+  if (gap < 0 || lines.length !== 4 || !lines[0] || !NUMBER.test(lines[1]))
+    throw new CheckError("expected a checkpoint: origin, size, root");
   const root = fromBase64(lines[2]);
   if (root.length !== HASH_BYTES) throw new CheckError(`expected a root of ${HASH_BYTES} bytes`);
-  const signatures = content.slice(gap + 2).split("\n").filter(Boolean).map(signatureOf);
+  const signatures = content
+    .slice(gap + 2)
+    .split("\n")
+    .filter(Boolean)
+    .map(signatureOf);
   return { text, origin: lines[0], size: BigInt(lines[1]), root, signatures };
 }
 

@@ -1,4 +1,4 @@
-/** How the proxy is doing: the log, its witnesses, what decides, and how each deployment that the key may ask for has been answering. */
+/** How the proxy is doing: the log, its witnesses, what decides, and how the deployments that the key may ask for answer. */
 
 import { get } from "./api.js";
 import { code, digest, el, facts, renew, table } from "./dom.js";
@@ -37,11 +37,14 @@ function page(found) {
   const failing = [...found.witnesses, ...found.timestamps, ...found.traces].filter((each) => each.failing).length;
   return [
     seal(found),
-    el("div", { class: "cards" },
+    el(
+      "div",
+      { class: "cards" },
       card(found.log.published_size, "entries published"),
       card(found.deployments, "deployments"),
       card(open, "circuits not closed", open > 0),
-      card(failing, "witnesses, authorities or receivers failing", failing > 0)),
+      card(failing, "witnesses, authorities or receivers failing", failing > 0),
+    ),
     el("h2", {}, "Deployments that you may ask for"),
     upstreams(found.upstreams ?? {}),
     el("h2", {}, "What decides"),
@@ -52,7 +55,10 @@ function page(found) {
       ["Catalogue", digest(found.catalogue)],
       ["Router", digest(found.router)],
       ["Learned reliabilities", found.reliabilities ? digest(found.reliabilities) : "none: the catalogue's own"],
-      ["Last reload", found.reload_failing ? "failed: what is in force stays in force" : "good"],
+      [
+        "Last reload",
+        found.reload_failing ? ["failed, ", code(found.reload_failing.code), ": what was in force stays"] : "good",
+      ],
     ]),
     el("h2", {}, "Evidence"),
     facts([
@@ -64,16 +70,25 @@ function page(found) {
     witnesses(found.witnesses),
     timestamps(found.timestamps),
     traces(found.traces),
-    el("p", { class: "soft" }, `As of ${time(new Date().toISOString())}; asked again every ${EVERY_MS / 1000} seconds.`),
+    el(
+      "p",
+      { class: "soft" },
+      `As of ${time(new Date().toISOString())}; asked again every ${EVERY_MS / 1000} seconds.`,
+    ),
   ];
 }
 
 /** @param {any} found */
 function seal(found) {
   const good = found.status === "ok";
-  return el("div", { class: good ? "seal held" : "seal" },
+  return el(
+    "div",
+    { class: good ? "seal held" : "seal" },
     el("strong", {}, good ? "The proxy takes requests" : "The proxy takes no requests"),
-    good ? "Records can be made durable, and the log is published." : ["Code ", code(found.status), ". Nothing is sent to a provider meanwhile."]);
+    good
+      ? "Records can be made durable, and the log is published."
+      : ["Code ", code(found.status), ". Nothing is sent to a provider meanwhile."],
+  );
 }
 
 /** @param {number} count @param {string} what @param {boolean} [bad] */
@@ -92,7 +107,16 @@ function upstreams(found) {
     each.answer.measured ? duration(each.answer.p95_us) : "–",
     average(each.first_content),
   ]);
-  const heads = ["Deployment", "Circuit", "#Running / waiting", "#Calls", "#Errors", "#Answer, average", "#95th percentile", "#First token of a stream"];
+  const heads = [
+    "Deployment",
+    "Circuit",
+    "#Running / waiting",
+    "#Calls",
+    "#Errors",
+    "#Answer, average",
+    "#95th percentile",
+    "#First token of a stream",
+  ];
   return table(`${counted(rows.length, "deployment")}, as this process has seen them`, heads, rows);
 }
 
@@ -101,22 +125,37 @@ const average = (times) => (times.measured ? duration(times.average_us) : "–")
 
 /** @param {any[]} found */
 function witnesses(found) {
-  if (!found.length) return el("p", { class: "soft" }, "No witness is asked to cosign the log: a second history would be seen by nobody but its auditors.");
-  return table("Witnesses", ["Witness", "#Cosigned entries", "State"], found.map((w) => [w.name, w.cosigned_size ?? 0, state(w)]));
+  if (!found.length)
+    return el(
+      "p",
+      { class: "soft" },
+      "No witness is asked to cosign the log: a second history would be seen by nobody but its auditors.",
+    );
+  return table(
+    "Witnesses",
+    ["Witness", "#Cosigned entries", "State"],
+    found.map((w) => [w.name, w.cosigned_size ?? 0, state(w)]),
+  );
 }
 
 /** @param {any[]} found */
 function timestamps(found) {
   if (!found.length) return null;
-  return table("Timestamp authorities", ["Authority", "#Stamped entries", "At", "State"],
-    found.map((t) => [t.authority, t.stamped_size ?? 0, time(t.at), state(t)]));
+  return table(
+    "Timestamp authorities",
+    ["Authority", "#Stamped entries", "At", "State"],
+    found.map((t) => [t.authority, t.stamped_size ?? 0, time(t.at), state(t)]),
+  );
 }
 
 /** @param {any[]} found */
 function traces(found) {
   if (!found.length) return null;
-  return table("Receivers of traces", ["Receiver", "#Delivered", "#Next entry", "State"],
-    found.map((t) => [t.sink, t.delivered, t.next_index, state(t)]));
+  return table(
+    "Receivers of traces",
+    ["Receiver", "#Delivered", "#Next entry", "State"],
+    found.map((t) => [t.sink, t.delivered, t.next_index, state(t)]),
+  );
 }
 
 /** @param {{failing: unknown}} each */

@@ -6,11 +6,7 @@ import { money, outcome } from "./words.js";
 
 /** @param {any} found */
 export function plan(found) {
-  const common = [
-    el("h3", {}, "Kept out"),
-    exclusions(found.excluded),
-    folded("The dry run as it came", raw(found)),
-  ];
+  const common = [el("h3", {}, "Kept out"), exclusions(found.excluded), folded("The dry run as it came", raw(found))];
   return found.outcome === "refused" ? [...refused(found), ...common] : [...admitted(found), ...common];
 }
 
@@ -19,7 +15,11 @@ function admitted(found) {
   const legs = found.legs.map((each) => [code(each.leg), each.role, codes(each.deployments)]);
   return [
     el("h2", {}, "What would happen"),
-    el("div", { class: found.outcome === "permitted" ? "seal held" : "seal open" }, el("strong", {}, outcome(found.outcome))),
+    el(
+      "div",
+      { class: found.outcome === "permitted" ? "seal held" : "seal open" },
+      el("strong", {}, outcome(found.outcome)),
+    ),
     facts([
       ["Jurisdictions", found.jurisdictions.join(", ") || "none"],
       ["Data classes", found.data_classes.join(", ") || "none"],
@@ -36,7 +36,11 @@ function admitted(found) {
 
 /** @param {any} found */
 function refused(found) {
-  const rules = found.rules.map((each) => [code(each.id), ` ${each.title}. ${each.reason} `, el("span", { class: "soft" }, each.legal_basis)]);
+  const rules = found.rules.map((each) => [
+    code(each.id),
+    ` ${each.title}. ${each.reason} `,
+    el("span", { class: "soft" }, each.legal_basis),
+  ]);
   return [
     el("h2", {}, "What would happen"),
     el("div", { class: "seal" }, el("strong", {}, outcome("refused")), el("p", {}, spelt(found.sentence)), list(rules)),

@@ -1,4 +1,4 @@
-/** The signed records of one request: what they say in plain words, whether they are in the log as far as a browser can tell, and files to keep. */
+/** The signed records of one request: what they say in plain words, whether they hold as far as a browser can tell, files to keep. */
 
 import { get, text } from "./api.js";
 import { checks } from "./checks.js";
@@ -17,17 +17,28 @@ export async function show(place, signal, id) {
   const records = found.records.map((each) => ({ ...each, statement: statementOf(each.envelope) }));
   const predicates = Object.fromEntries(records.map(({ statement }) => [kindOf(statement), statement?.predicate]));
   const { verdict, section } = await checks(id, records, signal);
-  renew(place,
+  renew(
+    place,
     el("p", {}, code(id)),
     verdict,
     ...(predicates.decision ? decisionTold(predicates.decision, predicates.result) : []),
     ...(predicates.result ? resultTold(predicates.result) : [ended(predicates)]),
     section,
     el("h2", {}, "As they were signed"),
-    ...records.map((each) => folded(`${KINDS[each.kind] ?? each.kind}, entry ${each.index ?? "to come"}`, raw(each.statement ?? each.envelope))),
+    ...records.map((each) =>
+      folded(
+        `${KINDS[each.kind] ?? each.kind}, entry ${each.index ?? "to come"}`,
+        raw(each.statement ?? each.envelope),
+      ),
+    ),
     el("h2", {}, "Files to keep"),
-    el("p", { class: "row" }, saving(`${id}.json`, "Records", async () => JSON.stringify(found)),
-      records.filter((each) => each.published).flatMap((each) => evidence(id, each.kind, signal))));
+    el(
+      "p",
+      { class: "row" },
+      saving(`${id}.json`, "Records", async () => JSON.stringify(found)),
+      records.filter((each) => each.published).flatMap((each) => evidence(id, each.kind, signal)),
+    ),
+  );
 }
 
 /** The statement in an envelope; null where it cannot be read, which the checks tell. @param {any} envelope */
@@ -43,14 +54,19 @@ function statementOf(envelope) {
 const kindOf = (statement) => /\/([a-z-]+)\/v1$/.exec(statement?.predicateType ?? "")?.[1] ?? "";
 
 /** @param {Record<string, any>} predicates */
-const ended = (predicates) => (predicates.decision ? el("p", { class: "seal open" }, "There is no result on record yet.") : null);
+const ended = (predicates) =>
+  predicates.decision ? el("p", { class: "seal open" }, "There is no result on record yet.") : null;
 
 /** @param {string} id @param {string} kind @param {AbortSignal} signal */
 function evidence(id, kind, signal) {
   const path = `/v1/records/${encodeURIComponent(id)}`;
   return [
-    saving(`${id}.${kind}.tlog-proof`, `${KINDS[kind] ?? kind}: proof`, () => text(`${path}/proof?kind=${kind}`, signal)),
-    saving(`${id}.${kind}.sigstore.json`, `${KINDS[kind] ?? kind}: Sigstore bundle`, () => text(`${path}/sigstore?kind=${kind}`, signal)),
+    saving(`${id}.${kind}.tlog-proof`, `${KINDS[kind] ?? kind}: proof`, () =>
+      text(`${path}/proof?kind=${kind}`, signal),
+    ),
+    saving(`${id}.${kind}.sigstore.json`, `${KINDS[kind] ?? kind}: Sigstore bundle`, () =>
+      text(`${path}/sigstore?kind=${kind}`, signal),
+    ),
   ];
 }
 

@@ -16,12 +16,24 @@ export async function show(place, signal) {
   const older = el("button", { type: "button", class: "quiet", disabled: true }, "Older");
   const newest = el("button", { type: "button", class: "quiet", click: () => turn(null) }, "Newest");
   const id = el("input", { id: "id", required: true, autocomplete: "off", spellcheck: "false" });
-  const open = el("form", { submit: opened },
+  const open = el(
+    "form",
+    { submit: opened },
     el("p", { class: "field" }, el("label", { for: "id" }, "Open a record by its id"), id),
-    el("p", {}, el("button", { type: "submit", class: "quiet" }, "Open")));
-  renew(place,
-    el("p", {}, "Your tenant's requests, newest first, from the log's records: a request is here once its decision has its place in the log. This list is not verified; a record is."),
-    found, el("p", { class: "row" }, newest, older), open);
+    el("p", {}, el("button", { type: "submit", class: "quiet" }, "Open")),
+  );
+  renew(
+    place,
+    el(
+      "p",
+      {},
+      "Your tenant's requests, newest first, from the log's records: a request is here once its decision has its place in the log. ",
+      "This list is not verified; a record is.",
+    ),
+    found,
+    el("p", { class: "row" }, newest, older),
+    open,
+  );
   let next = null;
   older.addEventListener("click", () => turn(next));
   await turn(null);
@@ -49,7 +61,11 @@ export async function show(place, signal) {
 
 /** @param {number | null} next */
 const nothing = (next) =>
-  el("p", { class: "soft" }, next === null ? "There is none." : "There is none among these entries; older ones may have some.");
+  el(
+    "p",
+    { class: "soft" },
+    next === null ? "There is none." : "There is none among these entries; older ones may have some.",
+  );
 
 /** @param {number | null} before @param {AbortSignal} signal */
 async function pageBefore(before, signal) {
@@ -67,17 +83,34 @@ async function pageBefore(before, signal) {
 
 /** @param {any[]} rows */
 function listing(rows) {
-  const heads = ["Time", "Asked for", "Decision", "End", "Models in the answer", "Jurisdictions", "#Kept out", "#Stand-ins", "#Cost", "#Took"];
-  return table(counted(rows.length, "request"), heads, rows.map((each) => [
-    recordLink(each.id, time(each.at)),
-    codes([each.model]),
-    outcome(each.outcome),
-    each.end ? [end(each.end.outcome), each.end.error && each.end.outcome !== "refused" ? ` (${each.end.error})` : ""] : "under way",
-    codes(each.end?.models ?? []),
-    each.jurisdictions.join(", "),
-    each.excluded,
-    each.substituted,
-    each.end ? money(each.end.cost_micro_usd) : "–",
-    duration(each.end?.duration_us),
-  ]));
+  const heads = [
+    "Time",
+    "Asked for",
+    "Decision",
+    "End",
+    "Models in the answer",
+    "Jurisdictions",
+    "#Kept out",
+    "#Stand-ins",
+    "#Cost",
+    "#Took",
+  ];
+  return table(
+    counted(rows.length, "request"),
+    heads,
+    rows.map((each) => [
+      recordLink(each.id, time(each.at)),
+      codes([each.model]),
+      outcome(each.outcome),
+      each.end
+        ? [end(each.end.outcome), each.end.error && each.end.outcome !== "refused" ? ` (${each.end.error})` : ""]
+        : "under way",
+      codes(each.end?.models ?? []),
+      each.jurisdictions.join(", "),
+      each.excluded,
+      each.substituted,
+      each.end ? money(each.end.cost_micro_usd) : "–",
+      duration(each.end?.duration_us),
+    ]),
+  );
 }

@@ -1,4 +1,4 @@
-/** Signatures that WebCrypto checks: of a record (ECDSA P-256 over the PAE of a DSSE envelope) and of a log (Ed25519 over its checkpoint). */
+/** Signatures that WebCrypto checks: of a record (ECDSA P-256, over an envelope's PAE) and of a log (Ed25519, over a checkpoint). */
 
 import { CheckError, fromBase64, joined, same, sha256, toHex, utf8 } from "./bytes.js";
 
@@ -34,8 +34,10 @@ export function coordinates(der) {
 function number(der, place) {
   const size = der[place + 1];
   const digits = der.slice(place + 2, place + 2 + size);
-  if (der[place] !== INTEGER || !size || digits.length !== size || digits[0] >= 0x80) throw new CheckError("expected a positive number in DER");
-  if (digits[0] === 0 && (size === 1 || digits[1] < 0x80)) throw new CheckError("expected a number in its shortest form");
+  if (der[place] !== INTEGER || !size || digits.length !== size || digits[0] >= 0x80)
+    throw new CheckError("expected a positive number in DER");
+  if (digits[0] === 0 && (size === 1 || digits[1] < 0x80))
+    throw new CheckError("expected a number in its shortest form");
   const short = digits[0] === 0 ? digits.slice(1) : digits;
   if (short.length > COORDINATE_BYTES) throw new CheckError("expected a number of at most 32 bytes");
   return [joined(new Uint8Array(COORDINATE_BYTES - short.length), short), place + 2 + size];
@@ -48,7 +50,8 @@ export async function parseVkey(text) {
   const [, name, stated, encoded] = /^([^\s+]+)\+([0-9a-f]{8})\+(\S+)$/.exec(text.trim()) ?? [];
   if (!name) throw new CheckError("expected a key of the form name+hash+base64");
   const material = fromBase64(encoded);
-  if (material[0] !== ED25519_OF_A_LOG || material.length !== 33) throw new CheckError("expected an Ed25519 key of a log");
+  if (material[0] !== ED25519_OF_A_LOG || material.length !== 33)
+    throw new CheckError("expected an Ed25519 key of a log");
   const id = (await sha256(joined(utf8(`${name}\n`), material))).slice(0, KEY_ID_BYTES);
   if (toHex(id) !== stated) throw new CheckError("expected the hash that this name and key have");
   return { name, id, public: material.slice(1) };
@@ -60,7 +63,8 @@ export async function parseVkey(text) {
  */
 export async function checkpointHolds(note, key) {
   const own = note.signatures.find((each) => each.name === key.name && same(each.value.slice(0, KEY_ID_BYTES), key.id));
-  if (!own || key.name !== note.origin) throw new CheckError(`the checkpoint of ${note.origin} has no line of this key`);
+  if (!own || key.name !== note.origin)
+    throw new CheckError(`the checkpoint of ${note.origin} has no line of this key`);
   const imported = await crypto.subtle.importKey("raw", key.public, "Ed25519", false, ["verify"]);
   return crypto.subtle.verify("Ed25519", imported, own.value.slice(KEY_ID_BYTES), utf8(note.text));
 }

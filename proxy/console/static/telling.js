@@ -10,9 +10,12 @@ const SEALS = { permitted: "seal held", refused: "seal" };
 export function decisionTold(said, result) {
   const models = new Set((result?.contributions ?? []).filter((each) => each.used).map((each) => each.model));
   return [
-    el("div", { class: SEALS[said.outcome] ?? "seal open" },
+    el(
+      "div",
+      { class: SEALS[said.outcome] ?? "seal open" },
       el("strong", {}, outcome(said.outcome)),
-      said.refusal ? spelt(said.refusal.sentence) : null),
+      said.refusal ? spelt(said.refusal.sentence) : null,
+    ),
     facts([
       ["Asked for", [code(said.modelRequested), said.stream ? " as a stream" : "", `, ${time(said.at)}`]],
       ["Jurisdictions", said.jurisdictions.join(", ") || "none"],
@@ -48,7 +51,10 @@ function detail(said) {
 function who(said) {
   const digests = said._sd ?? [];
   if (!digests.length) return "not on record";
-  return [`${counted(digests.length, "digest")} only, of key, place and person or of nothing: the receipt opens what it may`, list(digests.map(code))];
+  return [
+    `${counted(digests.length, "digest")} only, of key, place and person or of nothing: the receipt opens what it may`,
+    list(digests.map(code)),
+  ];
 }
 
 /** @param {any} each */
@@ -60,14 +66,27 @@ function signal(each) {
 /** @param {any} said @param {any} [result] */
 function legs(said, result) {
   const used = new Set((result?.contributions ?? []).filter((each) => each.used).map((each) => each.leg));
-  const rows = said.legs.map((each) => [code(each.leg), each.role, codes(each.deployments), used.has(each.leg) ? "yes" : "no"]);
-  return table("Legs: whom each was allowed to call, first choice first", ["Leg", "Role", "Deployments", "In the answer"], rows);
+  const rows = said.legs.map((each) => [
+    code(each.leg),
+    each.role,
+    codes(each.deployments),
+    used.has(each.leg) ? "yes" : "no",
+  ]);
+  return table(
+    "Legs: whom each was allowed to call, first choice first",
+    ["Leg", "Role", "Deployments", "In the answer"],
+    rows,
+  );
 }
 
 /** @param {{leg: string, deployment: string, reason: string}[]} found */
 function passedOver(found) {
   if (!found.length) return null;
-  return table("Passed over", ["Leg", "Deployment", "Because"], found.map((each) => [code(each.leg), code(each.deployment), each.reason]));
+  return table(
+    "Passed over",
+    ["Leg", "Deployment", "Because"],
+    found.map((each) => [code(each.leg), code(each.deployment), each.reason]),
+  );
 }
 
 /** @param {any} said of the result */
@@ -88,7 +107,9 @@ export function resultTold(said) {
 
 /** @param {any} how @returns {[string, any][]} */
 function gate(how) {
-  const sure = how.confidenceMethod ? [percent(how.confidence), " by ", code(how.confidenceMethod.split(":")[0])] : "not measured: nothing was compared";
+  const sure = how.confidenceMethod
+    ? [percent(how.confidence), " by ", code(how.confidenceMethod.split(":")[0])]
+    : "not measured: nothing was compared";
   return [
     ["Put together by", [code(how.aggregator), how.method ? ` (${how.method})` : ""]],
     ["Confidence", sure],
@@ -100,9 +121,18 @@ function gate(how) {
 /** @param {any[]} found */
 function attempts(found) {
   const rows = found.map((each) => [
-    code(each.leg), each.role, code(each.deployment), each.regions.join(", "),
+    code(each.leg),
+    each.role,
+    code(each.deployment),
+    each.regions.join(", "),
     each.used ? "in the answer" : [each.status, each.error ? [" (", code(each.error), ")"] : ""],
-    `${each.tokensIn} / ${each.tokensOut}${each.tokensEstimated ? " (estimated)" : ""}`, money(each.costMicroUsd), duration(each.durationUs),
+    `${each.tokensIn} / ${each.tokensOut}${each.tokensEstimated ? " (estimated)" : ""}`,
+    money(each.costMicroUsd),
+    duration(each.durationUs),
   ]);
-  return table("Calls", ["Leg", "Role", "Deployment", "Declared place", "What came of it", "#Tokens in / out", "#Cost", "#Took"], rows);
+  return table(
+    "Calls",
+    ["Leg", "Role", "Deployment", "Declared place", "What came of it", "#Tokens in / out", "#Cost", "#Took"],
+    rows,
+  );
 }

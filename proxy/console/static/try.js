@@ -1,4 +1,4 @@
-/** A request of the user's: first what it would do, with nothing called and nothing recorded; then, where the user says so, the real one. */
+/** A request of the user's: first what it would do, nothing called and nothing recorded; then, at the user's word, the real one. */
 
 import { get, post } from "./api.js";
 import { answer } from "./answer.js";
@@ -26,14 +26,24 @@ export async function show(place, signal) {
       return [...plan(found), el("p", {}, el("button", { type: "button", click: () => send(body) }, "Send it"))];
     });
   });
-  renew(place,
-    el("p", {}, "Planning calls nobody, records nothing and costs nothing. Sending calls the models, is billed, and is on record."),
-    form, planned, answered);
+  renew(
+    place,
+    el(
+      "p",
+      {},
+      "Planning calls nobody, records nothing and costs nothing. Sending calls the models, is billed, and is on record.",
+    ),
+    form,
+    planned,
+    answered,
+  );
 
   /** @param {Record<string, any>} body */
   function send(body) {
     renew(planned);
-    asking(answered, signal, "Waiting for the answer …", async () => answer(await post(PATH, withOptions(body, { receipt: "full" }), signal)));
+    asking(answered, signal, "Waiting for the answer …", async () =>
+      answer(await post(PATH, withOptions(body, { receipt: "full" }), signal)),
+    );
   }
 }
 
@@ -55,16 +65,60 @@ async function asking(place, signal, meanwhile, ask) {
 /** @param {any} names */
 function fields(names) {
   const known = [...names.data.map((each) => each.id), ...new Set(names.excluded.map((each) => each.model))];
-  return el("form", {},
-    field("model", "Model", el("input", { id: "model", name: "model", list: "names", value: known[0] ?? "", required: true, autocomplete: "off", spellcheck: "false" })),
-    el("datalist", { id: "names" }, known.map((each) => el("option", { value: each }))),
+  return el(
+    "form",
+    {},
+    field(
+      "model",
+      "Model",
+      el("input", {
+        id: "model",
+        name: "model",
+        list: "names",
+        value: known[0] ?? "",
+        required: true,
+        autocomplete: "off",
+        spellcheck: "false",
+      }),
+    ),
+    el(
+      "datalist",
+      { id: "names" },
+      known.map((each) => el("option", { value: each })),
+    ),
     field("prompt", "Prompt", el("textarea", { id: "prompt", name: "prompt", required: true })),
-    el("div", { class: "fields" },
-      field("mode", "Mode of a composite", choice("mode", { "": "as the name says", standard: "standard", high: "high precision" })),
-      field("on_restricted", "If a model is forbidden", choice("on_restricted", { "": "as the tenant says", substitute: "another may stand in", refuse: "refuse" })),
-      field("max_cost_usd", "Cost cap (USD)", el("input", { id: "max_cost_usd", name: "max_cost_usd", inputmode: "decimal", pattern: "[0-9]*[.]?[0-9]+", autocomplete: "off" })),
-      field("max_tokens", "Longest answer (tokens)", el("input", { id: "max_tokens", name: "max_tokens", type: "number", min: 1, value: TOKENS }))),
-    el("p", {}, el("button", { type: "submit" }, "Plan it")));
+    el(
+      "div",
+      { class: "fields" },
+      field(
+        "mode",
+        "Mode of a composite",
+        choice("mode", { "": "as the name says", standard: "standard", high: "high precision" }),
+      ),
+      field(
+        "on_restricted",
+        "If a model is forbidden",
+        choice("on_restricted", { "": "as the tenant says", substitute: "another may stand in", refuse: "refuse" }),
+      ),
+      field(
+        "max_cost_usd",
+        "Cost cap (USD)",
+        el("input", {
+          id: "max_cost_usd",
+          name: "max_cost_usd",
+          inputmode: "decimal",
+          pattern: "[0-9]*[.]?[0-9]+",
+          autocomplete: "off",
+        }),
+      ),
+      field(
+        "max_tokens",
+        "Longest answer (tokens)",
+        el("input", { id: "max_tokens", name: "max_tokens", type: "number", min: 1, value: TOKENS }),
+      ),
+    ),
+    el("p", {}, el("button", { type: "submit" }, "Plan it")),
+  );
 }
 
 /** @param {string} name @param {string} label @param {Node} input */
@@ -72,7 +126,11 @@ const field = (name, label, input) => el("p", { class: "field" }, el("label", { 
 
 /** @param {string} name @param {Record<string, string>} options */
 const choice = (name, options) =>
-  el("select", { id: name, name }, Object.entries(options).map(([value, text]) => el("option", { value }, text)));
+  el(
+    "select",
+    { id: name, name },
+    Object.entries(options).map(([value, text]) => el("option", { value }, text)),
+  );
 
 /** The request of a filled form; what was left out is left out. @param {FormData} form */
 function requestOf(form) {

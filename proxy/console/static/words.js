@@ -21,7 +21,8 @@ const REASONS = {
 const ERRORS = {
   "invalid-api-key": "This key is not known to the proxy.",
   "missing-api-key": "The proxy wants a key.",
-  "restricted-by-policy": "Law or policy forbids this, and nothing permitted can stand in. Nothing was sent to anybody.",
+  "restricted-by-policy":
+    "Law or policy forbids this, and nothing permitted can stand in. Nothing was sent to anybody.",
   "no-capable-model": "Nothing in the catalogue can serve this request whole.",
   "model-not-found": "The catalogue has no model, deployment or pipeline of that name.",
   "model-not-allowed": "Your key may not ask for this name.",

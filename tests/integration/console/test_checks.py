@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
 from audit import checkpoint, keys, merkle
-from tests.simulators import traffic
-from tests.simulators.console import Console
-from tests.simulators.server import Server
+from tests.simulators import browser, traffic
+from tests.simulators.console import Console, published
+from tests.simulators.server import Server, key_of
 
 
 def swapped(text: str) -> str:
@@ -55,6 +55,35 @@ def test_an_answer_that_was_tampered_with_does_not_hold(
     console.page.goto(f"{console.url}/console/#/record/{record}")
     expect(console.verdict).to_contain_text("✗ A check does not hold")
     expect(console.page.get_by_role("region", name="Checks")).to_contain_text(step)
+
+
+def test_a_page_on_which_a_browser_computes_no_digest_says_so(chromium: Browser, server: Server) -> None:
+    with browser.Tab.opened(chromium) as tab:
+        elsewhere = server.url.replace("127.0.0.1", browser.ELSEWHERE)
+        console = Console(tab.page, elsewhere, key_of("de"), tab.complaints)
+        console.enter()
+        record = console.plan_and_send("best", "What is 6 times 7?")
+        published(server.url, key_of("de"), record)
+        tab.page.goto(f"{elsewhere}/console/#/record/{record}")
+        expect(console.verdict).to_contain_text("Not checked")
+        expect(console.verdict).not_to_contain_text("✓")
+
+
+def test_what_is_not_published_yet_is_not_called_good(console: Console) -> None:
+    record = console.send()
+
+    def waiting(route: Route) -> None:
+        response = route.fetch()
+        body = response.json()
+        body["records"][1] |= {"published": False, "index": None}
+        route.fulfill(response=response, json=body)
+
+    console.page.route(f"**/v1/records/{record}", waiting)
+    checks = console.open(record)
+    expect(console.verdict).to_contain_text("Not all of it is in the published log yet")
+    console.page.unroute(f"**/v1/records/{record}")
+    checks.get_by_role("button", name="Look again").click()
+    expect(console.verdict).to_contain_text("✓ Signed, in the log")
 
 
 def test_another_requests_records_are_not_taken_for_this_ones(console: Console, server: Server) -> None:

@@ -98,5 +98,6 @@ def test_a_file_is_short_and_has_nothing_inside_that_its_policy_forbids(name: st
     if name.endswith(".html"):
         assert not re.search(r"<script(?![^>]* src=)|<style|\sstyle=|\son\w+=|https?:", text)
     if name.endswith(".js"):
+        assert max(map(len, text.splitlines())) <= 134
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|localStorage", text)
         assert set(re.findall(r'from "([^"]+)"', text)) <= {f"./{each}" for each in FILES}
