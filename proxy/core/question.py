@@ -63,6 +63,10 @@ class Question:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
         return self.on_outage is OnOutage.SUBSTITUTE or self.on_refusal is OnRefusal.SUBSTITUTE
 
+    def unfit(self) -> int:
+        """How many deployments cannot serve the request whole, whatever policy says of them."""
+        return len(self.catalogue.deployments) - len(self.pool())
+
     def pool(self) -> tuple[Deployment, ...]:
         """Deployments that can serve the request whole, with those that the client named."""
         named = {d.id for d in self.intent.named}

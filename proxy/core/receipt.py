@@ -17,6 +17,7 @@ from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.expectation import expectation
 from proxy.core.provenance import Attempt, Ending
+from proxy.core.request import OnRestricted
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -223,6 +224,20 @@ def passed_over(found: Iterable[PassedOver]) -> tuple[Mapping[str, str], ...]:
     return tuple({"leg": each.leg, "deployment": each.deployment, "reason": each.reason} for each in found)
 
 
+def refusal_sentence(case: Case) -> str:
+    """Why a request is refused, in plain language; also how many deployments could do less than it asks for."""
+    assert not isinstance(case.verdict, AdmittedPlan)
+    unfit = case.question.unfit()
+    if not unfit or not case.verdict.rules or case.question.on_restricted is OnRestricted.REFUSE:
+        return case.sentence
+    wanted = case.request.needs.max_output_tokens
+    length = f" (an answer of {wanted} tokens)" if wanted else ""
+    return (
+        f"{case.sentence} {unfit} of {len(case.question.catalogue.deployments)} deployments could not stand in: the request's tools,"
+        f" images, format or length{length} ask for more than they can do."
+    )
+
+
 def refusal_details(case: Case) -> dict[str, Any]:
     """Details of a refusal's error: the record, the rules that decided, their legal basis."""
     point = case.rulebook.point
@@ -272,7 +287,13 @@ def preview(case: Case, quote_micro_usd: int, most_micro_usd: int) -> dict[str, 
         ),
     }
     if not isinstance(verdict, AdmittedPlan):
-        return {**common, "outcome": "refused", **refusal_details(case), "record": None, "sentence": case.sentence}
+        return {
+            **common,
+            "outcome": "refused",
+            **refusal_details(case),
+            "record": None,
+            "sentence": refusal_sentence(case),
+        }
     legs = [
         {"leg": leg, "role": calls[0].role.value, "deployments": [c.deployment.id for c in calls]}
         for leg, calls in verdict.calls.items()
