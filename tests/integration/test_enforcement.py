@@ -230,6 +230,9 @@ async def test_what_a_reader_has_to_be_told_is_in_header_and_body(tmp_path: Path
             _, headers, body = await ask(server, "de", "apostille/fusion", apostille={"receipt": "id"})
             assert headers["apostille-disclosure"] == "ai-generated,composite"
             assert "Several models made it together: " in body["apostille"]["disclosure"]
+            sampled = {"receipt": "id", "aggregator": "self-fusion"}
+            _, headers, body = await ask(server, "de", "apostille/fusion", apostille=sampled)
+            assert "Several answers were compared; this one is by " in body["apostille"]["disclosure"]
             _, headers, body = await ask(server, "us", "one", apostille={"receipt": "id"})
             assert "apostille-disclosure" not in headers
             assert "disclosure" not in body["apostille"]
