@@ -9,7 +9,7 @@ it is needed.
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +116,17 @@ class DataDirectory:
             if not isinstance(index, int) or not isinstance(envelope, bytes):
                 raise UnreadableError("expected an index and an envelope in the record store")
             yield index, envelope
+
+    def backwards(self, first: int, end: int, kind: RecordKind) -> Iterator[StoredRecord]:
+        """Records of one kind whose entries are in [first, end), newest first; raises ``UnreadableError``."""
+        query = "SELECT idx, request_id, kind, env FROM rec WHERE idx >= ? AND idx < ? AND kind = ? ORDER BY idx DESC"
+        return map(_stored, self.rows(query, first, end, kind.value))
+
+    def of_requests(self, request_ids: Collection[str]) -> Iterator[StoredRecord]:
+        """All records of some requests, oldest first; raises ``UnreadableError``."""
+        places = ", ".join("?" * len(request_ids))
+        query = f"SELECT idx, request_id, kind, env FROM rec WHERE request_id IN ({places}) ORDER BY id"  # noqa: S608  # marks only
+        return map(_stored, self.rows(query, *request_ids)) if request_ids else iter(())
 
     def scopes(self) -> tuple[str, ...]:
         """Names of the scopes that have a log, sorted; raises ``UnreadableError``."""

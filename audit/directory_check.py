@@ -113,7 +113,8 @@ def record(source: DataDirectory | ScopeDirectory, request_id: str, trust: Trust
     """
     stored = source.of_request(request_id)
     if not stored:
-        raise UnreadableError(f"expected a record `{request_id[:128]}` in this log, got none")
+        place = f"`{source.root}`" if isinstance(source, DataDirectory) else f"the scope `{source.scope}`"
+        raise UnreadableError(f"expected a record `{request_id[:128]}` in the log of {place}, got none")
     of_main = isinstance(source, DataDirectory)
     events = [Indexed(envelope=each.envelope, index=each.index) for each in source.of_kind(RecordKind.KEY_EVENT)]
     return verify_record(

@@ -138,9 +138,13 @@ def _names(folders: Sequence[Path]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _in_force(arguments: argparse.Namespace) -> tuple[str, ...]:
-    found = (name for name in _names(arguments.folders) if not name.startswith(CHOSEN))
-    return tuple(arguments.pack) or tuple(found)
+def _in_force(arguments: argparse.Namespace, *more: Path) -> tuple[str, ...]:
+    """The packs that were named, else all but those of which a tenant chooses one. Raises ``UnknownName``: a slip is no denial."""
+    found = _names((*more, *arguments.folders))
+    for name in arguments.pack:
+        if name not in found:
+            raise UnknownName(f"`--pack`: expected one of {', '.join(found)}, got `{name[:40]}`")
+    return tuple(arguments.pack) or tuple(name for name in found if not name.startswith(CHOSEN))
 
 
 def _point(arguments: argparse.Namespace, names: Sequence[str]) -> PolicyPoint:
@@ -282,7 +286,7 @@ def _compare(arguments: argparse.Namespace) -> int:
         if not folder.is_dir():
             print(f"apostille policy: expected a directory of packs, got `{folder}`", file=sys.stderr)
             return USAGE
-        names = tuple(arguments.pack) or tuple(n for n in _names([folder]) if not n.startswith(CHOSEN))
+        names = _in_force(arguments, folder)
         sides.append(PolicyPoint(packs.load([folder, *arguments.folders], names), known))
     codes = _known_codes(arguments.jurisdictions, known)
     kinds = [arguments.data_classes.split(",")] if arguments.data_classes else KINDS

@@ -64,7 +64,7 @@ def _closed(data_classes: frozenset[str]) -> frozenset[str]:
         if name in found:
             continue
         if name not in KNOWN:
-            raise UnknownDataClass(f"expected a known data class, got `{name[:64]}`")
+            raise UnknownDataClass(f"expected one of {', '.join(sorted(KNOWN))}, got `{name[:64]}`")
         found.add(name)
         waiting += KNOWN[name]
     return frozenset(found)

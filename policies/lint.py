@@ -187,4 +187,5 @@ def unknown_names(rule: Rule, facts: Facts) -> Iterator[str]:
         ids = known.get(kind, frozenset())
         if identifier not in ids:
             near = difflib.get_close_matches(identifier, sorted(ids), n=1)
-            yield f'unknown {kind}::"{identifier}"{f", did you mean `{near[0]}`" if near else ""}'
+            hint = f"did you mean `{near[0]}`" if near else "expected a name of the registry or of a catalogue in use"
+            yield f'unknown {kind}::"{identifier}", {hint}'

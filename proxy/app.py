@@ -28,7 +28,20 @@ from proxy import content, timestamps
 from proxy import settings as configuration
 from proxy import snapshot as snapshots
 from proxy.activation import Activation
-from proxy.api import chat, counting, errors, feedback, health, log_files, messages, models, records, scopes
+from proxy.api import (
+    chat,
+    console,
+    counting,
+    errors,
+    feedback,
+    health,
+    listing,
+    log_files,
+    messages,
+    models,
+    records,
+    scopes,
+)
 from proxy.api.chat import ChatEndpoint
 from proxy.api.messages import MessagesEndpoint
 from proxy.calls import Calls, Monitor
@@ -65,6 +78,11 @@ class Server:
         self._settings = self._snapshot.settings
         self._witnesses = witnesses.build(self._settings.log)
         self._stamper = timestamps.build(self._settings.data_dir, self._settings.log)
+
+    @property
+    def has_console(self) -> bool:
+        """Whether the console is served."""
+        return self._settings.server.console
 
     def _load(self) -> Snapshot:
         return snapshots.build(configuration.load(self._config, environ=self._environ), self._environ)
@@ -158,12 +176,14 @@ class Server:
                 *counting.routes(current),
                 *models.routes(current, clock),
                 *records.routes(log, self._settings.data_dir, current),
+                *listing.routes(self._settings.data_dir, current),
                 *feedback.routes(log, current, clock, self._settings.feedback.per_minute),
                 *scopes.routes(self._settings.data_dir, current),
                 *log_files.routes(self._settings.data_dir),
                 *health.routes(
                     log, activation, traces.status, monitor, lambda: "off" if keeper is None else keeper.state
                 ),
+                *(console.routes() if self._settings.server.console else ()),
             ],
             lifespan,
         )

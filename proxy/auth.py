@@ -136,7 +136,10 @@ class Authenticator:
 
     def _identified(self, authorization: str | None) -> Principal:
         if not authorization:
-            raise Unauthenticated("expected `Authorization: Bearer <key>`, got no credential", code="missing-api-key")
+            raise Unauthenticated(
+                "expected `Authorization: Bearer <key>`, or `x-api-key: <key>` where that may stand for it, got no credential",
+                code="missing-api-key",
+            )
         if len(authorization) > MAX_CREDENTIAL or authorization[: len(_SCHEME)].lower() != _SCHEME:
             raise Unauthenticated("expected `Authorization: Bearer <key>`, got another scheme or form")
         credential = authorization[len(_SCHEME) :].strip()

@@ -17,7 +17,7 @@ COMMANDS = {
     "recover": ("proxy.commands", "recover_main", "make a lost or older record store again from the log's files"),
     "serve": ("proxy.commands", "serve_main", "serve a configuration"),
     "keys": ("proxy.keys.cli", "keys_main", "list, certify, rotate and revoke the keys of a log"),
-    "key": ("proxy.commands", "key_main", "make a bearer key"),
+    "key": ("proxy.commands", "key_main", "make a bearer key for a client, or a key that signs policy"),
     "policy": ("proxy.reporting", "policy_main", "check packs, explain a decision, draw what may be used where"),
     "catalogue": ("proxy.reporting", "catalogue_main", "what is in a catalogue, and which facts are out of date"),
     "report": ("proxy.reporting", "report_main", "a transparency report from the signed records"),

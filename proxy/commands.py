@@ -54,7 +54,9 @@ def up_main(argv: Sequence[str]) -> int:
         server = Server(
             prepared.config,
             os.environ,
-            ready=lambda port: print(workspace.announcement(prepared, port, os.getpid()), flush=True),
+            ready=lambda port: print(
+                workspace.announcement(prepared, port, os.getpid(), console=server.has_console), flush=True
+            ),
         )
         server.run()
 

@@ -38,7 +38,8 @@ def of(code: str) -> ProxyError:
     """What the caller is told when no admitted deployment answered."""
     if code == NO_BUDGET:
         return BudgetExceeded(
-            "`apostille.max_cost_usd`: the cap of this request does not leave room for a call; expected a higher one",
+            "`apostille.max_cost_usd`: the cap of this request does not leave room for a call; expected a higher one, "
+            "and a dry run without a cap tells the most that can be needed",
             param="apostille.max_cost_usd",
         )
     return AnswerUnavailable(

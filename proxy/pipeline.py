@@ -221,4 +221,4 @@ def _refusal(case: Case) -> ProxyError:
     assert not isinstance(case.verdict, AdmittedPlan)
     if case.verdict.code == "jurisdiction-unknown":
         return Forbidden(f"no jurisdiction is established for this request: {case.sentence}", code=case.verdict.code)
-    return PolicyRefusal(case.sentence, code=case.verdict.code, details=receipt.refusal_details(case))
+    return PolicyRefusal(receipt.refusal_sentence(case), code=case.verdict.code, details=receipt.refusal_details(case))

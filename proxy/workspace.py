@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audit import datadir, founding
+from proxy.api.console import PLACE
 from proxy.auth import new_key
 from proxy.errors import ConfigurationError
 from proxy.listening import READY
@@ -75,8 +76,8 @@ def _read_keys(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
-def announcement(workspace: Workspace, port: int, pid: int) -> str:
-    """What ``apostille up`` prints once it answers: where it is, the keys, commands to try."""
+def announcement(workspace: Workspace, port: int, pid: int, *, console: bool = True) -> str:
+    """What ``apostille up`` prints once it answers: where it is, the keys, commands to try. ``console``: it serves one."""
     url = f"http://127.0.0.1:{port}"
     body = '{"model": "apostille/fusion", "messages": [{"role": "user", "content": "What is 7 times 6?"}], '
     body += '"apostille": {"receipt": "full"}}'
@@ -85,6 +86,7 @@ def announcement(workspace: Workspace, port: int, pid: int) -> str:
             f"{READY}{url}",
             *(f"{name}={key}" for name, key in workspace.keys.items()),
             "",
+            *([f"In a browser, with one of these keys: {url}{PLACE}"] if console else []),
             "Try, in another shell:",
             f"  set -a; . {_shown(workspace.config.with_name(KEYS))}; set +a  # the keys above",
             f'  curl -s {url}/v1/chat/completions -H "Authorization: Bearer ${DE}" '

@@ -18,6 +18,8 @@ from proxy.wire.anthropic_messages import errors as anthropic
 Endpoint = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
+WITHOUT_VERSION = ("/chat/completions", "/models", "/messages")
+
 
 def answered(endpoint: Endpoint) -> Endpoint:
     """The endpoint with its ``ProxyError`` turned into a response; evidence that cannot be read, or is damaged, is a 503."""
@@ -42,7 +44,19 @@ def rendered(error: ProxyError, request: Request) -> Response:
 
 async def not_found(request: Request, __: Exception) -> Response:
     """Response for a path that is not there."""
-    return rendered(NotFound("expected a path of this API; `docs/reference/http-api.md` lists them"), request)
+    return rendered(
+        NotFound(f"expected a path of this API{_slip(request.url.path)}; `docs/reference/http-api.md` lists them"),
+        request,
+    )
+
+
+def _slip(path: str) -> str:
+    """What is wrong with a path that an SDK makes from the other family's base URL; "" for any other. Quotes no path."""
+    if path.startswith("/v1/v1/"):
+        return ", got `/v1` twice (Anthropic's SDKs add it to `base_url` by themselves)"
+    if path in WITHOUT_VERSION:
+        return ", got one without `/v1` (OpenAI's SDKs expect it in `base_url`)"
+    return ""
 
 
 async def method_not_allowed(request: Request, __: Exception) -> Response:

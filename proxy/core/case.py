@@ -212,7 +212,9 @@ def _data_classes(request: InferenceRequest, caller: Caller, detected: frozenset
     try:
         return labels.label(declared, prompt_detected=detected)
     except PolicyError as error:
-        raise ClientError(str(error), code="unknown-data-class", param="apostille.data_classes") from None
+        raise ClientError(
+            f"`apostille.data_classes`: {error}", code="unknown-data-class", param="apostille.data_classes"
+        ) from None
 
 
 def _purpose(request: InferenceRequest, caller: Caller, rulebook: Rulebook) -> str:
@@ -359,14 +361,18 @@ def enforced(question: Question, context: Context, point: PolicyPoint) -> Enforc
         if isinstance(verdict, AdmittedPlan):
             return Enforced(verdict=passing_over.pass_over(question, verdict), decisions=decisions)
     assert isinstance(verdict, Refused)
-    return Enforced(verdict=verdict, decisions=decisions, sentence=_sentence(verdict, decisions, point))
+    return Enforced(verdict=verdict, decisions=decisions, sentence=_sentence(question, verdict, decisions, point))
 
 
-def _sentence(refused: Refused, decisions: tuple[Decision, ...], point: PolicyPoint) -> str:
+def _sentence(question: Question, refused: Refused, decisions: tuple[Decision, ...], point: PolicyPoint) -> str:
     barred = {each.deployment for each in refused.excluded}
     relevant = [d for d in decisions if d.query.deployment in barred and d.verdict.value == "deny"][:3]
     if not relevant:
-        return "No model of the catalogue can serve this request: its tools, images, format or length ask for more."
+        unmet = question.unmet()
+        wanted = (
+            f"none takes {', '.join(unmet)}" if unmet else "none takes its tools, images, format and length together"
+        )
+        return f"No model of the catalogue can serve this request: {wanted}."
     return " ".join(dict.fromkeys(explain.sentence(decision, point) for decision in relevant))
 
 

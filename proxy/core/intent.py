@@ -140,7 +140,7 @@ def _declared(name: str, pipelines: Mapping[str, Declared], options: Options) ->
     declared = pipelines[name]
     for key in ("mode", "panel", "aggregator"):
         if getattr(options, key) is not None:
-            raise _not_applicable(key, "no such option with a declared pipeline")
+            raise _not_applicable(key, f"it with `{FUSION}` or `{FUSION_HIGH}`, got a declared pipeline")
     threshold = options.confidence_threshold_millionths
     return Intent(
         model=name,
@@ -162,7 +162,9 @@ def _declared(name: str, pipelines: Mapping[str, Declared], options: Options) ->
 def _refuse_composite_options(options: Options) -> None:
     for key in _COMPOSITE_OPTIONS:
         if getattr(options, key) is not None:
-            raise _not_applicable(key.removesuffix("_millionths"), "no such option with a single model")
+            raise _not_applicable(
+                key.removesuffix("_millionths"), f"it with a composite such as `{FUSION}`, got a single model"
+            )
 
 
 def _check_known(names: tuple[str, ...], catalogue: Catalogue) -> None:

@@ -63,7 +63,26 @@ class Question:
         """Whether another model may answer for a permitted one that fails, or whose provider refuses."""
         return self.on_outage is OnOutage.SUBSTITUTE or self.on_refusal is OnRefusal.SUBSTITUTE
 
+    def unfit(self) -> int:
+        """How many deployments cannot serve the request whole, whatever policy says of them."""
+        return len(self.catalogue.deployments) - len(self.pool())
+
     def pool(self) -> tuple[Deployment, ...]:
         """Deployments that can serve the request whole, with those that the client named."""
         named = {d.id for d in self.intent.named}
         return tuple(d for d in self.catalogue.deployments.values() if d.id in named or d.capabilities.meet(self.needs))
+
+    def unmet(self) -> tuple[str, ...]:
+        """Needs that no deployment of the catalogue meets, in words; none where each need is met by some deployment."""
+        needs, output = self.needs, self.needs.max_output_tokens
+        alone = {
+            "tools": Needs(tools=needs.tools),
+            "images": Needs(vision=needs.vision),
+            "a JSON format": Needs(json_mode=needs.json_mode),
+            f"an answer of {output} tokens": Needs(max_output_tokens=output),
+            f"a prompt of about {needs.prompt_tokens_estimate} tokens": Needs(
+                prompt_tokens_estimate=needs.prompt_tokens_estimate
+            ),
+        }
+        able = [d.capabilities for d in self.catalogue.deployments.values()]
+        return tuple(words for words, need in alone.items() if not any(each.meet(need) for each in able))

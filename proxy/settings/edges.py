@@ -31,6 +31,9 @@ class Server(Strict):
         (), description="networks whose `apostille-jurisdiction` header counts; from anyone else it is ignored"
     )
     addresses: AddressPlaces = Field(AddressPlaces(), description="countries of client addresses")
+    console: bool = Field(
+        True, description="serve the console at `/console/`; it does nothing that a key may not do without it"
+    )
 
 
 class JwtIssuer(Strict):

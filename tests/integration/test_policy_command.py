@@ -162,6 +162,8 @@ def test_the_page_works_without_scripts_and_says_the_rule_on_hover() -> None:
         (("policy", "explain", "x", "--jurisdiction", "UE"), 2),
         (("policy", "explain", "x", "--jurisdiction", "DE", "--purpose", "fun"), 2),
         (("policy", "matrix", "--flowdown", "fun"), 2),
+        (("policy", "explain", "x", "--jurisdiction", "DE", "--pack", "corporat"), 2),
+        (("policy", "matrix", "--pack", "corporat"), 2),
         (("policy", "check", "--packs", "none"), 2),
         (("policy", "explain", "x", "--jurisdiction", "DE", "--at", "yesterday"), 2),
         (("policy", "nothing"), 2),

@@ -13,6 +13,14 @@ from proxy.cli import main
 from tests.simulators.ledger import Ledger, filled
 
 
+def test_a_record_that_is_not_there_is_told_with_the_log_that_was_looked_at(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    filled(tmp_path / "data")
+    assert main(["verify", "nobody", "--data", str(tmp_path / "data")]) == 3
+    assert f"expected a record `nobody` in the log of `{tmp_path / 'data'}`, got none" in capsys.readouterr().err
+
+
 def test_an_honest_log_record_and_bundle_hold(tmp_path: Path) -> None:
     filled(tmp_path / "data")
     data = str(tmp_path / "data")

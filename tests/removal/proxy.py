@@ -85,6 +85,13 @@ GUARDS = (
         "tests/unit/proxy/test_auth.py::test_two_credentials_are_refused_and_neither_is_named",
     ),
     Guard(
+        "stream: nothing stands unread behind a comment",
+        "proxy/wire/event_stream.py",
+        'return all(line.startswith(b":") for line in event.splitlines() if line)',
+        'return event.startswith(b":")',
+        f"{MESSAGES}/test_events.py::test_a_comment_before_an_event_hides_nothing_of_it",
+    ),
+    Guard(
         "message: no member that could go past the policy",
         "proxy/wire/anthropic_messages/request.py",
         "if key not in MEMBERS:",

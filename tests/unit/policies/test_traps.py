@@ -114,6 +114,7 @@ def test_a_hostile_name_is_not_put_on_record(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (rule('context.jurisdictions.contains(Jurisdiction::"EUU")', extra='@jurisdiction("EUU")'), "EUU"),
+        (rule('resource.operator == Company::"zzz"'), "expected a name of the registry or of a catalogue in use"),
         (rule('resource.operator == Company::"nroth"'), "did you mean `north`"),
         (rule('resource in ModelFamily::"deepseek-r9"'), "deepseek-r9"),
         (rule('context.dataClasses.contains(DataClass::"helath")'), "did you mean `health`"),

@@ -57,7 +57,7 @@ def test_the_port_variable_overrides(tmp_path: Path) -> None:
     ("change", "place"),
     [
         ({"sever": {}}, "unknown key `sever`"),
-        ({"server": {"prot": 1}}, "unknown key `server.prot`"),
+        ({"server": {"prot": 1}}, "unknown key `server.prot`; expected the keys that `docs/"),
         ({"server": {"port": 70_000}}, "`server.port`"),
         ({"server": {"trusted_hops": ["everyone"]}}, "`server.trusted_hops.0`"),
         ({"version": 2}, "`version`"),

@@ -43,3 +43,9 @@ def test_a_start_prints_how_to_reload_it() -> None:
     assert "kill -HUP 4711  # once you changed var/apostille.yaml or a pack" in workspace.announcement(
         prepared, 80, 4711
     )
+
+
+def test_a_start_prints_where_the_console_is_if_there_is_one() -> None:
+    prepared = Workspace(config=Path("var/apostille.yaml"), data_dir=Path("var/data"), keys={})
+    assert "http://127.0.0.1:80/console/" in workspace.announcement(prepared, 80, 4711)
+    assert "/console/" not in workspace.announcement(prepared, 80, 4711, console=False)

@@ -308,6 +308,19 @@ def test_a_stand_in_is_never_one_that_lacks_what_the_request_needs() -> None:
     assert isinstance(refused, Refused)
 
 
+def test_what_nobody_can_do_is_named() -> None:
+    found = catalogue(
+        deployment("n/a"), deployment("n/b", capabilities=Capabilities(context=100, max_output=10, vision=True))
+    )
+    needs = Needs(tools=True, json_mode=True, max_output_tokens=2000, prompt_tokens_estimate=9000)
+    assert question(found, named(found, "a"), needs=needs).unmet() == (
+        "a JSON format",
+        "an answer of 2000 tokens",
+        "a prompt of about 9000 tokens",
+    )
+    assert question(found, named(found, "a"), needs=Needs(tools=True, vision=True)).unmet() == ()
+
+
 def test_an_outage_goes_as_far_as_the_tenant_says() -> None:
     found = catalogue(deployment("n/a"), deployment("s/a"), deployment("n/b"))
     reached = {
