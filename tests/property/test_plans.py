@@ -58,7 +58,7 @@ def questions(draw: st.DrawFn) -> Question:
         comparable=draw(st.booleans()),
         examples=draw(st.booleans()),
         defaults=Defaults(sandbox=True, standard_ratio=draw(st.sampled_from((0.0, 0.64, 1e6)))),
-        min_panel=draw(st.none() | st.integers(1, 6)),
+        min_panel=draw(st.none() | st.integers(1, 16)),
         bounds=Bounds(min_quality=draw(st.none() | ratios), max_price=draw(st.none() | ratios)),
     )
 
