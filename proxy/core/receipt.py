@@ -17,13 +17,15 @@ from proxy.core.catalogue import Deployment
 from proxy.core.enforcement import AdmittedPlan
 from proxy.core.expectation import expectation
 from proxy.core.provenance import Attempt, Ending
-from proxy.core.request import OnRestricted
+from proxy.core.request import Family, OnRestricted
 
 Headers = tuple[tuple[str, str], ...]
 
 DISCLOSE_AI = "disclose-ai"
 DISCLOSE_COMPOSITE = "disclose-composite"
 AI_GENERATED, COMPOSITE = "ai-generated", "composite"
+REQUEST_ID = {Family.OPENAI_CHAT: "x-request-id", Family.ANTHROPIC_MESSAGES: "request-id"}
+"""Where an API family's SDKs look for the id that they show with an answer or an error."""
 
 
 def headers(
@@ -41,6 +43,7 @@ def headers(
     verdict = case.verdict
     found = [
         ("apostille-record", case.request_id),
+        (REQUEST_ID[case.request.family], case.request_id),
         ("apostille-jurisdictions", ",".join(case.jurisdictions) or "none"),
         ("apostille-policy", case.rulebook.point.digest),
     ]

@@ -28,12 +28,23 @@ def text(found: Findings) -> str:
         "",
         _columns("tenant", found["tenants"]),
     ]
+    lines += _listed("what becomes of the affected", [(each["outcome"], each) for each in changed(found)])
     stand_ins = [(f"{s['excluded']} -> {s['substitute']} ({s['reason']})", s) for s in found["substitutions"]]
     nobody = [(f"{w['tenant']}: {w['model']}", w) for w in found["without_substitute"]]
     lines += [*_listed("stands in", stand_ins), *_listed("nobody stands in", nobody)]
     lines += ["", *found["notes"]]
     # A record may hold anything, and a terminal obeys control characters.
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in "\n".join(lines))
+
+
+def changed(found: Findings) -> list[Mapping[str, Any]]:
+    """Of the affected requests, how many had and have which outcome, the most first; each of them counts once."""
+    counts = sorted(found["changes"].items(), key=lambda each: (-each[1], each[0]))
+    return [{"outcome": _moved(*name.split(" -> ")), "requests": count} for name, count in counts]
+
+
+def _moved(before: str, after: str) -> str:
+    return f"{before} -> {after}" if before != after else f"{after} as before, with another plan"
 
 
 def _listed(title: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
@@ -88,6 +99,7 @@ def html(found: Findings, template: str) -> str:
         + charts.bars("Affected requests by tenant", _bars(found["tenants"], "ref")),
         tasks=_table("task", found["tasks"]),
         tenants=_table("tenant", found["tenants"]),
+        changes=_rows(("outcome", "requests"), changed(found)),
         substitutions=_rows(("excluded", "substitute", "reason", "requests"), found["substitutions"]),
         without=_rows(("tenant", "model", "requests"), found["without_substitute"]),
         notes="".join(f"<li>{escape(note)}</li>" for note in found["notes"]),

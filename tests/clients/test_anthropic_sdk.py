@@ -46,6 +46,7 @@ def test_headers_say_who_contributed_and_what_stood_in(client: Anthropic) -> Non
     assert raw.headers["apostille-jurisdictions"] == "DE"
     assert raw.headers["apostille-disclosure"] == "ai-generated"
     assert raw.headers["apostille-record"] == raw.parse().model_extra["apostille"]["record"]  # type: ignore[index]
+    assert raw.parse()._request_id == raw.headers["apostille-record"]
 
 
 @pytest.mark.parametrize("model", sorted(ERRORS))
@@ -57,7 +58,7 @@ def test_what_an_upstream_does_wrong_becomes_an_error_of_the_sdk(client: Anthrop
     assert (type(error), error.status_code, error.error_code) == (kind, status, code)
     assert error.type == error.body["error"]["type"]  # type: ignore[index]
     assert error.body["error"]["code"] == code  # type: ignore[index]
-    assert error.body["request_id"] == error.response.headers["apostille-record"]  # type: ignore[index]
+    assert error.request_id == error.body["request_id"] == error.response.headers["apostille-record"]  # type: ignore[index]
 
 
 def test_a_restricted_model_is_a_451_with_rules_and_legal_basis(server: Server) -> None:

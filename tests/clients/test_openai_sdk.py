@@ -91,6 +91,7 @@ def test_headers_say_who_contributed_and_which_record(client: OpenAI) -> None:
     assert len(raw.headers["apostille-policy"]) == 64
     assert raw.headers["apostille-disclosure"].startswith("ai-generated")
     assert raw.headers["apostille-record"] == raw.parse().model_extra["apostille"]["record"]  # type: ignore[index]
+    assert raw.parse()._request_id == raw.headers["apostille-record"]
 
 
 def test_tools_pass_through_plain_and_streamed(client: OpenAI) -> None:

@@ -1,6 +1,7 @@
 """Drills and replays over a real log: who is affected by a ban is exactly who was seeded, and the set in force changes nothing."""
 
 import json
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from audit.log import Log
+from proxy.drill.page import changed
 from tests.simulators import history
 from tests.simulators.server import apostille
 
@@ -34,6 +36,9 @@ def run(config: Path, *arguments: str, status: int = 0) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(out.read_text())
     assert found["question"] in done.stdout
     page = out.with_suffix(".html").read_text()
+    assert sum(found["changes"].values()) == found["total"]["affected"], "each affected request is told once"
+    assert ("what becomes of the affected:" in done.stdout) == (found["total"]["affected"] > 0)
+    assert all(drilled["outcome"] in done.stdout and drilled["outcome"] in unescape(page) for drilled in changed(found))
     assert "<script" not in page
     assert "Policy drill" in page
     return found
