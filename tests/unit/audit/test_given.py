@@ -147,7 +147,7 @@ def test_a_target_that_is_not_there_is_not_taken_for_a_record(
     data = ("--data", str(made / "data"))
     assert "unpack it first" in cannot_tell(capsys, str(tmp_path / "bundle.zip"), *data)
     assert "expected the folder of a bundle" in cannot_tell(capsys, str(tmp_path / "no-such"), *data)
-    assert "expected a record `r-77` in this log" in cannot_tell(capsys, "r-77", *data)
+    assert "expected a record `r-77` in the log of" in cannot_tell(capsys, "r-77", *data)
     assert "expected a data directory" in cannot_tell(capsys, "r-1", "--data", str(tmp_path / "no-such"))
 
 

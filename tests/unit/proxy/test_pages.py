@@ -25,11 +25,14 @@ def test_a_drill_shows_costs_that_are_below_a_cent() -> None:
         "total": PART,
         "tasks": {"math": PART},
         "tenants": {"shop": PART},
+        "changes": {"permitted -> permitted": 1, "permitted -> refused": 2},
         "substitutions": [],
         "without_substitute": [],
         "notes": [],
     }
-    assert "cost: 0.001234 USD -> 1.23 USD" in page.text(found)
+    told = page.text(found)
+    assert "cost: 0.001234 USD -> 1.23 USD" in told
+    assert told.index("2  permitted -> refused") < told.index("1  permitted as before, with another plan")
 
 
 def test_a_matrix_says_where_nothing_permits(capsys: pytest.CaptureFixture[str]) -> None:
